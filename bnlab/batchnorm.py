@@ -1,0 +1,356 @@
+"""Batch normalization: forward, backward, inference and folding.
+
+The subject of the course, in NumPy and nothing else. Formulas use the symbols of the paper,
+Ioffe & Szegedy 2015 (arXiv:1502.03167), and these shape letters:
+
+N batch, C channels (or features), M values per channel: M = N for `x` of shape (N, C) and
+M = N*H*W for images (N, C, H, W). The statistics always run over everything but axis 1.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+__all__ = ["BatchNormCache", "batchnorm_backward", "batchnorm_forward", "batchnorm_inference",
+           "fold_batchnorm"]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class BatchNormCache:
+    """What the backward pass needs to know about a forward pass.
+
+    Parameters
+    ----------
+    x_centred : ndarray, shape of x
+        ``x`` minus the batch mean of its channel.
+    inv_std : ndarray, shape (C,)
+        ``1 / sqrt(var + eps)``.
+    mean, var : ndarray, shape (C,)
+        Batch mean and *biased* batch variance (divided by M).
+    gamma : ndarray, shape (C,)
+        The scale that was used.
+    eps : float
+        The constant that was added to the variance.
+    dtype : numpy.dtype
+        The dtype of ``x``; ``dx`` is returned in it.
+    """
+
+    x_centred: np.ndarray
+    inv_std: np.ndarray
+    mean: np.ndarray
+    var: np.ndarray
+    gamma: np.ndarray
+    eps: float
+    dtype: np.dtype
+
+    @property
+    def x_hat(self):
+        """The normalized input, ``(x - mean) / sqrt(var + eps)``, in the shape of x."""
+        return self.x_centred * _per_channel(self.inv_std, self.x_centred.ndim)
+
+
+def batchnorm_forward(x, gamma, beta, eps=1e-5):
+    r"""Normalize each channel by its own batch statistics, then scale and shift.
+
+    .. math::
+        \mu = \frac{1}{M} \sum x, \quad
+        \sigma^2 = \frac{1}{M} \sum (x - \mu)^2, \quad
+        \hat{x} = \frac{x - \mu}{\sqrt{\sigma^2 + \epsilon}}, \quad
+        y = \gamma \hat{x} + \beta
+
+    The variance is *biased*: the sum of squares is divided by M, not by M - 1.
+
+    Parameters
+    ----------
+    x : array_like of float, shape (N, C) or (N, C, *spatial)
+        The batch. It is not modified.
+    gamma, beta : array_like, shape (C,)
+        Scale and shift of each channel.
+    eps : float
+        Added to the variance, inside the square root.
+
+    Returns
+    -------
+    y : ndarray, shape and dtype of x
+    cache : BatchNormCache
+        What `batchnorm_backward` needs.
+
+    Raises
+    ------
+    ValueError
+        If a channel has fewer than two values, or a shape does not fit.
+    TypeError
+        If x does not hold floating-point numbers.
+
+    References
+    ----------
+    Ioffe & Szegedy 2015, Algorithm 1; section 3.2 for images.
+
+    Examples
+    --------
+    >>> x = np.array([[1.0, 50.0], [2.0, 50.0], [6.0, 80.0]])
+    >>> y, cache = batchnorm_forward(x, gamma=np.ones(2), beta=np.zeros(2))
+    >>> y.round(3)
+    array([[-0.926, -0.707],
+           [-0.463, -0.707],
+           [ 1.389,  1.414]])
+    >>> cache.mean, cache.var.round(3)
+    (array([ 3., 60.]), array([  4.667, 200.   ]))
+    """
+    x, gamma, beta = _checked("batchnorm_forward", x, eps, gamma=gamma, beta=beta)
+    m = _values_per_channel(x)
+    if m < 2:
+        raise ValueError(
+            "batchnorm_forward needs more than one value per channel, "
+            f"got x.shape={x.shape}; use batchnorm_inference for a single example"
+        )
+    work = _working_dtype(x)
+    mean = _channel_sum(x.astype(work, copy=False)) / m  # (C,)
+    x_centred = x - _per_channel(mean, x.ndim)
+    # The rounded mean of numbers near 1e4 is off; the mean of what is left is not.
+    rest = _channel_sum(x_centred) / m
+    x_centred -= _per_channel(rest, x.ndim)
+    var = _channel_dot(x_centred, x_centred) / m
+    inv_std = 1 / np.sqrt(var + eps)
+    y = x_centred * _per_channel(gamma * inv_std, x.ndim)
+    y += _per_channel(beta, x.ndim)
+    cache = BatchNormCache(x_centred, inv_std, mean + rest, var, gamma, eps, x.dtype)
+    return y.astype(x.dtype, copy=False), cache
+
+
+def batchnorm_backward(dy, cache):
+    r"""Gradients of the loss with respect to `x`, `gamma` and `beta`.
+
+    The mean and the variance depend on every `x` of the channel, so `dx` is the scaled
+    upstream gradient with its mean and its component along `x_hat` removed:
+
+    .. math:: dx = \frac{\gamma}{\sqrt{\sigma^2 + \epsilon}}
+              \left( dy - \mathrm{mean}(dy) - \hat{x}\,\mathrm{mean}(dy\,\hat{x}) \right)
+
+    .. math:: d\gamma = \sum dy\,\hat{x}, \quad d\beta = \sum dy
+
+    Parameters
+    ----------
+    dy : array_like, shape of x
+        Gradient of the loss with respect to y. Neither it nor the cache is modified.
+    cache : BatchNormCache
+        From `batchnorm_forward`.
+
+    Returns
+    -------
+    dx : ndarray, shape and dtype of x
+    dgamma, dbeta : ndarray, shape (C,)
+
+    Raises
+    ------
+    ValueError
+        If dy does not have the shape of x.
+
+    References
+    ----------
+    Ioffe & Szegedy 2015, section 3 (six staged gradients); notebook 03 derives this form.
+
+    Examples
+    --------
+    >>> x = np.array([[1.0, 50.0], [2.0, 50.0], [6.0, 80.0]])
+    >>> _, cache = batchnorm_forward(x, gamma=np.ones(2), beta=np.zeros(2))
+    >>> dx, dgamma, dbeta = batchnorm_backward(np.array([[1.0, 0], [0, 2], [0, 0]]), cache)
+    >>> dx.round(3)
+    array([[ 0.176, -0.071],
+           [-0.22 ,  0.071],
+           [ 0.044, -0.   ]])
+    >>> dgamma.round(3), dbeta
+    (array([-0.926, -1.414]), array([1., 2.]))
+    """
+    dy = np.asarray(dy, dtype=cache.x_centred.dtype)
+    if dy.shape != cache.x_centred.shape:
+        raise ValueError(
+            f"batchnorm_backward needs dy in the shape of x, {cache.x_centred.shape}, "
+            f"got dy.shape={dy.shape}; pass the gradient with respect to y, not to the loss"
+        )
+    m = _values_per_channel(dy)
+    dbeta = _channel_sum(dy)  # (C,)
+    dgamma = _channel_dot(dy, cache.x_centred) * cache.inv_std  # (C,)
+    # The closed form above in four passes over one array; x_hat = x_centred * inv_std.
+    dx = cache.x_centred * _per_channel(-cache.inv_std * dgamma / m, dy.ndim)
+    dx += dy
+    dx -= _per_channel(dbeta / m, dy.ndim)
+    dx *= _per_channel(cache.gamma * cache.inv_std, dy.ndim)
+    return dx.astype(cache.dtype, copy=False), dgamma, dbeta
+
+
+def batchnorm_inference(x, gamma, beta, running_mean, running_var, eps=1e-5):
+    r"""Normalize with given statistics: one fixed affine map per channel.
+
+    .. math:: y = \gamma \frac{x - \mathrm{running\_mean}}
+                              {\sqrt{\mathrm{running\_var} + \epsilon}} + \beta
+
+    No example sees another one, so a batch of one is welcome. `running_var` is used as given;
+    torch and this course feed it the *unbiased* variance during training.
+
+    Parameters
+    ----------
+    x : array_like of float, shape (N, C) or (N, C, *spatial)
+    gamma, beta, running_mean, running_var : array_like, shape (C,)
+    eps : float
+
+    Returns
+    -------
+    y : ndarray, shape and dtype of x
+
+    Raises
+    ------
+    ValueError
+        If a shape does not fit or a running variance is negative.
+    TypeError
+        If x does not hold floating-point numbers.
+
+    References
+    ----------
+    Ioffe & Szegedy 2015, Algorithm 2, step 11.
+
+    Examples
+    --------
+    >>> x = np.array([[3.0]])
+    >>> batchnorm_inference(x, [2.0], [1.0], running_mean=[1.0], running_var=[4.0]).round(4)
+    array([[3.]])
+    """
+    x, gamma, beta, running_mean, running_var = _checked(
+        "batchnorm_inference", x, eps, gamma=gamma, beta=beta,
+        running_mean=running_mean, running_var=running_var,
+    )  # fmt: skip
+    _refuse_negative("batchnorm_inference", running_var)
+    # Centre first: x * scale - mean * scale loses its digits where the mean is large.
+    y = x - _per_channel(running_mean, x.ndim)
+    y *= _per_channel(gamma / np.sqrt(running_var + eps), x.ndim)
+    y += _per_channel(beta, x.ndim)
+    return y.astype(x.dtype, copy=False)
+
+
+def fold_batchnorm(weight, bias, gamma, beta, running_mean, running_var, eps=1e-5):
+    r"""Merge an inference-mode batch norm into the linear or convolution layer before it.
+
+    .. math:: s = \frac{\gamma}{\sqrt{\mathrm{running\_var} + \epsilon}}, \quad
+              W' = s\,W, \quad b' = \beta + (b - \mathrm{running\_mean})\, s
+
+    Parameters
+    ----------
+    weight : array_like, shape (out, in) or (out, in, kh, kw)
+        Weights as torch lays them out: the output channel comes first.
+    bias : array_like of shape (out,), or None
+        None stands for a layer without a bias.
+    gamma, beta, running_mean, running_var : array_like, shape (out,)
+    eps : float
+        The eps of the batch norm; leaving it out changes the answer.
+
+    Returns
+    -------
+    weight : ndarray, shape and dtype of weight
+    bias : ndarray, shape (out,)
+
+    Raises
+    ------
+    ValueError
+        If a shape does not fit or a running variance is negative.
+    TypeError
+        If weight does not hold floating-point numbers.
+
+    Examples
+    --------
+    >>> fold_batchnorm([[1.0, 2.0]], None, [3.0], [0.5], [1.0], [9.0], eps=0.0)
+    (array([[1., 2.]]), array([-0.5]))
+    """
+    weight = _float_array("fold_batchnorm", "weight", weight)
+    if weight.ndim not in (2, 4):
+        raise ValueError(
+            "fold_batchnorm needs a weight of shape (out, in) or (out, in, kh, kw), "
+            f"got weight.shape={weight.shape}"
+        )
+    _check_eps("fold_batchnorm", eps)
+    out, work = weight.shape[0], _working_dtype(weight)
+    bias = np.zeros(out) if bias is None else bias
+    named = {"bias": bias, "gamma": gamma, "beta": beta,
+             "running_mean": running_mean, "running_var": running_var}  # fmt: skip
+    bias, gamma, beta, running_mean, running_var = (
+        _vector("fold_batchnorm", name, value, out, work) for name, value in named.items()
+    )
+    _refuse_negative("fold_batchnorm", running_var)
+    scale = gamma / np.sqrt(running_var + eps)  # (out,)
+    folded = weight * scale.reshape(-1, *[1] * (weight.ndim - 1))
+    bias = beta + (bias - running_mean) * scale
+    return folded.astype(weight.dtype, copy=False), bias.astype(weight.dtype, copy=False)
+
+
+def _per_channel(v, ndim):
+    """Shape (C,) to (1, C, 1, ...), so that it broadcasts against x."""
+    return v.reshape(1, -1, *[1] * (ndim - 2))
+
+
+def _channel_sum(x):
+    """Sum of each channel, (C,)."""
+    if x.ndim == 2:
+        return np.ones(len(x), x.dtype) @ x  # several times faster than x.sum(axis=0)
+    return x.reshape(*x.shape[:2], -1).sum(axis=2).sum(axis=0)
+
+
+def _channel_dot(a, b):
+    """Sum of a*b of each channel, (C,), without an array for the products."""
+    shape = (*a.shape[:2], -1)
+    return np.einsum("ncs,ncs->c", a.reshape(shape), b.reshape(shape))
+
+
+def _values_per_channel(x):
+    return len(x) * math.prod(x.shape[2:])
+
+
+def _working_dtype(x):
+    """Half precision is computed in single precision, as torch does."""
+    return np.promote_types(x.dtype, np.float32)
+
+
+def _checked(function, x, eps, **vectors):
+    """Arrays that are known to fit together, or an error that says which one does not."""
+    x = _float_array(function, "x", x)
+    if x.ndim < 2:
+        raise ValueError(
+            f"{function} needs x of shape (N, C) or (N, C, *spatial), got x.shape={x.shape}; "
+            "add the missing axis, for example with x[:, None]"
+        )
+    _check_eps(function, eps)
+    channels = x.shape[1]
+    work = _working_dtype(x)
+    return (x, *(_vector(function, name, v, channels, work) for name, v in vectors.items()))
+
+
+def _float_array(function, name, value):
+    value = np.asarray(value)
+    if not np.issubdtype(value.dtype, np.floating):
+        raise TypeError(
+            f"{function} needs floating-point numbers in {name}, got {name}.dtype={value.dtype}; "
+            f"convert with {name}.astype(np.float64)"
+        )
+    return value
+
+
+def _vector(function, name, value, channels, dtype):
+    value = np.asarray(value, dtype=dtype)
+    if value.shape != (channels,):
+        raise ValueError(
+            f"{function} needs one {name} per channel, shape ({channels},), "
+            f"got {name}.shape={value.shape}"
+        )
+    return value
+
+
+def _check_eps(function, eps):
+    if not eps >= 0:
+        raise ValueError(f"{function} needs eps >= 0, got eps={eps}; the usual value is 1e-5")
+
+
+def _refuse_negative(function, running_var):
+    if (running_var < 0).any():
+        raise ValueError(
+            f"{function} needs running_var >= 0, got {running_var.min()}; "
+            "a one-pass E[x^2] - E[x]^2 can turn negative: compute mean((x - mean)^2)"
+        )
