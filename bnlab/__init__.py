@@ -7,4 +7,10 @@ from bnlab.batchnorm import (
     fold_batchnorm,
 )
 
+__all__ = [
+    "batchnorm_backward",
+    "batchnorm_forward",
+    "batchnorm_inference",
+    "fold_batchnorm",
+]
 __version__ = "0.1.0"

@@ -1,0 +1,139 @@
+"""What an exercise is: a reference, drawn cases, hints, and the mistakes people make in it."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+__all__ = ["Case", "Exercise", "Misconception", "Question"]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One set of arguments, drawn anew from the same seed each time it is asked for.
+
+    Parameters
+    ----------
+    name : str
+        What is special about it, in words that fit "in the case '...'".
+    draw : callable
+        Takes a `numpy.random.Generator`, returns the tuple of arguments.
+    seed : int
+    """
+
+    name: str
+    draw: Callable
+    seed: int = 0
+
+    def arguments(self):
+        """Fresh arguments, equal at every call."""
+        return tuple(self.draw(np.random.default_rng(self.seed)))
+
+
+@dataclass(frozen=True)
+class Misconception:
+    """A wrong answer that people really give.
+
+    Parameters
+    ----------
+    name : str
+        Short identifier, such as ``"unbiased_variance"``.
+    sentence : str
+        What the learner did and what the rule is, addressed to the learner.
+    answer : callable or value
+        The executable mistake: a function for an exercise, a value for a question.
+    """
+
+    name: str
+    sentence: str
+    answer: object
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """A function to write.
+
+    Parameters
+    ----------
+    name : str
+        Name of the function and of the exercise.
+    notebook : str
+        Two digits, such as ``"02"``.
+    reference : callable
+        The solution that learners are shown: at most 12 lines, NumPy as ``np`` and nothing else.
+    outputs : tuple of str
+        Names of what it returns, in order.
+    cases : tuple of Case
+    hints : tuple of str
+        From a nudge to nearly the answer, never the whole of it.
+    minutes, difficulty : int
+        Time to allow; 1 easy, 2 medium, 3 hard.
+    returns_dict : bool
+        True if the outputs come in a dict with these names as keys.
+    rtol : float
+        Relative error that is still right for a float64 answer.
+    about_precision : str
+        What to tell a learner whose answer has lost digits.
+    misconceptions : list of Misconception
+        Filled by the `misconception` decorator, beside the exercise.
+    """
+
+    name: str
+    notebook: str
+    reference: Callable
+    outputs: tuple[str, ...]
+    cases: tuple[Case, ...]
+    hints: tuple[str, ...]
+    minutes: int
+    difficulty: int
+    returns_dict: bool = False
+    rtol: float = 1e-6
+    about_precision: str = "Rounding errors grow somewhere in your formula."
+    misconceptions: list[Misconception] = field(default_factory=list)
+
+    @property
+    def arguments(self):
+        """Names of the arguments, which `check` passes by position."""
+        return tuple(inspect.signature(self.reference).parameters)
+
+    def misconception(self, name, sentence):
+        """Register the decorated function as a mistake of this exercise."""
+
+        def register(function):
+            self.misconceptions.append(Misconception(name, sentence, function))
+            return function
+
+        return register
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question with a number, or one of several choices, as its answer.
+
+    Parameters
+    ----------
+    name, notebook, hints, minutes, difficulty
+        As for `Exercise`.
+    answer : float or str
+        The right answer.
+    explanation : str
+        Why, shown with a right answer and by `solution`.
+    choices : tuple of str
+        The labels that may be given, such as ``("a", "b", "c")``; empty for a number.
+    rtol : float
+        Relative tolerance of a number.
+    misconceptions : tuple of Misconception
+        Wrong answers with the sentence that each deserves.
+    """
+
+    name: str
+    notebook: str
+    answer: object
+    explanation: str
+    hints: tuple[str, ...]
+    minutes: int
+    difficulty: int
+    choices: tuple[str, ...] = ()
+    rtol: float = 1e-2
+    misconceptions: tuple[Misconception, ...] = ()

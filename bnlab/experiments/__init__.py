@@ -1,0 +1,1 @@
+"""The claims ledger: each claim about batch norm with the experiment that tests it."""
