@@ -48,7 +48,9 @@ def closest(name):
 
 def _modules():
     """The modules e01_..., e02_..., sorted by notebook."""
-    names = sorted(
-        m.name for m in pkgutil.iter_modules(package.__path__) if m.name.startswith(("e0", "e1"))
-    )
-    return [importlib.import_module(f"{package.__name__}.{name}") for name in names]
+    names = sorted(module.name for module in pkgutil.iter_modules(package.__path__))
+    return [
+        importlib.import_module(f"{package.__name__}.{name}")
+        for name in names
+        if re.fullmatch(r"e\d\d_.*", name)
+    ]
