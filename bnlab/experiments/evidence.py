@@ -5,7 +5,7 @@ import html
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["VERDICTS", "Claim", "Evidence", "Experiment"]
+__all__ = ["VERDICTS", "Claim", "Definition", "Evidence", "Experiment"]
 
 VERDICTS = ("RIGHT", "IMPRECISE", "WRONG", "CONTESTED", "NOT REPRODUCED")
 
@@ -120,3 +120,22 @@ class Experiment:
         """Evidence from arrays that are already there, of this run or a stored one."""
         verdict, measured, uncertainty = self.judge(arrays)
         return Evidence(self.claim, measured, verdict, uncertainty)
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A claim about a term or a text: its source decides, nothing is measured.
+
+    Parameters
+    ----------
+    claim : Claim
+    verdict : str
+        One of `VERDICTS`.
+    """
+
+    claim: Claim
+    verdict: str
+
+    def evidence(self):
+        """Evidence whose measurement is the source itself."""
+        return Evidence(self.claim, "nothing to measure, see the source", self.verdict)
