@@ -84,7 +84,8 @@ def _call(function, arguments):
     except RecursionError:
         raise CallProblem(
             "Your function calls itself without end. Does it call its own name where it "
-            "should call a NumPy function?"
+            "should call a NumPy function?",
+            mistake="endless_recursion",
         ) from None
     except KeyboardInterrupt:
         raise CallProblem(

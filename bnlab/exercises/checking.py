@@ -99,16 +99,17 @@ def evaluate(exercise, function, targets):
 
 
 def _refuse_memory(exercise, function, targets, answers):
-    """The first case once more: the same inputs must give the same outputs."""
-    again = call(function, exercise.cases[0].arguments(), exercise.arguments)
-    again = outputs_of(exercise, again, targets[0])
-    if any(not np.array_equal(again[n], answers[0][n], equal_nan=True) for n in again):
-        raise CallProblem(
-            "Your function gives two different answers for the same inputs. It uses random "
-            "numbers, or keeps something from one call to the next.",
-            outcome="incorrect",
-            mistake="keeps_state",
-        )
+    """All cases once more, backwards: the same inputs must give the same outputs."""
+    for case, target, before in reversed(list(zip(exercise.cases, targets, answers, strict=True))):
+        value = call(function, case.arguments(), exercise.arguments)
+        again = outputs_of(exercise, value, target)
+        if any(not np.array_equal(again[n], before[n], equal_nan=True) for n in again):
+            raise CallProblem(
+                "Your function gives two different answers for the same inputs. It uses random "
+                "numbers, or keeps something from one call to the next.",
+                outcome="incorrect",
+                mistake="keeps_state",
+            )
 
 
 def _judge(exercise, targets, answers):

@@ -25,9 +25,8 @@ def ledger():
     """
     found = {}
     for module in pkgutil.iter_modules(package.__path__):
-        content = vars(importlib.import_module(f"{package.__name__}.{module.name}"))
-        for entry in content.values():
-            if isinstance(entry, Experiment | Definition):
-                if found.setdefault(entry.claim.id, entry) is not entry:
-                    raise ValueError(f"Two experiments test the claim {entry.claim.id}")
+        content = vars(importlib.import_module(f"{package.__name__}.{module.name}")).values()
+        for entry in (e for e in content if isinstance(e, Experiment | Definition)):
+            if found.setdefault(entry.claim.id, entry) is not entry:
+                raise ValueError(f"Two experiments test the claim {entry.claim.id}")
     return found
