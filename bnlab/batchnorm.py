@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bnlab.arrays import check_eps, float_array, vector, working_dtype
+
 __all__ = ["BatchNormCache", "batchnorm_backward", "batchnorm_forward", "batchnorm_inference",
            "fold_batchnorm"]  # fmt: skip
 
@@ -105,7 +107,7 @@ def batchnorm_forward(x, gamma, beta, eps=1e-5):
             "batchnorm_forward needs more than one value per channel, "
             f"got x.shape={x.shape}; use batchnorm_inference for a single example"
         )
-    work = _working_dtype(x)
+    work = working_dtype(x)
     mean = _channel_sum(x.astype(work, copy=False)) / m  # (C,)
     x_centred = x - _per_channel(mean, x.ndim)
     # The rounded mean of numbers near 1e4 is off; the mean of what is left is not.
@@ -261,19 +263,19 @@ def fold_batchnorm(weight, bias, gamma, beta, running_mean, running_var, eps=1e-
     >>> fold_batchnorm([[1.0, 2.0]], None, [3.0], [0.5], [1.0], [9.0], eps=0.0)
     (array([[1., 2.]]), array([-0.5]))
     """
-    weight = _float_array("fold_batchnorm", "weight", weight)
+    weight = float_array("fold_batchnorm", "weight", weight)
     if weight.ndim not in (2, 4):
         raise ValueError(
             "fold_batchnorm needs a weight of shape (out, in) or (out, in, kh, kw), "
             f"got weight.shape={weight.shape}"
         )
-    _check_eps("fold_batchnorm", eps)
-    out, work = weight.shape[0], _working_dtype(weight)
+    check_eps("fold_batchnorm", eps)
+    out, work = weight.shape[0], working_dtype(weight)
     bias = np.zeros(out) if bias is None else bias
     named = {"bias": bias, "gamma": gamma, "beta": beta,
              "running_mean": running_mean, "running_var": running_var}  # fmt: skip
     bias, gamma, beta, running_mean, running_var = (
-        _vector("fold_batchnorm", name, value, out, work) for name, value in named.items()
+        vector("fold_batchnorm", name, value, out, work) for name, value in named.items()
     )
     _refuse_negative("fold_batchnorm", running_var)
     scale = gamma / np.sqrt(running_var + eps)  # (out,)
@@ -304,48 +306,18 @@ def _values_per_channel(x):
     return len(x) * math.prod(x.shape[2:])
 
 
-def _working_dtype(x):
-    """Half precision is computed in single precision, as torch does."""
-    return np.promote_types(x.dtype, np.float32)
-
-
 def _checked(function, x, eps, **vectors):
     """Arrays that are known to fit together, or an error that says which one does not."""
-    x = _float_array(function, "x", x)
+    x = float_array(function, "x", x)
     if x.ndim < 2:
         raise ValueError(
             f"{function} needs x of shape (N, C) or (N, C, *spatial), got x.shape={x.shape}; "
             "add the missing axis, for example with x[:, None]"
         )
-    _check_eps(function, eps)
+    check_eps(function, eps)
     channels = x.shape[1]
-    work = _working_dtype(x)
-    return (x, *(_vector(function, name, v, channels, work) for name, v in vectors.items()))
-
-
-def _float_array(function, name, value):
-    value = np.asarray(value)
-    if not np.issubdtype(value.dtype, np.floating):
-        raise TypeError(
-            f"{function} needs floating-point numbers in {name}, got {name}.dtype={value.dtype}; "
-            f"convert with {name}.astype(np.float64)"
-        )
-    return value
-
-
-def _vector(function, name, value, channels, dtype):
-    value = np.asarray(value, dtype=dtype)
-    if value.shape != (channels,):
-        raise ValueError(
-            f"{function} needs one {name} per channel, shape ({channels},), "
-            f"got {name}.shape={value.shape}"
-        )
-    return value
-
-
-def _check_eps(function, eps):
-    if not eps >= 0:
-        raise ValueError(f"{function} needs eps >= 0, got eps={eps}; the usual value is 1e-5")
+    work = working_dtype(x)
+    return (x, *(vector(function, name, v, channels, work) for name, v in vectors.items()))
 
 
 def _refuse_negative(function, running_var):
