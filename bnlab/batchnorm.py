@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bnlab.arrays import check_eps, float_array, vector, working_dtype
+from bnlab import arrays
 
 __all__ = ["BatchNormCache", "batchnorm_backward", "batchnorm_forward", "batchnorm_inference",
            "fold_batchnorm"]  # fmt: skip
@@ -31,11 +31,8 @@ class BatchNormCache:
     mean, var : ndarray, shape (C,)
         Batch mean and *biased* batch variance (divided by M).
     gamma : ndarray, shape (C,)
-        The scale that was used.
     eps : float
-        The constant that was added to the variance.
-    dtype : numpy.dtype
-        The dtype of ``x``; ``dx`` is returned in it.
+    dtype : numpy.dtype of x, and so of dx
     """
 
     x_centred: np.ndarray
@@ -80,10 +77,8 @@ def batchnorm_forward(x, gamma, beta, eps=1e-5):
 
     Raises
     ------
-    ValueError
-        If a channel has fewer than two values, or a shape does not fit.
-    TypeError
-        If x does not hold floating-point numbers.
+    ValueError, TypeError
+        If a channel has fewer than two values, a shape does not fit, or x holds no floats.
 
     References
     ----------
@@ -100,15 +95,15 @@ def batchnorm_forward(x, gamma, beta, eps=1e-5):
     >>> cache.mean, cache.var.round(3)
     (array([ 3., 60.]), array([  4.667, 200.   ]))
     """
-    x, gamma, beta = _checked("batchnorm_forward", x, eps, gamma=gamma, beta=beta)
+    x, gamma, beta = arrays.batch_and_vectors("batchnorm_forward", x, gamma=gamma, beta=beta)
+    eps = arrays.check_eps("batchnorm_forward", eps)
     m = _values_per_channel(x)
     if m < 2:
         raise ValueError(
             "batchnorm_forward needs more than one value per channel, "
             f"got x.shape={x.shape}; use batchnorm_inference for a single example"
         )
-    work = working_dtype(x)
-    mean = _channel_sum(x.astype(work, copy=False)) / m  # (C,)
+    mean = _channel_sum(x.astype(arrays.working_dtype(x), copy=False)) / m  # (C,)
     x_centred = x - _per_channel(mean, x.ndim)
     # The rounded mean of numbers near 1e4 is off; the mean of what is left is not.
     rest = _channel_sum(x_centred) / m
@@ -117,7 +112,7 @@ def batchnorm_forward(x, gamma, beta, eps=1e-5):
     inv_std = 1 / np.sqrt(var + eps)
     y = x_centred * _per_channel(gamma * inv_std, x.ndim)
     y += _per_channel(beta, x.ndim)
-    cache = BatchNormCache(x_centred, inv_std, mean + rest, var, gamma, eps, x.dtype)
+    cache = BatchNormCache(x_centred, inv_std, mean + rest, var, gamma.copy(), eps, x.dtype)
     return y.astype(x.dtype, copy=False), cache
 
 
@@ -169,7 +164,7 @@ def batchnorm_backward(dy, cache):
     if dy.shape != cache.x_centred.shape:
         raise ValueError(
             f"batchnorm_backward needs dy in the shape of x, {cache.x_centred.shape}, "
-            f"got dy.shape={dy.shape}; pass the gradient with respect to y, not to the loss"
+            f"got dy.shape={dy.shape}; pass the gradient of the loss with respect to y"
         )
     m = _values_per_channel(dy)
     dbeta = _channel_sum(dy)  # (C,)
@@ -203,10 +198,8 @@ def batchnorm_inference(x, gamma, beta, running_mean, running_var, eps=1e-5):
 
     Raises
     ------
-    ValueError
-        If a shape does not fit or a running variance is negative.
-    TypeError
-        If x does not hold floating-point numbers.
+    ValueError, TypeError
+        If a shape does not fit, a running variance is negative, or x holds no floats.
 
     References
     ----------
@@ -218,11 +211,12 @@ def batchnorm_inference(x, gamma, beta, running_mean, running_var, eps=1e-5):
     >>> batchnorm_inference(x, [2.0], [1.0], running_mean=[1.0], running_var=[4.0]).round(4)
     array([[3.]])
     """
-    x, gamma, beta, running_mean, running_var = _checked(
-        "batchnorm_inference", x, eps, gamma=gamma, beta=beta,
+    x, gamma, beta, running_mean, running_var = arrays.batch_and_vectors(
+        "batchnorm_inference", x, gamma=gamma, beta=beta,
         running_mean=running_mean, running_var=running_var,
     )  # fmt: skip
-    _refuse_negative("batchnorm_inference", running_var)
+    eps = arrays.check_eps("batchnorm_inference", eps)
+    arrays.refuse_negative("batchnorm_inference", running_var)
     # Centre first: x * scale - mean * scale loses its digits where the mean is large.
     y = x - _per_channel(running_mean, x.ndim)
     y *= _per_channel(gamma / np.sqrt(running_var + eps), x.ndim)
@@ -238,8 +232,7 @@ def fold_batchnorm(weight, bias, gamma, beta, running_mean, running_var, eps=1e-
 
     Parameters
     ----------
-    weight : array_like, shape (out, in) or (out, in, kh, kw)
-        Weights as torch lays them out: the output channel comes first.
+    weight : array_like, shape (out, in) or (out, in, kh, kw), as in torch
     bias : array_like of shape (out,), or None
         None stands for a layer without a bias.
     gamma, beta, running_mean, running_var : array_like, shape (out,)
@@ -253,31 +246,28 @@ def fold_batchnorm(weight, bias, gamma, beta, running_mean, running_var, eps=1e-
 
     Raises
     ------
-    ValueError
-        If a shape does not fit or a running variance is negative.
-    TypeError
-        If weight does not hold floating-point numbers.
+    ValueError, TypeError
+        If a shape does not fit, a running variance is negative, or weight holds no floats.
 
     Examples
     --------
     >>> fold_batchnorm([[1.0, 2.0]], None, [3.0], [0.5], [1.0], [9.0], eps=0.0)
     (array([[1., 2.]]), array([-0.5]))
     """
-    weight = float_array("fold_batchnorm", "weight", weight)
+    weight = arrays.float_array("fold_batchnorm", "weight", weight)
     if weight.ndim not in (2, 4):
         raise ValueError(
             "fold_batchnorm needs a weight of shape (out, in) or (out, in, kh, kw), "
             f"got weight.shape={weight.shape}"
         )
-    check_eps("fold_batchnorm", eps)
-    out, work = weight.shape[0], working_dtype(weight)
+    eps = arrays.check_eps("fold_batchnorm", eps)
+    out, work = weight.shape[0], arrays.working_dtype(weight)
     bias = np.zeros(out) if bias is None else bias
-    named = {"bias": bias, "gamma": gamma, "beta": beta,
-             "running_mean": running_mean, "running_var": running_var}  # fmt: skip
-    bias, gamma, beta, running_mean, running_var = (
-        vector("fold_batchnorm", name, value, out, work) for name, value in named.items()
-    )
-    _refuse_negative("fold_batchnorm", running_var)
+    bias, gamma, beta, running_mean, running_var = arrays.vectors(
+        "fold_batchnorm", out, work, bias=bias, gamma=gamma, beta=beta,
+        running_mean=running_mean, running_var=running_var,
+    )  # fmt: skip
+    arrays.refuse_negative("fold_batchnorm", running_var)
     scale = gamma / np.sqrt(running_var + eps)  # (out,)
     folded = weight * scale.reshape(-1, *[1] * (weight.ndim - 1))
     bias = beta + (bias - running_mean) * scale
@@ -293,36 +283,18 @@ def _channel_sum(x):
     """Sum of each channel, (C,)."""
     if x.ndim == 2:
         return np.ones(len(x), x.dtype) @ x  # several times faster than x.sum(axis=0)
-    return x.reshape(*x.shape[:2], -1).sum(axis=2).sum(axis=0)
+    return _flat(x).sum(axis=2).sum(axis=0)
 
 
 def _channel_dot(a, b):
     """Sum of a*b of each channel, (C,), without an array for the products."""
-    shape = (*a.shape[:2], -1)
-    return np.einsum("ncs,ncs->c", a.reshape(shape), b.reshape(shape))
+    return np.einsum("ncs,ncs->c", _flat(a), _flat(b))
+
+
+def _flat(x):
+    """(N, C, *spatial) to (N, C, S)."""
+    return x.reshape(*x.shape[:2], math.prod(x.shape[2:]))
 
 
 def _values_per_channel(x):
     return len(x) * math.prod(x.shape[2:])
-
-
-def _checked(function, x, eps, **vectors):
-    """Arrays that are known to fit together, or an error that says which one does not."""
-    x = float_array(function, "x", x)
-    if x.ndim < 2:
-        raise ValueError(
-            f"{function} needs x of shape (N, C) or (N, C, *spatial), got x.shape={x.shape}; "
-            "add the missing axis, for example with x[:, None]"
-        )
-    check_eps(function, eps)
-    channels = x.shape[1]
-    work = working_dtype(x)
-    return (x, *(vector(function, name, v, channels, work) for name, v in vectors.items()))
-
-
-def _refuse_negative(function, running_var):
-    if (running_var < 0).any():
-        raise ValueError(
-            f"{function} needs running_var >= 0, got {running_var.min()}; "
-            "a one-pass E[x^2] - E[x]^2 can turn negative: compute mean((x - mean)^2)"
-        )

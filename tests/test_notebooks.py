@@ -138,8 +138,8 @@ def test_lessons_never_use_the_name_of_an_exercise(path):
             continue
         tree = ast.parse(cell.source)
         used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-        imported = {a.asname or a.name for node in ast.walk(tree)
-                    if isinstance(node, ast.Import | ast.ImportFrom) for a in node.names}  # fmt: skip
+        imports = [n for n in ast.walk(tree) if isinstance(n, ast.Import | ast.ImportFrom)]
+        imported = {alias.asname or alias.name for node in imports for alias in node.names}
         defined = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
         assert not (used | imported | defined) & set(EXERCISES), cell.source
 
@@ -171,7 +171,9 @@ def with_solutions(path):
 
 def execute(notebook, folder):
     nbclient = pytest.importorskip("nbclient")
-    client = nbclient.NotebookClient(notebook, timeout=120, resources={"metadata": {"path": folder}})
+    client = nbclient.NotebookClient(
+        notebook, timeout=120, resources={"metadata": {"path": folder}}
+    )
     client.execute()
     return notebook
 
