@@ -62,7 +62,7 @@ def batchnorm_forward(x, gamma, beta, eps=1e-5):
 
     Parameters
     ----------
-    x : array_like of float, shape (N, C) or (N, C, *spatial)
+    x : array_like of float, shape (N, C) or (N, C, ...)
         The batch. It is not modified.
     gamma, beta : array_like, shape (C,)
         Scale and shift of each channel.
@@ -188,7 +188,7 @@ def batchnorm_inference(x, gamma, beta, running_mean, running_var, eps=1e-5):
 
     Parameters
     ----------
-    x : array_like of float, shape (N, C) or (N, C, *spatial)
+    x : array_like of float, shape (N, C) or (N, C, ...)
     gamma, beta, running_mean, running_var : array_like, shape (C,)
     eps : float
 
@@ -292,7 +292,7 @@ def _channel_dot(a, b):
 
 
 def _flat(x):
-    """(N, C, *spatial) to (N, C, S)."""
+    """(N, C, ...) to (N, C, S)."""
     return x.reshape(*x.shape[:2], math.prod(x.shape[2:]))
 
 

@@ -1,4 +1,4 @@
-"""Exercises of notebook 02: Algorithm 1 by hand, and the parameters that undo it."""
+"""Exercise of notebook 02: Algorithm 1 by hand, and the many ways to get it slightly wrong."""
 
 import numpy as np
 
@@ -18,8 +18,8 @@ def batchnorm_forward(x, gamma, beta, eps):
     return gamma * x_hat + beta
 
 
-def _batch(n, c, eps=1e-5, mean=0.0, std=1.0):
-    """Draws (x, gamma, beta, eps) with a mean, a std and a gamma of its own in each channel."""
+def batch(n, c, eps=1e-5, mean=0.0, std=1.0):
+    """Make a draw of (x, gamma, beta, eps); each channel has its own mean, std and gamma."""
 
     def draw(rng):
         x = mean + rng.normal(0, 2, c) + std * rng.uniform(0.5, 2, c) * rng.normal(size=(n, c))
@@ -29,18 +29,20 @@ def _batch(n, c, eps=1e-5, mean=0.0, std=1.0):
 
 
 def _signed_gamma(rng):
-    x, _, beta, eps = _batch(6, 4)(rng)
+    x, _, beta, eps = batch(6, 4)(rng)
     return x, np.array([-1.5, 0.0, 2.0, -0.3]), beta, eps
 
 
-def _small_variance(rng):
-    x, gamma, beta, eps = _batch(9, 3)(rng)
+def small_variance(rng):
+    """Draw a batch in which feature 1 has a variance near eps."""
+    x, gamma, beta, eps = batch(9, 3)(rng)
     x[:, 1] = 0.7 + 3e-3 * rng.normal(size=9)  # variance about 1e-5
     return x, gamma, beta, eps
 
 
-def _constant_feature(rng):
-    x, gamma, beta, eps = _batch(5, 3)(rng)
+def constant_feature(rng):
+    """Draw a batch in which feature 0 is constant."""
+    x, gamma, beta, eps = batch(5, 3)(rng)
     x[:, 0] = 0.25
     return x, gamma, beta, eps
 
@@ -51,14 +53,14 @@ FORWARD = Exercise(
     reference=batchnorm_forward,
     outputs=("y",),
     cases=(
-        Case("a typical batch", _batch(8, 5)),
-        Case("odd sizes and another eps", _batch(7, 3, eps=1e-3), seed=1),
-        Case("two examples", _batch(2, 4), seed=2),
+        Case("a typical batch", batch(8, 5)),
+        Case("odd sizes and another eps", batch(7, 3, eps=1e-3), seed=1),
+        Case("two examples", batch(2, 4), seed=2),
         Case("a negative gamma and a gamma of zero", _signed_gamma, seed=3),
-        Case("a feature whose variance is near eps", _small_variance, seed=4),
-        Case("a constant feature", _constant_feature, seed=5),
-        Case("a large eps", _batch(10, 2, eps=0.5), seed=6),
-        Case("a large mean", _batch(64, 3, mean=1e4), seed=7),
+        Case("a feature whose variance is near eps", small_variance, seed=4),
+        Case("a constant feature", constant_feature, seed=5),
+        Case("a large eps", batch(10, 2, eps=0.5), seed=6),
+        Case("a large mean", batch(64, 3, mean=1e4), seed=7),
     ),
     hints=(
         "One mean and one variance for each column: which axis do they run over?",
@@ -143,6 +145,69 @@ def _(x, gamma, beta, eps):
 
 
 @FORWARD.misconception(
+    "one_mean_for_all",
+    "Your mean is a single number for the whole array; each feature has its own: x.mean needs "
+    "axis=0.",
+)
+def _(x, gamma, beta, eps):
+    centred = x - x.mean()
+    return gamma * centred / np.sqrt((centred**2).mean(axis=0) + eps) + beta
+
+
+@FORWARD.misconception(
+    "one_variance_for_all",
+    "You centre each feature by its own mean, but divide all of them by one variance: the mean of "
+    "the squares needs axis=0 as well.",
+)
+def _(x, gamma, beta, eps):
+    centred = x - x.mean(axis=0)
+    return gamma * centred / np.sqrt((centred**2).mean() + eps) + beta
+
+
+@FORWARD.misconception(
+    "sum_of_squares",
+    "You divide by the root of the *sum* of squares; the variance is their mean, so divide the "
+    "sum by m first.",
+)
+def _(x, gamma, beta, eps):
+    centred = x - x.mean(axis=0)
+    return gamma * centred / np.sqrt((centred**2).sum(axis=0) + eps) + beta
+
+
+@FORWARD.misconception(
+    "not_scaled",
+    "You subtract the mean but never divide by the standard deviation.",
+)
+def _(x, gamma, beta, eps):
+    return gamma * (x - x.mean(axis=0)) + beta
+
+
+@FORWARD.misconception(
+    "parentheses_forgotten",
+    "You divide the mean alone: x - mean / std is x - (mean / std). Put x - mean in parentheses.",
+)
+def _(x, gamma, beta, eps):
+    return gamma * (x - x.mean(axis=0) / np.sqrt(x.var(axis=0) + eps)) + beta
+
+
+@FORWARD.misconception(
+    "eps_added_after_division",
+    "You add eps to the quotient; it belongs to the variance, inside the square root, where it "
+    "keeps the division from being 0 / 0.",
+)
+def _(x, gamma, beta, eps):
+    return gamma * ((x - x.mean(axis=0)) / x.std(axis=0) + eps) + beta
+
+
+@FORWARD.misconception(
+    "scales_x",
+    "You scale and shift x itself; gamma and beta act on the normalized x_hat.",
+)
+def _(x, gamma, beta, eps):
+    return gamma * x + beta
+
+
+@FORWARD.misconception(
     "double_centring",
     "What you divide by is var + mean^2. Either the mean is subtracted twice (once from x, once "
     "more inside the variance of the centred x), or you take the mean of x^2 for the variance.",
@@ -192,90 +257,3 @@ def _(x, gamma, beta, eps):
 )
 def _(x, gamma, beta, eps):
     return np.sqrt(gamma) * _x_hat(x, eps) + beta
-
-
-def identity_parameters(x, eps):
-    """The gamma and beta with which batch norm gives x back."""
-    gamma = np.sqrt(x.var(axis=0) + eps)
-    beta = x.mean(axis=0)
-    return gamma, beta
-
-
-def _only_x(draw):
-    def draw_x(rng):
-        x, _, _, eps = draw(rng)
-        return x, eps
-
-    return draw_x
-
-
-IDENTITY = Exercise(
-    name="identity_parameters",
-    notebook="02",
-    reference=identity_parameters,
-    outputs=("gamma", "beta"),
-    cases=(
-        Case("a typical batch", _only_x(_batch(8, 5))),
-        Case("odd sizes and a large eps", _only_x(_batch(7, 3, eps=0.5)), seed=1),
-        Case("two examples", _only_x(_batch(2, 4)), seed=2),
-        Case("a feature whose variance is near eps", _only_x(_small_variance), seed=3),
-        Case("a constant feature", _only_x(_constant_feature), seed=4),
-    ),
-    hints=(
-        "Write y = x and solve gamma * x_hat + beta = x for gamma and beta.",
-        "x = (standard deviation) * x_hat + mean: read gamma and beta off, and remember what "
-        "x_hat was divided by.",
-    ),
-    minutes=4,
-    difficulty=2,
-)
-
-
-@IDENTITY.misconception(
-    "ones_and_zeros",
-    "gamma = 1 and beta = 0 give x_hat, not x: they are where training starts, not the identity.",
-)
-def _(x, eps):
-    return np.ones(x.shape[1]), np.zeros(x.shape[1])
-
-
-@IDENTITY.misconception(
-    "variance_for_gamma",
-    "Your gamma is the variance; x_hat was divided by its square root.",
-)
-def _(x, eps):
-    return x.var(axis=0) + eps, x.mean(axis=0)
-
-
-@IDENTITY.misconception(
-    "eps_forgotten",
-    "sqrt(Var) is the paper's answer and right up to eps. x_hat was divided by sqrt(Var + eps), "
-    "so that exactly this undoes it.",
-)
-def _(x, eps):
-    return x.std(axis=0), x.mean(axis=0)
-
-
-@IDENTITY.misconception(
-    "inverse",
-    "Your gamma divides a second time; it has to undo the division, so it multiplies.",
-)
-def _(x, eps):
-    return 1 / np.sqrt(x.var(axis=0) + eps), x.mean(axis=0)
-
-
-@IDENTITY.misconception(
-    "minus_the_mean",
-    "Your beta has the wrong sign: the mean was subtracted, so beta adds it again.",
-)
-def _(x, eps):
-    return np.sqrt(x.var(axis=0) + eps), -x.mean(axis=0)
-
-
-@IDENTITY.misconception(
-    "unbiased_variance",
-    "You divide the sum of squares by m - 1; the forward pass divided by m, so this does not "
-    "undo it exactly.",
-)
-def _(x, eps):
-    return np.sqrt(x.var(axis=0, ddof=1) + eps), x.mean(axis=0)

@@ -1,0 +1,140 @@
+"""The `bnlab` command. Each function is thin; what it needs is imported when it runs."""
+
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bnlab import __version__
+
+app = typer.Typer(
+    help="A course on batch normalization in which every statement is executed.",
+    no_args_is_help=True,
+    add_completion=False,
+)
+
+
+def _version(wanted: bool):
+    if wanted:
+        typer.echo(f"bnlab {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+):
+    """Accept the options that stand before a command."""
+
+
+@app.command()
+def lab(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Your folder; made if it does not exist.")
+    ] = Path("bnlab-course"),
+    no_browser: Annotated[
+        bool, typer.Option("--no-browser", help="Only print the address.")
+    ] = False,
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Port; by default Jupyter's own.")
+    ] = None,
+    copy_only: Annotated[
+        bool, typer.Option("--copy-only", help="Copy, and do not start JupyterLab.")
+    ] = False,
+):
+    """Put the notebooks in DIR, keep what you wrote there, and open JupyterLab."""
+    from bnlab.lab import LabError, working_copy
+
+    try:
+        results = working_copy(folder)
+    except LabError as error:
+        _stop(str(error))
+    _print_rows((result.action, result.name, result.message) for result in results)
+    if not copy_only:
+        raise typer.Exit(_jupyterlab(folder, no_browser, port))
+
+
+@app.command()
+def doctor(
+    no_kernel: Annotated[
+        bool, typer.Option("--no-kernel", help="Do not start a Jupyter kernel.")
+    ] = False,
+):
+    """Look whether this computer is ready for the course."""
+    from bnlab.doctor import examine
+
+    lines = examine(kernel=not no_kernel)
+    _print_rows(("ok" if line.ok else "TO DO", line.name, line.message) for line in lines)
+    left = sum(not line.ok for line in lines)
+    if left:
+        _stop(f"{left} of {len(lines)} lines say what to do.")
+    typer.echo("Everything is ready. Start with: bnlab lab")
+
+
+@app.command()
+def progress():
+    """Show which exercises are done."""
+    from bnlab.exercises import progress
+
+    typer.echo(progress())
+
+
+def _jupyterlab(folder, no_browser, port):
+    """Run JupyterLab until it ends and return its exit code."""
+    if importlib.util.find_spec("jupyterlab") is None:
+        _stop(
+            f"The notebooks are in {folder}, but JupyterLab is not installed; "
+            'in the folder of the course: python -m pip install -e ".[course]"'
+        )
+    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder.resolve()}"]
+    command += ["--no-browser"] * no_browser
+    command += [f"--ServerApp.port={port}"] * (port is not None)
+    # In a container everybody is root, and Jupyter would refuse to start.
+    command += ["--allow-root"] * (hasattr(os, "geteuid") and os.geteuid() == 0)
+    typer.echo("Starting JupyterLab. To stop it, press Ctrl-C here.")
+    with subprocess.Popen(command) as server:
+        signal.signal(signal.SIGTERM, lambda *_: server.terminate())
+        return _wait(server)
+
+
+def _wait(server):
+    """Let the server answer Ctrl-C: at a terminal it asks first, and it ends its kernels."""
+    while server.poll() is None:
+        try:
+            server.wait()
+        except KeyboardInterrupt:
+            if not sys.stdin.isatty():
+                _end(server)
+    return server.returncode
+
+
+def _end(server):
+    """Without a terminal the signal may have come to us alone: wait a little, then pass it on."""
+    try:
+        server.wait(timeout=3)
+    except subprocess.TimeoutExpired:
+        server.terminate()
+
+
+def _print_rows(rows):
+    """Print aligned columns; the last one wraps at the width of the terminal."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 2))
+    for row in rows:
+        table.add_row(*map(Text, row))
+    Console().print(table)
+
+
+def _stop(sentence):
+    typer.echo(sentence, err=True)
+    raise typer.Exit(1)

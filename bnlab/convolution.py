@@ -1,0 +1,230 @@
+"""Convolution and pooling of images (N, C, H, W), with their gradients.
+
+"Convolution" is what deep learning calls by that name: cross-correlation, the kernel not flipped.
+
+The work is done on images laid out row by row, (H, N, W, C). There the kw pixels that meet one row
+of a kernel are kw*C neighbouring numbers, and moving the kernel down is the same memory read from
+a later row. So a convolution is kh matrix products, one for each kernel row, over one array that
+holds every pixel kw times; gathering whole kh x kw patches would hold it kh*kw times.
+"""
+
+import numpy as np
+
+from bnlab.arrays import float_array
+from bnlab.normalization import _fitting, _upstream
+
+__all__ = [
+    "avg_pool2d_backward",
+    "avg_pool2d_forward",
+    "conv2d_backward",
+    "conv2d_forward",
+    "max_pool2d_backward",
+    "max_pool2d_forward",
+]
+
+
+def conv2d_forward(x, weight, bias=None, stride=1, padding=0):
+    r"""Cross-correlate images with kernels.
+
+    .. math:: y_{n,o,h,w} = b_o + \sum_{c,i,j} W_{o,c,i,j}\, x_{n,c,\,sh+i,\,sw+j}
+
+    with s the stride, and x padded with `padding` zeros on each side.
+
+    Parameters
+    ----------
+    x : array_like of float, shape (N, C, H, W)
+    weight : ndarray, shape (out, C, kh, kw)
+    bias : ndarray of shape (out,), or None
+    stride, padding : int
+        The same for both axes; the padding is smaller than the kernel.
+
+    Returns
+    -------
+    y : ndarray, shape (N, out, H_out, W_out)
+        ``H_out = (H + 2 * padding - kh) // stride + 1``, and likewise W_out.
+    cache : tuple
+        What `conv2d_backward` needs.
+
+    Raises
+    ------
+    ValueError
+        If a shape does not fit, or stride or padding is out of range.
+
+    Examples
+    --------
+    >>> x = np.array([[[[1.0, 2.0, 4.0], [8.0, 9.0, 9.0]]]])
+    >>> difference = np.array([[[[-1.0, 1.0]]]])
+    >>> conv2d_forward(x, difference)[0][0, 0]
+    array([[1., 2.],
+           [1., 0.]])
+    """
+    x, weight = float_array("conv2d_forward", "x", x), np.asarray(weight)
+    _check_conv2d(x, weight, stride, padding)
+    if bias is not None:
+        bias = _fitting("conv2d_forward", "bias", bias, weight.shape[:1], weight.dtype)
+    size = [side + 2 * padding for side in x.shape[2:]]
+    rows = _row_by_row(x, size, (padding, padding))
+    pixels = _side_by_side(rows, weight.shape[3], stride)
+    y = _correlate(pixels, weight, 0 if bias is None else bias, stride)
+    return y, (pixels, weight, bias is not None, stride, padding, x.shape, y.shape)
+
+
+def conv2d_backward(dy, cache):
+    r"""Return dx, dweight and dbias (None without a bias).
+
+    Each x reached the outputs through the kernel, so dx is dy sent back the same way: dy with
+    stride - 1 zeros between its pixels, correlated with the kernel turned by 180 degrees.
+    """
+    pixels, weight, has_bias, stride, padding, x_shape, y_shape = cache
+    dy = _upstream("conv2d_backward", dy, y_shape, pixels.dtype)
+    out, c, kh, kw = weight.shape
+    flat = dy.transpose(2, 0, 3, 1).reshape(-1, out)  # (H_out*N*W_out, out)
+    dbias = np.ones(len(flat), flat.dtype) @ flat if has_bias else None
+    rows = [met.T @ flat for met in _met_by_kernel_rows(pixels, kh, stride)]  # kh of (kw*C, out)
+    dweight = np.stack(rows).reshape(kh, kw, c, out).transpose(3, 2, 0, 1)
+
+    # With this border each x meets exactly the outputs it reached.
+    size = [side + k - 1 for side, k in zip(x_shape[2:], (kh, kw), strict=True)]
+    spread = _row_by_row(dy, size, (kh - 1 - padding, kw - 1 - padding), step=stride)
+    turned = weight[:, :, ::-1, ::-1].transpose(1, 0, 2, 3)  # (C, out, kh, kw)
+    dx = _correlate(_side_by_side(spread, kw, 1), turned, 0, 1)
+    return dx, np.ascontiguousarray(dweight), dbias
+
+
+def _row_by_row(x, size, start, step=1):
+    """Images (N, C, h, w) laid out as (H, N, W, C) in zeros of this size, from `start` on."""
+    n, c, h, w = x.shape
+    rows, columns = (slice(a, a + step * k, step) for a, k in zip(start, (h, w), strict=True))
+    wide = np.zeros((size[0], n, size[1], c), x.dtype)
+    wide[rows, :, columns] = x.transpose(2, 0, 3, 1)
+    return wide
+
+
+def _side_by_side(rows, kw, stride):
+    """What each kernel row covers: (H, N, W, C) to (H, N, W_out, kw*C), neighbours joined."""
+    h, n, w, c = rows.shape
+    windows = np.lib.stride_tricks.sliding_window_view(rows.reshape(h, n, w * c), kw * c, axis=2)
+    return np.ascontiguousarray(windows[:, :, :: stride * c])
+
+
+def _met_by_kernel_rows(pixels, kh, stride):
+    """For each of the kh kernel rows what it covers, (H_out*N*W_out, kw*C).
+
+    With stride 1 these are views of one array, each starting one image row later.
+    """
+    h_out = (len(pixels) - kh) // stride + 1
+    for i in range(kh):
+        yield pixels[i : i + stride * h_out : stride].reshape(-1, pixels.shape[3])
+
+
+def _correlate(pixels, weight, bias, stride):
+    """Add up (what a kernel row covers) @ (its weights); images (N, out, H_out, W_out) again."""
+    out, c, kh, kw = weight.shape
+    _, n, w_out, _ = pixels.shape
+    weight_rows = weight.transpose(2, 3, 1, 0).reshape(kh, kw * c, out)
+    h_out = (len(pixels) - kh) // stride + 1
+    y = np.full((h_out * n * w_out, out), bias, np.result_type(pixels, weight))
+    for met, weight_row in zip(_met_by_kernel_rows(pixels, kh, stride), weight_rows, strict=True):
+        y += met @ weight_row
+    return np.ascontiguousarray(y.reshape(h_out, n, w_out, out).transpose(1, 3, 0, 2))
+
+
+def avg_pool2d_forward(x, kernel_size):
+    """Mean of each window; the windows do not overlap (stride = kernel_size).
+
+    ``kernel_size=x.shape[2:]`` is global average pooling.
+
+    Parameters
+    ----------
+    x : array_like of float, shape (N, C, H, W)
+    kernel_size : int or (int, int)
+        kh and kw; they divide H and W.
+
+    Returns
+    -------
+    y : ndarray, shape (N, C, H / kh, W / kw)
+    cache : tuple
+        What `avg_pool2d_backward` needs.
+
+    Raises
+    ------
+    ValueError
+        If the windows do not fill the image.
+
+    Examples
+    --------
+    >>> avg_pool2d_forward(np.arange(8.0).reshape(1, 1, 2, 4), 2)[0]
+    array([[[[2.5, 4.5]]]])
+    """
+    windows = _windows("avg_pool2d_forward", x, kernel_size)
+    y = windows.mean(axis=(4, 5))
+    return y, (windows.shape, y.dtype)
+
+
+def avg_pool2d_backward(dy, cache):
+    """Return dx: each value of dy shared equally by its window."""
+    (*shape, kh, kw), dtype = cache
+    dy = _upstream("avg_pool2d_backward", dy, tuple(shape), dtype)
+    return _images(np.broadcast_to(dy[..., None, None] / (kh * kw), (*shape, kh, kw)))
+
+
+def max_pool2d_forward(x, kernel_size):
+    """Largest value of each window; otherwise as `avg_pool2d_forward`.
+
+    Examples
+    --------
+    >>> max_pool2d_forward(np.arange(8.0).reshape(1, 1, 2, 4), 2)[0]
+    array([[[[5., 7.]]]])
+    """
+    windows = _windows("max_pool2d_forward", x, kernel_size)
+    flat = windows.reshape(*windows.shape[:4], -1)
+    largest = flat.argmax(axis=4)[..., None]  # the first of equals, as in torch
+    y = np.take_along_axis(flat, largest, axis=4)[..., 0]
+    return y, (largest, windows.shape, y.dtype)
+
+
+def max_pool2d_backward(dy, cache):
+    """Return dx: dy where the largest value was, 0 elsewhere."""
+    largest, shape, dtype = cache
+    dy = _upstream("max_pool2d_backward", dy, shape[:4], dtype)
+    flat = np.zeros((*shape[:4], shape[4] * shape[5]), dtype)
+    np.put_along_axis(flat, largest, dy[..., None], axis=4)
+    return _images(flat.reshape(shape))
+
+
+def _windows(function, x, kernel_size):
+    """Images to windows, (N, C, H / kh, W / kw, kh, kw)."""
+    x = float_array(function, "x", x)
+    kh, kw = np.broadcast_to(kernel_size, 2).tolist()
+    if x.ndim != 4 or min(kh, kw) < 1 or x.shape[2] % kh or x.shape[3] % kw:
+        raise ValueError(
+            f"{function} needs x of shape (N, C, H, W) and a kernel_size that divides H and W, "
+            f"got x.shape={x.shape} and kernel_size={kernel_size}"
+        )
+    n, c, h, w = x.shape
+    return x.reshape(n, c, h // kh, kh, w // kw, kw).transpose(0, 1, 2, 4, 3, 5)
+
+
+def _images(windows):
+    """Windows back to images; undoes `_windows`."""
+    n, c, h, w, kh, kw = windows.shape
+    return windows.transpose(0, 1, 2, 4, 3, 5).reshape(n, c, h * kh, w * kw)
+
+
+def _check_conv2d(x, weight, stride, padding):
+    if x.ndim != 4 or weight.ndim != 4 or x.shape[1] != weight.shape[1]:
+        raise ValueError(
+            "conv2d_forward needs x of shape (N, C, H, W) and weight of shape (out, C, kh, kw), "
+            f"got x.shape={x.shape} and weight.shape={weight.shape}"
+        )
+    kernel = weight.shape[2:]
+    if stride < 1 or not 0 <= padding < min(kernel):
+        raise ValueError(
+            "conv2d_forward needs stride >= 1 and a padding from 0 to less than the kernel size, "
+            f"got stride={stride} and padding={padding} for a kernel of {kernel}"
+        )
+    if any(side + 2 * padding < k for side, k in zip(x.shape[2:], kernel, strict=True)):
+        raise ValueError(
+            "conv2d_forward needs an image at least as large as the kernel, "
+            f"got x.shape={x.shape} and padding={padding} for a kernel of {kernel}"
+        )

@@ -1,0 +1,189 @@
+"""The learner's working copy: the notebooks of the course, in a folder of their own.
+
+One rule stands above all others: nothing that a learner wrote is overwritten or lost. A small
+hidden file in the folder remembers what was put there, as one hash per notebook of what can be
+typed into it (cell types, sources, attached pictures). Outputs are not part of that.
+"""
+
+import hashlib
+import itertools
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from bnlab import __version__
+from bnlab.data import course_files
+
+__all__ = ["CopyResult", "LabError", "working_copy"]
+
+MANIFEST = ".bnlab-shipped.json"
+
+
+class LabError(Exception):
+    """The working copy cannot be made; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class CopyResult:
+    """What happened to one notebook.
+
+    Parameters
+    ----------
+    name : str
+        File name of the notebook in the course.
+    action : str
+        "added", "updated", "unchanged", "kept" (your version stays, there is no newer one) or
+        "beside" (your version stays, the newer one got another name).
+    message : str
+        One sentence for the learner.
+    """
+
+    name: str
+    action: str
+    message: str
+
+
+def working_copy(destination, source=None):
+    """Put the notebooks of the course in a folder and keep what the learner wrote there.
+
+    A notebook is replaced by a newer version only if nobody typed into it since it was put
+    there. Otherwise it stays byte for byte, and the newer version goes beside it as
+    ``NAME.new-VERSION.ipynb``.
+
+    Parameters
+    ----------
+    destination : str or path
+        The learner's folder; made if it does not exist.
+    source : str or path, optional
+        The folder that holds ``notebooks``; by default the one of the installed course.
+
+    Returns
+    -------
+    results : list of CopyResult
+        One for each notebook of the course, in their order.
+
+    Raises
+    ------
+    LabError
+        If the folder cannot be used or the course has no notebooks.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> course, desk = Path(tempfile.mkdtemp()), Path(tempfile.mkdtemp())
+    >>> (course / "notebooks").mkdir()
+    >>> _ = (course / "notebooks" / "00_start_here.ipynb").write_text('{"cells": []}')
+    >>> working_copy(desk, source=course)[0].action
+    'added'
+    >>> working_copy(desk, source=course)[0].action
+    'unchanged'
+    """
+    notebooks = Path(source or course_files()) / "notebooks"
+    folder = Path(os.path.realpath(Path(destination).expanduser()))
+    shipped = {file.name: file.read_bytes() for file in sorted(notebooks.glob("*.ipynb"))}
+    if not shipped:
+        raise LabError(f"the course has no notebooks in {notebooks}; please install bnlab again")
+    _refuse_unusable(folder, notebooks)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        earlier = _read_manifest(folder)
+        results = [_place(folder / name, new, earlier.get(name)) for name, new in shipped.items()]
+        # Last: if we are interrupted before, the next run takes an older file for the learner's.
+        _write_manifest(folder, earlier, shipped)
+    except OSError as error:
+        raise LabError(
+            f"bnlab lab cannot write in {folder} ({error.strerror}); "
+            "choose a folder of your own, for example: bnlab lab ~/bnlab-course"
+        ) from error
+    return results
+
+
+def _refuse_unusable(folder, notebooks):
+    if folder.is_file():
+        raise LabError(f"bnlab lab needs a folder, but {folder} is a file; choose another name")
+    if any(os.path.exists(p) and p.samefile(notebooks) for p in (folder, *folder.parents)):
+        raise LabError(
+            f"{folder} belongs to the course itself, where an upgrade could replace your work; "
+            "choose a folder of your own, for example: bnlab lab ~/bnlab-course"
+        )
+
+
+def _place(file, shipped, earlier):
+    """Bring one notebook to the learner; `earlier` is the hash of what was put there before."""
+    newest = _typed(shipped)
+    if not os.path.lexists(file):
+        _write(file, shipped)
+        return CopyResult(file.name, "added", "new in your folder")
+    yours = _typed_in(file)
+    if yours is None:
+        reason = "cannot be read as a notebook, so it stays as it is"
+        return _place_beside(file, shipped, f"{reason}; a fresh copy is")
+    if yours == newest:
+        return CopyResult(file.name, "unchanged", "you have the newest version")
+    if yours == earlier:
+        _write(file, shipped)
+        return CopyResult(file.name, "updated", "replaced by the newer version; it had no changes")
+    if newest == earlier:
+        return CopyResult(file.name, "kept", "has your changes; there is no newer version")
+    return _place_beside(file, shipped, "has your changes, so it stays; the newer version is")
+
+
+def _place_beside(file, shipped, reason):
+    """Write under the first name that is free or that already holds this version."""
+    tails = itertools.chain([""], (f"-{n}" for n in itertools.count(2)))
+    names = (file.with_name(f"{file.stem}.new-{__version__}{tail}.ipynb") for tail in tails)
+    newest = _typed(shipped)
+    beside = next(n for n in names if not os.path.lexists(n) or _typed_in(n) == newest)
+    if not beside.exists():
+        _write(beside, shipped)
+    return CopyResult(file.name, "beside", f"{reason} {beside.name}")
+
+
+def _typed_in(file):
+    """Hash of what is typed into a notebook file, or None if it cannot be read as a notebook."""
+    try:
+        return _typed(file.read_bytes())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+
+
+def _typed(content):
+    """Hash of what is typed into a notebook.
+
+    An empty cell does not count: JupyterLab adds one whenever the last cell is run.
+    """
+    cells = [
+        (cell["cell_type"], "".join(cell["source"]), cell.get("attachments") or {})
+        for cell in json.loads(content)["cells"]
+    ]
+    written = [cell for cell in cells if cell[1].strip() or cell[2]]
+    return hashlib.sha256(json.dumps(written, sort_keys=True).encode()).hexdigest()
+
+
+def _read_manifest(folder):
+    """Hashes by notebook; without a readable manifest every file counts as the learner's."""
+    try:
+        return {**json.loads((folder / MANIFEST).read_bytes())["shipped"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def _write_manifest(folder, earlier, shipped):
+    hashes = earlier | {name: _typed(content) for name, content in shipped.items()}
+    if hashes != earlier:
+        text = json.dumps({"bnlab": __version__, "shipped": hashes}, indent=1)
+        _write(folder / MANIFEST, text.encode())
+
+
+def _write(file, content):
+    """Write under a temporary name and rename, so that an interruption leaves no half file."""
+    temporary = file.with_name(f".{file.name}.part")
+    try:
+        with open(temporary, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, file)
+    finally:
+        temporary.unlink(missing_ok=True)
