@@ -28,7 +28,7 @@ def _version(wanted: bool):
 @app.callback()
 def main(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+        bool, typer.Option("--version", callback=_version, help="Show the version.")
     ] = False,
 ):
     """Accept the options that stand before a command."""

@@ -165,7 +165,7 @@ def avg_pool2d_backward(dy, cache):
     """Return dx: each value of dy shared equally by its window."""
     (*shape, kh, kw), dtype = cache
     dy = _upstream("avg_pool2d_backward", dy, tuple(shape), dtype)
-    return _images(np.broadcast_to(dy[..., None, None] / (kh * kw), (*shape, kh, kw)))
+    return np.repeat(np.repeat(dy / (kh * kw), kh, axis=2), kw, axis=3)
 
 
 def max_pool2d_forward(x, kernel_size):
@@ -187,9 +187,11 @@ def max_pool2d_backward(dy, cache):
     """Return dx: dy where the largest value was, 0 elsewhere."""
     largest, shape, dtype = cache
     dy = _upstream("max_pool2d_backward", dy, shape[:4], dtype)
-    flat = np.zeros((*shape[:4], shape[4] * shape[5]), dtype)
+    n, c, h, w, kh, kw = shape
+    flat = np.zeros((n, c, h, w, kh * kw), dtype)
     np.put_along_axis(flat, largest, dy[..., None], axis=4)
-    return _images(flat.reshape(shape))
+    windows = flat.reshape(shape).transpose(0, 1, 2, 4, 3, 5)  # (N, C, H/kh, kh, W/kw, kw)
+    return windows.reshape(n, c, h * kh, w * kw)
 
 
 def _windows(function, x, kernel_size):
@@ -203,12 +205,6 @@ def _windows(function, x, kernel_size):
         )
     n, c, h, w = x.shape
     return x.reshape(n, c, h // kh, kh, w // kw, kw).transpose(0, 1, 2, 4, 3, 5)
-
-
-def _images(windows):
-    """Windows back to images; undoes `_windows`."""
-    n, c, h, w, kh, kw = windows.shape
-    return windows.transpose(0, 1, 2, 4, 3, 5).reshape(n, c, h * kh, w * kw)
 
 
 def _check_conv2d(x, weight, stride, padding):

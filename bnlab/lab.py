@@ -158,7 +158,7 @@ def _typed(content):
         for cell in json.loads(content)["cells"]
     ]
     written = [cell for cell in cells if cell[1].strip() or cell[2]]
-    return hashlib.sha256(json.dumps(written, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(written).encode()).hexdigest()
 
 
 def _read_manifest(folder):

@@ -170,10 +170,12 @@ def test_sigterm_reaches_the_server(run, course, serve):
     assert server.terminated
 
 
-def test_without_jupyterlab_a_sentence_says_what_to_install(run, course, monkeypatch):
+def test_without_jupyterlab_a_sentence_says_what_to_install(run, course, serve, monkeypatch):
+    server = serve()
     monkeypatch.setattr(cli.importlib.util, "find_spec", lambda name: None)
     result = run("lab", "desk")
     assert result.exit_code == 1
+    assert server.command is None
     assert "JupyterLab is not installed" in result.output
     assert 'pip install -e ".[course]"' in result.output
     assert (course.parent / "desk" / "00_start_here.ipynb").is_file()

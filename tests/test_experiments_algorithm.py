@@ -71,6 +71,7 @@ FLIPS = [
     (A17_ONE_ROW, {"sizes": np.array([8, 32]), "spread": np.zeros((2, 3))}, "RIGHT"),
     (A17_ONE_ROW, {"sizes": np.array([8, 32]), "spread": np.array([[0.2, 0.4, 0.5]])}, "WRONG"),
     (A17_ONE_ROW, {"sizes": np.array([8, 32]), "spread": np.array([[0.4, 0.2, 0.1]])}, "WRONG"),
+    (A17_ONE_ROW, {"sizes": np.array([8, 32]), "spread": np.array([[0.2, 0.4, 0.0]])}, "WRONG"),
 ]  # fmt: skip
 
 
@@ -127,6 +128,12 @@ def test_the_other_centre_inflates_by_the_squared_distance():
     z, _ = digits_activations(64, 100, seed=0)
     np.testing.assert_allclose(arrays["said"], z.var(axis=0) + z.mean(axis=0) ** 2, rtol=1e-12)
     assert arrays["said"].max() > 3 * arrays["var"].max()
+
+
+@pytest.mark.parametrize("experiment", [A3_OTHER_CENTRE, A4_DOUBLE_CENTRING, A8_IDENTITY], ids=_id)
+def test_the_explanation_of_a_wrong_formula_holds_to_rounding(experiment):
+    measured = experiment.evidence().measured
+    assert measured.endswith(": True"), measured
 
 
 def test_double_centring_divides_by_the_wrong_root():

@@ -72,6 +72,8 @@ def test_d1_sees_each_of_the_six(name):
         (D5_ONES, {"ones": np.ones(7)}),
         (D5_ONES, {"random": np.zeros(7)}),
         (D5_ONES, {"random": np.ones(7)}),
+        (D5_ONES, {"random": np.array([0, 0, 1, 1, 1, 1, 1])}),
+        (D5_ONES, {"ones": np.array([0, 0, 0, 0, 0, 1, 1])}),
         (D5_ONES, {"dx_ones": 0.1}),
         (D5_ONES, {"dx_squares": 1.0}),
         (D6_SMALL_BATCHES, {"rms": np.array([0.1, 0.577, 0.707, 0.866])}),

@@ -13,6 +13,7 @@ from bnlab.experiments.covariate_shift import S1_TERM, S2_INK, S5_CAUSE, Selecti
 from bnlab.experiments.input_scaling import (
     S8_INPUTS,
     S9_WHITENING,
+    best_run,
     correlated_features,
     eigenvalue_ratio,
     scaled_inputs,
@@ -209,9 +210,9 @@ def test_s7_flips_if_the_formulas_agree():
 
 
 def planted_s8(raw, standardized):
-    """Losses (S, 4, T) that fall below 0.3 after the given steps."""
+    """Losses (S, 4, T) that fall below 0.3 after the given steps; those of the first never do."""
     losses = np.ones((2, 4, 60))
-    for scale, steps in enumerate((50, raw, 5, standardized)):
+    for scale, steps in enumerate((60, raw, 5, standardized)):
         losses[:, scale, steps:] = 0.1
     return {"target": 0.3, "ratios": np.array([[7e3, 600, 40, 20]] * 2), "losses": losses}
 
@@ -224,12 +225,18 @@ def test_s8_needs_fewer_steps_in_every_split():
     mixed["losses"][1] = planted_s8(4, 20)["losses"][1]
     assert S8_INPUTS.read(mixed).verdict == "NOT REPRODUCED"
     assert "7,000, 600, 40, 20" in S8_INPUTS.read(planted_s8(20, 4)).measured
-    assert "50, 20, 5, 4" in S8_INPUTS.read(planted_s8(20, 4)).measured
+    assert "rate over 59, 20, 5, 4" in S8_INPUTS.read(planted_s8(20, 4)).measured
 
 
 def test_s8_runs_small():
-    evidence = S8_INPUTS.evidence(lrs=(3.2, 10.0), steps=30, seeds=(0,))
+    evidence = S8_INPUTS.evidence(lrs=(0.01, 3.0), steps=30, seeds=(0,))
     assert evidence.verdict == "RIGHT"
+
+
+def test_s8_leaves_out_rates_that_make_the_loss_rise():
+    rising, slow, fast = np.array([2.3, 9, 0.1]), np.array([2.3, 2, 1]), np.array([2.3, 2, 0.5])
+    assert best_run([rising, slow, fast], target=0.3) is fast
+    assert best_run([rising, slow], target=1.5) is slow
 
 
 def test_s8_scales_inputs_by_the_training_images():

@@ -65,12 +65,14 @@ def visible(folder):
 
 
 def test_first_run_copies_every_notebook_in_order_and_hides_its_manifest(course, desk):
-    ship(course, SECOND, "00_start_here.ipynb")
+    others = [f"{number:02d}.ipynb" for number in (10, 0, 9, 4, 6, 1)]
+    for name in others:
+        ship(course, SECOND, name)
     (course / "notebooks" / "notes.txt").write_text("not a notebook")
     results = working_copy(desk, source=course)
-    assert [(r.name, r.action) for r in results] == [("00_start_here.ipynb", "added"),
-                                                     (NAME, "added")]  # fmt: skip
-    assert visible(desk) == {"00_start_here.ipynb": SECOND, NAME: FIRST}
+    assert {r.action for r in results} == {"added"}
+    assert [r.name for r in results] == sorted([*others, NAME])
+    assert visible(desk) == {NAME: FIRST} | dict.fromkeys(others, SECOND)
     assert set(contents(desk)) - set(visible(desk)) == {MANIFEST}
 
 
@@ -158,6 +160,16 @@ def test_a_deleted_notebook_comes_back_fresh(course, desk):
     assert visible(desk) == {NAME: FIRST, "mine.ipynb": FIRST}
 
 
+def test_a_notebook_that_left_the_course_is_remembered_until_it_returns(course, desk):
+    ship(course, FIRST, "another.ipynb")
+    working_copy(desk, source=course)
+    (course / "notebooks" / NAME).unlink()
+    ship(course, SECOND, "another.ipynb")
+    assert only(working_copy(desk, source=course)).name == "another.ipynb"
+    ship(course, SECOND)
+    assert [r.action for r in working_copy(desk, source=course)] == ["updated", "unchanged"]
+
+
 def test_what_bnlab_did_not_put_there_is_the_learners(course, desk):
     desk.mkdir()
     (desk / NAME).write_bytes(SECOND)
@@ -200,8 +212,10 @@ def test_a_folder_with_the_name_of_a_notebook_stays(course, desk):
 def test_a_link_that_leads_nowhere_stays(course, desk):
     desk.mkdir()
     (desk / NAME).symlink_to("gone.ipynb")
+    (desk / BESIDE).symlink_to("gone too.ipynb")
     assert only(working_copy(desk, source=course)).action == "beside"
     assert (desk / NAME).is_symlink()
+    assert (desk / BESIDE).is_symlink()
 
 
 # What counts as typed
@@ -377,6 +391,13 @@ def test_the_courses_own_folder_is_refused(tmp_path, course, place):
     assert contents(course / "notebooks") == {NAME: FIRST}
 
 
+def test_a_relative_folder_inside_the_courses_own_is_refused(course, monkeypatch):
+    monkeypatch.chdir(course / "notebooks")
+    for place in (".", "mine"):
+        with pytest.raises(LabError, match="belongs to the course itself"):
+            working_copy(place, source=course)
+
+
 @pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows")
 def test_a_link_to_the_courses_own_folder_is_refused(tmp_path, course):
     (tmp_path / "link").symlink_to(course / "notebooks")
@@ -397,8 +418,8 @@ def test_a_course_without_notebooks_says_so(tmp_path, desk):
 def test_the_tilde_is_the_home_folder(course, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
-    working_copy("~/my desk", source=course)
-    assert (tmp_path / "my desk" / NAME).is_file()
+    working_copy("~/courses/my desk", source=course)
+    assert (tmp_path / "courses" / "my desk" / NAME).is_file()
 
 
 def test_without_a_source_the_notebooks_are_those_of_the_course(course, desk, monkeypatch):

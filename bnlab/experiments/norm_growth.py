@@ -29,7 +29,7 @@ class Training:
     steps, batch_size, seed : int
     """
 
-    sizes: tuple[int, ...] = (64, 100, 100, 100, 10)
+    sizes: tuple[int, ...] = (64, 50, 50, 50, 10)
     lr: float = 1.0
     steps: int = 60
     batch_size: int = 64

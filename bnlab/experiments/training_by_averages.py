@@ -46,13 +46,13 @@ class BatchNormByAverages(BatchNorm):
         self.gradient = gradient
 
     def _forward(self, x):
-        if self.training:
-            _, batch = batchnorm_forward(x, self.weight, self.bias, self.eps)
-            self._track(batch.mean, batch.var, m=np.inf)  # biased: m / (m - 1) is 1
         mean, var = self.running_mean, self.running_var
-        y = batchnorm_inference(x, self.weight, self.bias, mean, var, self.eps)
         if not self.training:
-            return y, None
+            return batchnorm_inference(x, self.weight, self.bias, mean, var, self.eps), None
+        _, batch = batchnorm_forward(x, self.weight, self.bias, self.eps)
+        mean += self.momentum * (batch.mean - mean)
+        var += self.momentum * (batch.var - var)  # biased: it stands for the batch's own variance
+        y = batchnorm_inference(x, self.weight, self.bias, mean, var, self.eps)
         return y, (batch.x_centred, x - mean, 1 / np.sqrt(var + self.eps))
 
     def _backward(self, dy, cache):
