@@ -51,6 +51,12 @@ def examine(kernel=True):
     Returns
     -------
     lines : list of CheckLine
+
+    Examples
+    --------
+    >>> line = examine(kernel=False)[0]
+    >>> line.name, line.ok
+    ('Python', True)
     """
     checks = [("Python", _python, "install Python 3.11 or newer"), *_package_checks()]
     checks += [
@@ -189,8 +195,8 @@ def _memory():
 def _container_limit(file=Path("/sys/fs/cgroup/memory.max")):
     """Bytes that a container may use; a hub's machine has far more than each learner gets."""
     try:
-        return float(file.read_text().replace("max", "inf"))
-    except (OSError, ValueError):
+        return int(file.read_text())
+    except (OSError, ValueError):  # no container, or the word "max"
         return float("inf")
 
 

@@ -198,7 +198,7 @@ def test_a_kernel_that_would_not_work_is_found(monkeypatch, tmp_path, kernel):
     assert not line.ok
     said = {
         "dies": "died",
-        "silent": "respond",
+        "silent": "respond in 1 seconds",
         "without bnlab": "it started, but: import of bnlab",
     }
     assert said[kernel] in line.message

@@ -21,7 +21,8 @@ from bnlab.experiments.input_scaling import (
 )
 from bnlab.experiments.saturation import S4_OVER_TIME, S6_DEPTH, S7_FORMULA, input_of_last
 from bnlab.layers import BatchNorm, Linear, Sigmoid
-from bnlab.training import evaluate
+from bnlab.optim import SGD
+from bnlab.training import evaluate, fit
 
 
 @pytest.mark.parametrize("entry", [S1_TERM, S5_CAUSE])
@@ -47,9 +48,11 @@ def test_s2_needs_a_loss_larger_than_its_error():
     any_ink = [0.96, 0.95, 0.97, 0.96]
     clear = planted_s2([0.90, 0.91, 0.90, 0.92], any_ink)
     none = planted_s2(any_ink, any_ink[::-1])
+    noisy = planted_s2([0.90, 0.99, 0.91, 0.98], any_ink)  # a mean loss of 1.5 +- 4.1 points
     gain = planted_s2([0.98, 0.99, 0.99, 0.98], any_ink)
     assert S2_INK.read(clear).verdict == "RIGHT"
     assert S2_INK.read(none).verdict == "NOT REPRODUCED"
+    assert S2_INK.read(noisy).verdict == "NOT REPRODUCED"
     assert S2_INK.read(gain).verdict == "NOT REPRODUCED"
 
 
@@ -84,9 +87,9 @@ def test_a_small_classifier_learns():
 
 
 def planted_s4(moved):
-    """Percentiles (S, T, 3, C) around a median that moves by `moved`, one unit of spread apart."""
+    """Percentiles (S, T, 3, C) of a spread of 1 at first; the median moves, the 15th does not."""
     medians = np.linspace(0, moved, 5)
-    band = medians[:, None] + np.array([-0.5, 0, 0.5])  # (T, 3)
+    band = np.stack([np.full(5, -0.5), medians, medians + 0.5], axis=1)  # (T, 3)
     plain = np.broadcast_to(band[None, :, :, None], (2, 5, 3, 4))
     return {"steps": np.arange(5), "plain": plain, "bn": 0.1 * plain}
 
@@ -166,6 +169,18 @@ def test_s6_needs_slopes_gradients_and_learning_to_vanish(changes, verdict):
 def test_s6_runs_small():
     evidence = S6_DEPTH.evidence(depths=(1, 5), lrs=(2.0,), steps=60, seeds=(0,))
     assert evidence.verdict == "RIGHT"
+
+
+def test_s6_chooses_on_validation_images_and_reports_test_images():
+    config = saturation.Depths(depths=(1,), lrs=(1e-3, 2.0), steps=60, seeds=(3,))
+    digits = load_digits(3, np.float32)
+    accuracies = []
+    for lr in config.lrs:
+        model, rng = saturation.sigmoid_net(1, True, seed=3), np.random.default_rng(3)
+        fit(model, digits.x_train, digits.y_train, SGD(model, lr), steps=60, batch_size=60, rng=rng)
+        accuracies.append(evaluate(model, digits.x_test, digits.y_test))
+    assert S6_DEPTH.run(config)["accuracy_bn"] == pytest.approx(max(accuracies))
+    assert accuracies[0] < accuracies[1] < 1
 
 
 def test_gradients_from_first_to_last_layer_equal_torch():

@@ -392,8 +392,9 @@ def test_the_courses_own_folder_is_refused(tmp_path, course, place):
 
 
 def test_a_relative_folder_inside_the_courses_own_is_refused(course, monkeypatch):
-    monkeypatch.chdir(course / "notebooks")
-    for place in (".", "mine"):
+    (course / "notebooks" / "mine").mkdir()
+    monkeypatch.chdir(course / "notebooks" / "mine")
+    for place in (".", "..", "deeper"):
         with pytest.raises(LabError, match="belongs to the course itself"):
             working_copy(place, source=course)
 

@@ -22,12 +22,12 @@ FILES = sorted(p for p in PACKAGE.rglob("*.py") if "_course" not in p.parts)
 
 # Low to high, as in the design: an import only ever points to the left. A part that does not
 # exist yet is simply absent; a new file needs its place here. `arrays` is what everything may
-# use; `convolution` and `normalization` are pieces of functional, `idx` of data, `lab` and
-# `doctor` of the command line.
+# use; `convolution` and `normalization` are pieces of functional, `layer` and `norms` of layers,
+# `idx` of data, `lab` and `doctor` of the command line.
 ORDER = (
     "arrays", "batchnorm", "convolution", "normalization", "functional", "gradcheck", "idx", "data",
-    "layers", "optim", "training", "plots", "experiments", "exercises", "distributed", "diagnose",
-    "workshop", "lab", "doctor", "cli", "__init__", "__main__",
+    "layer", "norms", "layers", "optim", "training", "plots", "experiments", "exercises",
+    "distributed", "diagnose", "workshop", "lab", "doctor", "cli", "__init__", "__main__",
 )  # fmt: skip
 CORE = ORDER[: ORDER.index("experiments")]
 # The two files that speak torch, and the command line, may import inside functions as they like.
