@@ -99,7 +99,9 @@ def _jupyterlab(folder, no_browser, port):
     # In a container everybody is root, and Jupyter would refuse to start.
     command += ["--allow-root"] * (hasattr(os, "geteuid") and os.geteuid() == 0)
     typer.echo("Starting JupyterLab. To stop it, press Ctrl-C here.")
-    with subprocess.Popen(command) as server:
+    # The networks of the course are small: more threads than one only wait for each other.
+    one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    with subprocess.Popen(command, env=one_thread | os.environ) as server:
         signal.signal(signal.SIGTERM, lambda *_: server.terminate())
         return _wait(server)
 

@@ -41,10 +41,10 @@ class FakeServer:
 
     def __init__(self, interruptions=0, code=0, stays_for=0):
         self.interruptions, self.returncode, self.stays_for = interruptions, code, stays_for
-        self.command, self.ended, self.terminated = None, False, False
+        self.command, self.env, self.ended, self.terminated = None, None, False, False
 
-    def __call__(self, command):
-        self.command = command
+    def __call__(self, command, env):
+        self.command, self.env = command, env
         return self
 
     def __enter__(self):
@@ -124,6 +124,17 @@ def test_jupyterlab_starts_in_the_learners_folder(run, course, serve):
             "--ServerApp.port=8899"} <= set(server.command)  # fmt: skip
 
 
+@pytest.mark.parametrize(("given", "threads"), [(None, "1"), ("4", "4")])
+def test_kernels_use_one_thread_unless_told(run, course, serve, monkeypatch, given, threads):
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    if given:
+        monkeypatch.setenv("OMP_NUM_THREADS", given)
+    server = serve()
+    run("lab", "desk")
+    assert server.env["OMP_NUM_THREADS"] == threads
+    assert server.env["PATH"] == os.environ["PATH"]
+
+
 def test_without_options_jupyter_opens_a_browser_at_its_own_port(run, course, serve):
     server = serve()
     run("lab")
@@ -149,7 +160,6 @@ def test_the_exit_code_is_that_of_jupyterlab(run, course, serve):
 def test_at_a_terminal_ctrl_c_is_left_to_jupyterlab(run, course, serve, monkeypatch):
     server = serve(interruptions=3, stays_for=60)
     monkeypatch.setattr(cli.sys, "stdin", type("Terminal", (), {"isatty": lambda _: True})())
-    server.__call__([])
     assert cli._wait(server) == 0
     assert not server.terminated
 
