@@ -12,7 +12,7 @@ from bnlab.exercises.record import remember
 from bnlab.exercises.registry import closest, find
 from bnlab.exercises.report import CheckFailed, Report
 
-__all__ = ["check", "diagnose", "evaluate"]
+__all__ = ["check"]
 
 
 def check(name, answer):
@@ -76,13 +76,13 @@ def _check_function(exercise, function):
         return Report(name, "not attempted", "Replace the ... by your code, then run this again.")
     targets = [target_of(exercise, case, exercise.reference) for case in exercise.cases]
     try:
-        answers = evaluate(exercise, function, targets)
+        answers = _evaluate(exercise, function, targets)
     except CallProblem as problem:
         return Report(name, problem.outcome, str(problem), problem.mistake)
     return _judge(exercise, targets, answers)
 
 
-def evaluate(exercise, function, targets):
+def _evaluate(exercise, function, targets):
     """Outputs of the function in every case, or a `CallProblem`."""
     answers = []
     for case, target in zip(exercise.cases, targets, strict=True):
@@ -116,7 +116,7 @@ def _judge(exercise, targets, answers):
     wrong = _wrong_outputs(targets, answers)
     if not wrong:
         return _praise(exercise, targets, answers)
-    found = diagnose(exercise, targets, answers)
+    found = _diagnose(exercise, targets, answers)
     if found:
         sentences = " ".join(m.sentence for m in found)
         return Report(exercise.name, "incorrect", sentences, found[0].name)
@@ -142,7 +142,7 @@ def _praise(exercise, targets, answers):
     return Report(exercise.name, "correct", count)
 
 
-def diagnose(exercise, targets, answers):
+def _diagnose(exercise, targets, answers):
     """Misconceptions that explain the wrong outputs, the one that explains them all first.
 
     Parameters
