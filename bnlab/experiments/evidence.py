@@ -64,7 +64,7 @@ class Evidence:
     def __str__(self):
         spread = f" ({self.uncertainty})" if self.uncertainty else ""
         return (
-            f"{self.claim.id}: {self.claim.said}\n"
+            f"{self.claim.id}, claim: {self.claim.said}\n"
             f"    measured: {self.measured}{spread}\n"
             f"    verdict:  {self.verdict}. {self.claim.correct}"
         )
@@ -75,9 +75,9 @@ class Evidence:
         spread = f" ({self.uncertainty})" if self.uncertainty else ""
         return (
             '<div style="border-left: 4px solid #57606a; padding: 0.3em 0.8em">'
-            f"<b>{self.claim.id}</b> {html.escape(self.claim.said)}<br>"
+            f"<b>{self.claim.id}</b> claim: {html.escape(self.claim.said)}<br>"
             f"measured: {html.escape(self.measured + spread)}<br>"
-            f"<b>{self.verdict}.</b> {html.escape(self.claim.correct)}</div>"
+            f"verdict: <b>{self.verdict}.</b> {html.escape(self.claim.correct)}</div>"
         )
 
 
