@@ -17,6 +17,8 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
 )
+experiment = typer.Typer(help="The claims of the course, run again.", no_args_is_help=True)
+app.add_typer(experiment, name="experiment")
 
 
 def _version(wanted: bool):
@@ -84,6 +86,49 @@ def progress():
     from bnlab.exercises import progress
 
     typer.echo(progress())
+
+
+@experiment.command("list")
+def list_experiments():
+    """Show what can be run: id, notebook, kind, number of seeds, what is said."""
+    from bnlab.experiments.runner import find
+    from bnlab.experiments.ledger import ids
+
+    entries = [find(name) for name in (*ids(), "figure1")]
+    claims = [entry.claim for entry in entries]
+    seeds = [len(getattr(getattr(entry, "config", None), "seeds", ())) for entry in entries]
+    _print_rows(
+        (claim.id, claim.notebook, claim.kind, f"{count} seeds" if count else "", claim.said)
+        for claim, count in zip(claims, seeds, strict=True)
+    )
+
+
+@experiment.command("run")
+def run_experiment(
+    name: Annotated[str, typer.Argument(help="An id such as R2, figure1, or all: the ledger.")],
+    data: Annotated[
+        str, typer.Option(help='"digits", or a folder with MNIST\'s four files, for figure1.')
+    ] = "digits",
+    seeds: Annotated[
+        int | None, typer.Option(min=2, help="How many; by default the experiment's own.")
+    ] = None,
+    jobs: Annotated[
+        int, typer.Option(min=-1, help="Seeds run at the same time; -1: one a core.")
+    ] = 1,
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="Where results go; run again, it goes on there.")
+    ] = Path("bnlab-results"),
+):
+    """Run one experiment or the whole ledger, seed by seed; what is finished is not run again."""
+    from bnlab.experiments import campaign
+
+    try:
+        left = campaign.run(name, data, seeds, jobs, out)
+    except ValueError as error:
+        _stop(str(error))
+    except KeyboardInterrupt:
+        typer.echo(f"Stopped. Finished seeds are kept in {out}; the same command goes on there.")
+        raise typer.Exit(130) from None
 
 
 def _jupyterlab(folder, no_browser, port):

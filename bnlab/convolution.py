@@ -2,16 +2,15 @@
 
 "Convolution" is what deep learning calls by that name: cross-correlation, the kernel not flipped.
 
-The work is done on images laid out row by row, (H, N, W, C). There the kw pixels that meet one row
-of a kernel are kw*C neighbouring numbers, and moving the kernel down is the same memory read from
-a later row. So a convolution is kh matrix products, one for each kernel row, over one array that
-holds every pixel kw times; gathering whole kh x kw patches would hold it kh*kw times.
+The work is done on one row of all images at a time, laid out as (H, N, W, C). There the kw pixels
+under one row of a kernel are kw*C neighbouring numbers, so that a row of images meeting a row of
+the kernels is one matrix product, small enough to stay in the processor's cache. Gathering all
+kh x kw patches first would need kh*kw times the memory of the images.
 """
 
 import numpy as np
 
-from bnlab.arrays import float_array
-from bnlab.normalization import _fitting, _upstream
+from bnlab.arrays import fitting, float_array, upstream
 
 __all__ = [
     "avg_pool2d_backward",
@@ -60,13 +59,12 @@ def conv2d_forward(x, weight, bias=None, stride=1, padding=0):
     """
     x, weight = float_array("conv2d_forward", "x", x), np.asarray(weight)
     _check_conv2d(x, weight, stride, padding)
-    if bias is not None:
-        bias = _fitting("conv2d_forward", "bias", bias, weight.shape[:1], weight.dtype)
     size = [side + 2 * padding for side in x.shape[2:]]
-    rows = _row_by_row(x, size, (padding, padding))
-    pixels = _side_by_side(rows, weight.shape[3], stride)
-    y = _correlate(pixels, weight, 0 if bias is None else bias, stride)
-    return y, (pixels, weight, bias is not None, stride, padding, x.shape, y.shape)
+    images = _row_by_row(x, size, (padding, padding))
+    y = _correlate(images, weight, stride)
+    if bias is not None:
+        y += fitting("conv2d_forward", "bias", bias, weight.shape[:1], y.dtype)[:, None, None]
+    return y, (images, weight, bias is not None, stride, padding, x.shape, y.shape)
 
 
 def conv2d_backward(dy, cache):
@@ -75,58 +73,58 @@ def conv2d_backward(dy, cache):
     Each x reached the outputs through the kernel, so dx is dy sent back the same way: dy with
     stride - 1 zeros between its pixels, correlated with the kernel turned by 180 degrees.
     """
-    pixels, weight, has_bias, stride, padding, x_shape, y_shape = cache
-    dy = _upstream("conv2d_backward", dy, y_shape, pixels.dtype)
+    images, weight, has_bias, stride, padding, x_shape, y_shape = cache
+    dy = upstream("conv2d_backward", dy, y_shape, np.result_type(images, weight))
     out, c, kh, kw = weight.shape
-    flat = dy.transpose(2, 0, 3, 1).reshape(-1, out)  # (H_out*N*W_out, out)
-    dbias = np.ones(len(flat), flat.dtype) @ flat if has_bias else None
-    rows = [met.T @ flat for met in _met_by_kernel_rows(pixels, kh, stride)]  # kh of (kw*C, out)
-    dweight = np.stack(rows).reshape(kh, kw, c, out).transpose(3, 2, 0, 1)
+    dy_rows = dy.transpose(2, 0, 3, 1).reshape(y_shape[2], -1, out)  # (H_out, N*W_out, out)
+    dbias = np.ones(dy.size // out, dy.dtype) @ dy_rows.reshape(-1, out) if has_bias else None
+    dweight_rows = np.zeros((kh, kw * c, out), dy.dtype)
+    for h, i, pixels in _meetings(images, kh, kw, stride):
+        dweight_rows[i] += pixels.T @ dy_rows[h]
+    dweight = dweight_rows.reshape(kh, kw, c, out).transpose(3, 2, 0, 1)
 
     # With this border each x meets exactly the outputs it reached.
     size = [side + k - 1 for side, k in zip(x_shape[2:], (kh, kw), strict=True)]
     spread = _row_by_row(dy, size, (kh - 1 - padding, kw - 1 - padding), step=stride)
     turned = weight[:, :, ::-1, ::-1].transpose(1, 0, 2, 3)  # (C, out, kh, kw)
-    dx = _correlate(_side_by_side(spread, kw, 1), turned, 0, 1)
-    return dx, np.ascontiguousarray(dweight), dbias
+    return _correlate(spread, turned, 1), np.ascontiguousarray(dweight), dbias
+
+
+def _correlate(images, weight, stride):
+    """Cross-correlate images laid out row by row; (N, out, H_out, W_out) comes back."""
+    out, c, kh, kw = weight.shape
+    height, n, width, _ = images.shape
+    h_out, w_out = (height - kh) // stride + 1, (width - kw) // stride + 1
+    weight_rows = np.ascontiguousarray(weight.transpose(2, 3, 1, 0)).reshape(kh, kw * c, out)
+    y = np.zeros((h_out, n * w_out, out), np.result_type(images, weight))
+    for h, i, pixels in _meetings(images, kh, kw, stride):
+        y[h] += pixels @ weight_rows[i]
+    return np.ascontiguousarray(y.reshape(h_out, n, w_out, out).transpose(1, 3, 0, 2))
+
+
+def _meetings(images, kh, kw, stride):
+    """Every (output row h, kernel row i) with the image row they share, image row h*stride + i.
+
+    The image row comes as the pixels under the kernel row at each place, (N*W_out, kw*C).
+    """
+    height, n, width, c = images.shape
+    joined = images.reshape(height, n, width * c)
+    windows = np.lib.stride_tricks.sliding_window_view(joined, kw * c, axis=2)[:, :, :: stride * c]
+    for r in range(height):
+        pixels = windows[r].reshape(-1, kw * c)  # a copy; used for up to kh products
+        for i in range(kh):
+            h, between = divmod(r - i, stride)
+            if not between and 0 <= h <= (height - kh) // stride:
+                yield h, i, pixels
 
 
 def _row_by_row(x, size, start, step=1):
     """Images (N, C, h, w) laid out as (H, N, W, C) in zeros of this size, from `start` on."""
     n, c, h, w = x.shape
     rows, columns = (slice(a, a + step * k, step) for a, k in zip(start, (h, w), strict=True))
-    wide = np.zeros((size[0], n, size[1], c), x.dtype)
-    wide[rows, :, columns] = x.transpose(2, 0, 3, 1)
-    return wide
-
-
-def _side_by_side(rows, kw, stride):
-    """What each kernel row covers: (H, N, W, C) to (H, N, W_out, kw*C), neighbours joined."""
-    h, n, w, c = rows.shape
-    windows = np.lib.stride_tricks.sliding_window_view(rows.reshape(h, n, w * c), kw * c, axis=2)
-    return np.ascontiguousarray(windows[:, :, :: stride * c])
-
-
-def _met_by_kernel_rows(pixels, kh, stride):
-    """For each of the kh kernel rows what it covers, (H_out*N*W_out, kw*C).
-
-    With stride 1 these are views of one array, each starting one image row later.
-    """
-    h_out = (len(pixels) - kh) // stride + 1
-    for i in range(kh):
-        yield pixels[i : i + stride * h_out : stride].reshape(-1, pixels.shape[3])
-
-
-def _correlate(pixels, weight, bias, stride):
-    """Add up (what a kernel row covers) @ (its weights); images (N, out, H_out, W_out) again."""
-    out, c, kh, kw = weight.shape
-    _, n, w_out, _ = pixels.shape
-    weight_rows = weight.transpose(2, 3, 1, 0).reshape(kh, kw * c, out)
-    h_out = (len(pixels) - kh) // stride + 1
-    y = np.full((h_out * n * w_out, out), bias, np.result_type(pixels, weight))
-    for met, weight_row in zip(_met_by_kernel_rows(pixels, kh, stride), weight_rows, strict=True):
-        y += met @ weight_row
-    return np.ascontiguousarray(y.reshape(h_out, n, w_out, out).transpose(1, 3, 0, 2))
+    images = np.zeros((size[0], n, size[1], c), x.dtype)
+    images[rows, :, columns] = x.transpose(2, 0, 3, 1)
+    return images
 
 
 def avg_pool2d_forward(x, kernel_size):
@@ -164,12 +162,24 @@ def avg_pool2d_forward(x, kernel_size):
 def avg_pool2d_backward(dy, cache):
     """Return dx: each value of dy shared equally by its window."""
     (*shape, kh, kw), dtype = cache
-    dy = _upstream("avg_pool2d_backward", dy, tuple(shape), dtype)
+    dy = upstream("avg_pool2d_backward", dy, tuple(shape), dtype)
     return np.repeat(np.repeat(dy / (kh * kw), kh, axis=2), kw, axis=3)
 
 
 def max_pool2d_forward(x, kernel_size):
-    """Largest value of each window; otherwise as `avg_pool2d_forward`.
+    """Largest value of each window; the windows do not overlap (stride = kernel_size).
+
+    Parameters
+    ----------
+    x : array_like of float, shape (N, C, H, W)
+    kernel_size : int or (int, int)
+        Must divide H and W.
+
+    Returns
+    -------
+    y : ndarray, shape (N, C, H / kh, W / kw)
+    cache : tuple
+        What `max_pool2d_backward` needs.
 
     Examples
     --------
@@ -186,7 +196,7 @@ def max_pool2d_forward(x, kernel_size):
 def max_pool2d_backward(dy, cache):
     """Return dx: dy where the largest value was, 0 elsewhere."""
     largest, shape, dtype = cache
-    dy = _upstream("max_pool2d_backward", dy, shape[:4], dtype)
+    dy = upstream("max_pool2d_backward", dy, shape[:4], dtype)
     n, c, h, w, kh, kw = shape
     flat = np.zeros((n, c, h, w, kh * kw), dtype)
     np.put_along_axis(flat, largest, dy[..., None], axis=4)

@@ -7,7 +7,7 @@ N batch, C channels or features, H and W image size, K classes. Results keep the
 
 import numpy as np
 
-from bnlab.arrays import float_array
+from bnlab.arrays import fitting, float_array, upstream
 from bnlab.convolution import (
     avg_pool2d_backward,
     avg_pool2d_forward,
@@ -17,8 +17,6 @@ from bnlab.convolution import (
     max_pool2d_forward,
 )
 from bnlab.normalization import (
-    _fitting,
-    _upstream,
     groupnorm_backward,
     groupnorm_forward,
     layernorm_backward,
@@ -85,7 +83,7 @@ def linear_forward(x, weight, bias=None):
         )
     y = x @ weight.T
     if bias is not None:
-        y += _fitting("linear_forward", "bias", bias, (len(weight),), y.dtype)
+        y += fitting("linear_forward", "bias", bias, (len(weight),), y.dtype)
     return y, (x, weight, bias is not None)
 
 
@@ -93,14 +91,29 @@ def linear_backward(dy, cache):
     r"""Return :math:`dx = dy\,W`, :math:`dW = dy^\top x` and :math:`db = \sum_n dy_n` (or None)."""
     x, weight, has_bias = cache
     shape = (len(x), len(weight))
-    dy = _upstream("linear_backward", dy, shape, np.result_type(x, weight))
+    dy = upstream("linear_backward", dy, shape, np.result_type(x, weight))
     # A product with ones is several times faster than dy.sum(axis=0).
     dbias = np.ones(len(dy), dy.dtype) @ dy if has_bias else None
     return dy @ weight, dy.T @ x, dbias
 
 
 def relu_forward(x):
-    """Return max(x, 0) and the cache of `relu_backward`."""
+    """Set what is negative to zero, y = max(x, 0).
+
+    Parameters
+    ----------
+    x : array_like of float, any shape
+
+    Returns
+    -------
+    y : ndarray, shape and dtype of x
+    cache : ndarray of bool, where x is positive
+
+    Examples
+    --------
+    >>> relu_forward([-1.0, 0.0, 2.0])[0]
+    array([0., 0., 2.])
+    """
     x = float_array("relu_forward", "x", x)
     return np.maximum(x, 0), (x > 0).astype(x.dtype)
 
@@ -108,13 +121,22 @@ def relu_forward(x):
 def relu_backward(dy, cache):
     """Return dx = dy * slope; the slope is 1 where x > 0, else 0 (at 0 too, as in torch)."""
     slope = cache
-    return _upstream("relu_backward", dy, slope.shape, slope.dtype) * slope
+    return upstream("relu_backward", dy, slope.shape, slope.dtype) * slope
 
 
 def sigmoid_forward(x):
-    r"""Return :math:`1 / (1 + e^{-x})` and the cache of `sigmoid_backward`.
+    r"""Logistic function, :math:`y = 1 / (1 + e^{-x})`.
 
     The exponential is only taken of negative numbers, so that no x overflows.
+
+    Parameters
+    ----------
+    x : array_like of float, any shape
+
+    Returns
+    -------
+    y : ndarray, shape and dtype of x
+    cache : ndarray, a copy of y
 
     Examples
     --------
@@ -130,11 +152,26 @@ def sigmoid_forward(x):
 def sigmoid_backward(dy, cache):
     """Return dx = dy * y * (1 - y)."""
     y = cache
-    return _upstream("sigmoid_backward", dy, y.shape, y.dtype) * (y * (1 - y))
+    return upstream("sigmoid_backward", dy, y.shape, y.dtype) * (y * (1 - y))
 
 
 def tanh_forward(x):
-    """Return tanh(x) and the cache of `tanh_backward`."""
+    """Hyperbolic tangent, y = tanh(x).
+
+    Parameters
+    ----------
+    x : array_like of float, any shape
+
+    Returns
+    -------
+    y : ndarray, shape and dtype of x
+    cache : ndarray, a copy of y
+
+    Examples
+    --------
+    >>> tanh_forward([-100.0, 0.0, 100.0])[0]
+    array([-1.,  0.,  1.])
+    """
     y = np.tanh(float_array("tanh_forward", "x", x))
     return y, y.copy()
 
@@ -142,7 +179,7 @@ def tanh_forward(x):
 def tanh_backward(dy, cache):
     """Return dx = dy * (1 - y**2)."""
     y = cache
-    return _upstream("tanh_backward", dy, y.shape, y.dtype) * (1 - y * y)
+    return upstream("tanh_backward", dy, y.shape, y.dtype) * (1 - y * y)
 
 
 def dropout_forward(x, p, rng):
@@ -189,7 +226,7 @@ def dropout_forward(x, p, rng):
 def dropout_backward(dy, cache):
     """Return dx = dy * mask."""
     mask = cache
-    return _upstream("dropout_backward", dy, mask.shape, mask.dtype) * mask
+    return upstream("dropout_backward", dy, mask.shape, mask.dtype) * mask
 
 
 def cross_entropy_forward(logits, labels):

@@ -176,7 +176,7 @@ class Dropout(Layer):
 
 
 class Flatten(Layer):
-    """(N, C, *spatial) to (N, everything else)."""
+    """(N, C, ...) to (N, everything else)."""
 
     def _forward(self, x):
         return x.reshape(len(x), math.prod(x.shape[1:])), x.shape

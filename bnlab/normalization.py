@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from bnlab.arrays import check_eps, float_array
+from bnlab.arrays import check_eps, fitting, float_array, upstream
 
 __all__ = ["groupnorm_backward", "groupnorm_forward", "layernorm_backward", "layernorm_forward"]
 
@@ -20,7 +20,7 @@ def layernorm_forward(x, gamma, beta, eps=1e-5):
 
     Parameters
     ----------
-    x : array_like of float, shape (N, C) or (N, C, *spatial)
+    x : array_like of float, shape (N, C) or (N, C, ...)
     gamma, beta : array_like, shape x.shape[1:]
     eps : float
 
@@ -48,8 +48,8 @@ def layernorm_forward(x, gamma, beta, eps=1e-5):
     """
     x = _checked("layernorm_forward", x, eps)
     shape = x.shape[1:]
-    gamma = _fitting("layernorm_forward", "gamma", gamma, shape, x.dtype)
-    beta = _fitting("layernorm_forward", "beta", beta, shape, x.dtype)
+    gamma = fitting("layernorm_forward", "gamma", gamma, shape, x.dtype)
+    beta = fitting("layernorm_forward", "beta", beta, shape, x.dtype)
     rows, inv_std = _standardize(x.reshape(len(x), -1), eps)
     x_hat = rows.reshape(x.shape)
     return gamma * x_hat + beta, (x_hat, inv_std, gamma)
@@ -58,7 +58,7 @@ def layernorm_forward(x, gamma, beta, eps=1e-5):
 def layernorm_backward(dy, cache):
     """Return dx (shape of x), dgamma and dbeta (shape of gamma)."""
     x_hat, inv_std, gamma = cache
-    dy = _upstream("layernorm_backward", dy, x_hat.shape, x_hat.dtype)
+    dy = upstream("layernorm_backward", dy, x_hat.shape, x_hat.dtype)
     dx = _standardize_backward(dy * gamma, x_hat, inv_std)
     return dx, (dy * x_hat).sum(axis=0), dy.sum(axis=0)
 
@@ -70,7 +70,7 @@ def groupnorm_forward(x, gamma, beta, num_groups, eps=1e-5):
 
     Parameters
     ----------
-    x : array_like of float, shape (N, C) or (N, C, *spatial)
+    x : array_like of float, shape (N, C) or (N, C, ...)
     gamma, beta : array_like, shape (C,)
     num_groups : int
         Must divide C; neighbouring channels share a group.
@@ -104,8 +104,8 @@ def groupnorm_forward(x, gamma, beta, num_groups, eps=1e-5):
             f"groupnorm_forward needs num_groups that divides the number of channels, {channels}, "
             f"got num_groups={num_groups}; C groups of one channel and 1 group of C always fit"
         )
-    gamma = _fitting("groupnorm_forward", "gamma", gamma, (channels,), x.dtype)
-    beta = _fitting("groupnorm_forward", "beta", beta, (channels,), x.dtype)
+    gamma = fitting("groupnorm_forward", "gamma", gamma, (channels,), x.dtype)
+    beta = fitting("groupnorm_forward", "beta", beta, (channels,), x.dtype)
     gamma, beta = (v.reshape(-1, *[1] * (x.ndim - 2)) for v in (gamma, beta))  # (C, 1...)
     rows, inv_std = _standardize(x.reshape(len(x) * num_groups, -1), eps)
     x_hat = rows.reshape(x.shape)
@@ -115,7 +115,7 @@ def groupnorm_forward(x, gamma, beta, num_groups, eps=1e-5):
 def groupnorm_backward(dy, cache):
     """Return dx (shape of x), dgamma and dbeta (shape (C,))."""
     x_hat, inv_std, gamma = cache
-    dy = _upstream("groupnorm_backward", dy, x_hat.shape, x_hat.dtype)
+    dy = upstream("groupnorm_backward", dy, x_hat.shape, x_hat.dtype)
     dx = _standardize_backward(dy * gamma, x_hat, inv_std)
     not_channels = (0, *range(2, dy.ndim))
     return dx, (dy * x_hat).sum(axis=not_channels), dy.sum(axis=not_channels)
@@ -145,23 +145,3 @@ def _checked(function, x, eps):
             f"{function} needs x of shape (N, C) or (N, C, *spatial), got x.shape={x.shape}"
         )
     return x
-
-
-def _fitting(function, name, value, shape, dtype):
-    value = np.asarray(value, dtype=dtype)
-    if value.shape != shape:
-        raise ValueError(
-            f"{function} needs {name} of shape {shape}, got {name}.shape={value.shape}"
-        )
-    return value
-
-
-def _upstream(function, dy, shape, dtype):
-    """`dy` as an array that fits the output of the forward pass in shape and dtype."""
-    dy = np.asarray(dy, dtype=dtype)
-    if dy.shape != shape:
-        raise ValueError(
-            f"{function} needs dy in the shape of the output, {shape}, got dy.shape={dy.shape}; "
-            "pass the gradient of the loss with respect to that output"
-        )
-    return dy

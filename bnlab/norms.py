@@ -23,7 +23,7 @@ class BatchNorm(Layer):
     Parameters
     ----------
     num_features : int
-        C of an input (N, C) or (N, C, *spatial).
+        C of an input (N, C) or (N, C, ...).
     eps : float
     momentum : float or None
         Weight of the new value; None averages all batches since the start.

@@ -39,6 +39,11 @@ def test_numerical_gradient_uses_the_step_it_is_given():
     assert got == pytest.approx(3.25)  # 3 x^2 + h^2
 
 
+def test_numerical_gradient_divides_by_the_step_that_rounding_left():
+    got = numerical_gradient(lambda x: x, np.array(1.0), np.array(1.0), h=1e-15)
+    assert got == 1  # 1 + 1e-15 is stored as 1 + 1.1e-15
+
+
 def test_numerical_gradient_takes_functions_that_return_a_number_and_float32():
     x = draw(3, 1).astype(np.float32)
     got = numerical_gradient(lambda x: float((x**2).sum()), x, 1.0)

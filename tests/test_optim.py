@@ -14,7 +14,7 @@ class Stub:
 
     def __init__(self, dtype=np.float64):
         rng = np.random.default_rng(0)
-        shapes = {"a": (3, 2), "b": (4,), "c": (2,)}
+        shapes = {"a": (30, 20), "b": (4,), "c": (2,)}
         self._parameters = {k: rng.normal(size=s).astype(dtype) for k, s in shapes.items()}
         self.grads = {}
 
@@ -89,6 +89,17 @@ def test_parameters_are_updated_in_place_in_their_dtype():
         assert p is before[name]
         assert p.dtype == np.float32
         assert optimizer._velocity[name].dtype == np.float32
+
+
+def test_float32_is_computed_in_float32_whatever_kind_of_number_the_rate_is():
+    paths = []
+    for lr in (0.1, np.float64(0.1)):
+        stub = Stub(np.float32)
+        stub.draw(np.random.default_rng(1))
+        SGD(stub, lr=lr).step()
+        paths.append(stub.parameters())
+    for name, p in paths[0].items():
+        np.testing.assert_array_equal(p, paths[1][name])
 
 
 def test_a_layer_is_updated_along_its_gradient():
