@@ -99,7 +99,7 @@ def gradcheck(f, inputs, gradients, dy, rtol=1e-6):
     inputs : sequence of array_like
     gradients : sequence of array_like
         What your backward pass returned for `dy`, one for each input.
-    dy : array_like, shape of f(*inputs)
+    dy : array_like, shape of the output of f
         Upstream gradient; draw it at random.
     rtol : float
         Largest accepted `relative_error`.
