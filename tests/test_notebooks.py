@@ -55,7 +55,8 @@ def test_it_is_stored_executed_and_valid(path):
 
 @every_notebook
 def test_its_cells_are_small(path):
-    assert len(code_cells(path)) <= 28
+    # The bug hunt of 09 is twenty cells by itself: ten answers, ten checks.
+    assert len(code_cells(path)) <= (40 if path.stem.startswith("09") else 28)
     for cell in code_cells(path):
         assert len(cell.source.splitlines()) <= 20, cell.source
 
