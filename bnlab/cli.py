@@ -91,10 +91,9 @@ def progress():
 @experiment.command("list")
 def list_experiments():
     """Show what can be run: id, notebook, kind, number of seeds, what is said."""
-    from bnlab.experiments.runner import find
-    from bnlab.experiments.ledger import ids
+    from bnlab.experiments.runner import runnable
 
-    entries = [find(name) for name in (*ids(), "figure1")]
+    entries = runnable().values()
     claims = [entry.claim for entry in entries]
     seeds = [len(getattr(getattr(entry, "config", None), "seeds", ())) for entry in entries]
     _print_rows(
@@ -120,15 +119,22 @@ def run_experiment(
     ] = Path("bnlab-results"),
 ):
     """Run one experiment or the whole ledger, seed by seed; what is finished is not run again."""
-    from bnlab.experiments import campaign
+    from bnlab.experiments.campaign import choose, run_campaign, write_ledger
 
     try:
-        left = campaign.run(name, data, seeds, jobs, out)
-    except ValueError as error:
+        entries = choose(name, data, seeds)
+    except (ValueError, FileNotFoundError) as error:
         _stop(str(error))
+    try:
+        evidence, failures = run_campaign(entries, out, jobs)
     except KeyboardInterrupt:
-        typer.echo(f"Stopped. Finished seeds are kept in {out}; the same command goes on there.")
+        typer.echo(f"Stopped. What is finished is kept in {out}; the same command goes on there.")
         raise typer.Exit(130) from None
+    if name.lower() == "all":
+        write_ledger(evidence, out)
+    typer.echo(f"{len(evidence)} of {len(entries)} verdicts, with their files, are in {out}.")
+    if failures:
+        _stop("\n".join(failures))
 
 
 def _jupyterlab(folder, no_browser, port):

@@ -27,7 +27,7 @@ class Convention:
         The defaults; None where there is none.
     variance : {"biased", "unbiased"}
         What the running variance is fed.
-    start : {"0 and 1", "debiased", "first batch"}
+    start : {"0 and 1", "debiased", "first batch", "none"}
         Where mean and variance start; "debiased" divides by 1 - (share of the start).
     channel_axis : int or None
     names : str
@@ -88,7 +88,7 @@ CONVENTIONS = {
         "the averages move in the backward pass",
     ),
     "the paper": Convention(
-        "none", None, None, "unbiased", "debiased", None, "gamma, beta, E[x], Var[x]",
+        "none", None, None, "unbiased", "none", None, "gamma, beta, E[x], Var[x]",
         "Ioffe & Szegedy 2015, Algorithm 2: the mean over many batches after training",
     ),
 }  # fmt: skip

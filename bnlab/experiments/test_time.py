@@ -20,12 +20,12 @@ __all__ = [
     "T1_AVERAGES",
     "T2_ONE_BATCH",
     "T3_UNBIASED",
-    "Testing",
+    "Orders",
     "accuracy_in_train_mode",
     "batches_of",
     "batchnorm_layers",
     "trained_net",
-]  # fmt: skip
+]
 
 
 def batchnorm_layers(model):
@@ -126,7 +126,7 @@ T1_AVERAGES = Experiment(
 
 
 @dataclass(frozen=True)
-class Testing:
+class Orders:
     """Test images in batches of `test_batch`, shuffled and sorted by class; 6 seconds."""
 
     steps: int = 1000
@@ -215,7 +215,7 @@ T2_ONE_BATCH = Experiment(
         "batch norm applies to a test set of any size, in any order, down to one example.",
         "experiment", "05", "Ioffe & Szegedy 2015, section 3.1",
     ),
-    Testing(), _run_t2, _judge_t2,
+    Orders(), _run_t2, _judge_t2,
 )  # fmt: skip
 
 

@@ -1,0 +1,72 @@
+"""A figure that fits the arrays of any experiment: one panel an array."""
+
+import math
+
+import numpy as np
+
+__all__ = ["draw"]
+
+MOST = 12  # panels; more cannot be read
+
+
+def draw(arrays):
+    """Draw each array of numbers in a panel of its own, the first twelve of them.
+
+    One number or one axis: a dot each. More axes: the median over the first one, which is the
+    seeds in most experiments, against the place in the others, with a band from the smallest to
+    the largest.
+
+    Parameters
+    ----------
+    arrays : dict of arrays and numbers
+
+    Returns
+    -------
+    ax : matplotlib.axes.Axes
+        The first panel; the others are in its figure.
+
+    Examples
+    --------
+    >>> ax = draw({"lr": 0.1, "error": [3.0, 2.5], "curve": np.ones((2, 5)), "name": "x"})
+    >>> [panel.get_title() for panel in ax.figure.axes]
+    ['lr', 'error', 'curve']
+    """
+    # Here and below: whoever only reads the ledger has no need of matplotlib.
+    import matplotlib.pyplot as plt
+
+    drawn = {name: np.asarray(a, float) for name, a in arrays.items() if _is_numeric(a)}
+    chosen = list(drawn.items())[:MOST]
+    columns = min(3, len(chosen)) or 1
+    rows = math.ceil(len(chosen) / columns) or 1
+    figure, axes = plt.subplots(rows, columns, figsize=(4 * columns, 2.6 * rows), squeeze=False)
+    for ax, (name, array) in zip(axes.flat, chosen, strict=False):
+        _panel(array, ax).set_title(name, fontsize="medium")
+    for ax in axes.flat[max(len(chosen), 1) :]:
+        ax.remove()
+    if len(drawn) > MOST:
+        figure.suptitle(f"the first {MOST} of {len(drawn)} arrays")
+    return axes.flat[0]
+
+
+def _is_numeric(array):
+    array = np.asarray(array)
+    return array.dtype.kind in "biuf" and array.size > 0
+
+
+def _panel(array, ax):
+    from bnlab.plots import curves_with_band
+
+    if array.ndim < 2:
+        ax.plot(np.atleast_1d(array), linestyle="none", marker="o")
+        ax.xaxis.get_major_locator().set_params(integer=True)
+    else:
+        runs = array.reshape(len(array), -1)
+        curves_with_band(np.arange(runs.shape[1]), runs, label="median", ax=ax)
+    if _spans_decades(array):
+        ax.set_yscale("log")
+    return ax
+
+
+def _spans_decades(array):
+    finite = array[np.isfinite(array)]
+    return finite.size > 0 and finite.min() > 0 and finite.max() > 1000 * finite.min()
