@@ -91,7 +91,7 @@ def progress():
 @experiment.command("list")
 def list_experiments():
     """Show what can be run: id, notebook, kind, number of seeds, what is said."""
-    from bnlab.experiments.runner import runnable
+    from bnlab.experiments.selection import runnable
 
     entries = runnable().values()
     claims = [entry.claim for entry in entries]

@@ -40,7 +40,7 @@ ADVICE = {
     "eps of 0": "a constant channel gives 0 / 0. Use the eps the model was trained with, "
     "or 1e-5.",
     "after dropout": "dropout comes before batch norm. It changes the variance in training and "
-    "not in evaluation, so the running variance fits no longer: put dropout after the last one.",
+    "not in evaluation, so the running variance fits no longer: put dropout behind the last norm.",
     "shared": "one layer is called in several places, so its running statistics mix inputs of "
     "different kinds: use one layer for each place.",
 }  # fmt: skip

@@ -16,13 +16,15 @@ import joblib
 import numpy as np
 import pytest
 
-from bnlab.experiments import files, paper_figure, runner, stored
+from bnlab.experiments import files, paper_figure, runner, selection, stored
+from bnlab.experiments.columns import from_columns
 from bnlab.experiments.evidence import Claim, Definition, Experiment
 from bnlab.experiments.files import load_part, paragraph, remove_leftovers, replacing, save_part
 from bnlab.experiments.ledger import ledger
 from bnlab.experiments.panels import draw
-from bnlab.experiments.runner import NotSeedBySeed, join, run, units, with_data, with_seeds
+from bnlab.experiments.runner import NotSeedBySeed, join, run, units
 from bnlab.experiments.seeds import over_seeds
+from bnlab.experiments.selection import with_data, with_seeds
 
 CLAIM = Claim("R9", "Squares grow.", "They do.", "experiment", "07", "Euclid")
 
@@ -47,8 +49,8 @@ def squares(config):
     return {"scale": 2.5, "names": ["a", "b"], **over_seeds(one_square, config)}
 
 
-def numbers_only(config):
-    return {"square": over_seeds(one_square, config)["square"]}
+def seeds_first(config):
+    return over_seeds(one_square, config)
 
 
 def wall_time(config):
@@ -153,11 +155,11 @@ def test_join_refuses_what_is_not_seed_by_seed(parts):
 
 def small(config):
     """The same config with so little work that only the form of its result is left."""
-    fewer = {"steps": 4, "early_steps": 4, "late_steps": 4, "sweep_steps": 4, "epochs": 1,
-             "batches": 3, "every": 2, "warm_up": 2}  # fmt: skip
+    fewer = {"steps": 4, "early_steps": 4, "late_steps": 4, "block_steps": 4, "blocks": 4,
+             "batches": 3, "every": 2, "epochs": 1}  # fmt: skip
     mine = {name: value for name, value in fewer.items() if hasattr(config, name)}
-    if hasattr(config, "lrs"):
-        mine["lrs"] = config.lrs[:2]
+    for name in {"lrs", "block_lrs"} & set(vars(config)):
+        mine[name] = getattr(config, name)[:2]
     return dataclasses.replace(config, seeds=config.seeds[:2], **mine)
 
 
@@ -255,10 +257,11 @@ def test_run_leaves_table_figure_config_and_verdict(figures, log, tmp_path):
     about = json.loads((out / "R9.json").read_text())
     assert about["config"] == {"log": str(log), "seconds": 0.0, "seeds": [0, 1, 2, 3]}
     assert (about["claim"], len(about["code"])) == ("R9", 12)
+    assert (about["verdict"], about["uncertainty"]) == ("RIGHT", "no spread")
     assert (out / "R9.txt").read_text() == paragraph(evidence) + "\n"
     assert (out / "R9.png").read_bytes().startswith(b"\x89PNG")
     with (out / "R9.csv").open() as file:
-        assert json.loads(next(file).removeprefix("# ")) == about
+        assert json.loads(next(file).removeprefix("# ")).items() <= about.items()
         rows = list(csv.reader(file))
     assert rows[0] == ["array", "index", "value"]
     assert ["scale", "", "2.5"] in rows
@@ -267,12 +270,14 @@ def test_run_leaves_table_figure_config_and_verdict(figures, log, tmp_path):
     assert ["curve", "2 1", "0.2"] in rows
 
 
-def test_one_number_a_seed_is_stored_as_the_course_stores_it(log, tmp_path, monkeypatch):
-    entry, folder = experiment(log, numbers_only), tmp_path / "data" / "results"
+def test_seeds_first_are_stored_as_the_course_stores_long_results(log, tmp_path, monkeypatch):
+    entry, folder = experiment(log, seeds_first), tmp_path / "data" / "results"
     run(entry, folder)
     monkeypatch.setattr(stored, "course_files", lambda: tmp_path)
-    arrays, about = stored.load("R9")
+    columns, about = stored.load("R9")
+    arrays = from_columns(columns)
     np.testing.assert_array_equal(arrays["square"], [0, 1, 4, 9])
+    np.testing.assert_allclose(arrays["curve"][2], 3 * [0.2])
     assert about["config"]["seeds"] == [0, 1, 2, 3]
     assert entry.read(arrays).verdict == "RIGHT"
 
@@ -301,14 +306,14 @@ def test_a_result_of_something_else_does_not_count(log, tmp_path, monkeypatch, c
     elif change == "code":
         monkeypatch.setattr(runner, "_code_fingerprint", lambda: "0" * 12)
     else:
-        monkeypatch.setattr(runner.bnlab, "__version__", "99")
+        monkeypatch.setattr(runner, "__version__", "99")
     run(entry, tmp_path / "out")
     assert seeds_run(log) == [0, 0, 1, 1]
 
 
 def test_the_fingerprint_follows_the_source(tmp_path, monkeypatch):
     (tmp_path / "experiments").mkdir()
-    monkeypatch.setattr(runner.bnlab, "__file__", str(tmp_path / "__init__.py"))
+    monkeypatch.setattr(runner, "PACKAGE", tmp_path)
     prints = []
     for path in ("layers.py", "experiments/new.py", "notes.txt"):
         (tmp_path / path).write_text("x = 1")
@@ -365,7 +370,7 @@ def test_the_same_call_runs_on_a_dask_cluster(log, tmp_path):
     distributed = pytest.importorskip("distributed")
     with (
         distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=False,
-                                 dashboard_address=None) as cluster,
+                                 host="127.0.0.1", dashboard_address=None) as cluster,
         distributed.Client(cluster),
         joblib.parallel_config(backend="dask"),
     ):  # fmt: skip
@@ -407,25 +412,25 @@ def test_a_killed_run_leaves_nothing_half_written_and_goes_on(log, tmp_path):
 
 @pytest.mark.parametrize("name", ["S7", "s7"])
 def test_an_experiment_is_found_by_its_id(name):
-    assert runner.find(name) is ledger()["S7"]
+    assert selection.find(name) is ledger()["S7"]
 
 
 def test_an_unknown_name_says_where_the_names_are():
     with pytest.raises(ValueError, match="no experiment 'S99'; `bnlab experiment list`"):
-        runner.find("S99")
+        selection.find("S99")
 
 
 def test_figure1_is_no_row_of_the_ledger():
-    assert runner.find("Figure1").claim.id == "figure1"
+    assert selection.find("Figure1").claim.id == "figure1"
     assert "figure1" not in ledger()
-    assert list(runner.runnable()) == [*ledger(), "figure1"]
+    assert list(selection.runnable()) == [*ledger(), "figure1"]
 
 
 def test_other_data_are_for_figure1_alone(tmp_path):
     with pytest.raises(ValueError, match="S7 runs on the digits only"):
         with_data(ledger()["S7"], str(tmp_path))
     with pytest.raises(FileNotFoundError, match="load_idx_folder needs train-images"):
-        with_data(runner.find("figure1"), str(tmp_path))
+        with_data(selection.find("figure1"), str(tmp_path))
     assert with_data(ledger()["S7"], "digits") is ledger()["S7"]
 
 

@@ -6,7 +6,8 @@ import joblib
 
 from bnlab.experiments.files import paragraph, replacing
 from bnlab.experiments.ledger import ledger
-from bnlab.experiments.runner import find, finished, run, units, with_data, with_seeds
+from bnlab.experiments.runner import finished, run, units
+from bnlab.experiments.selection import find, with_data, with_seeds
 
 __all__ = ["choose", "run_campaign", "write_ledger"]
 

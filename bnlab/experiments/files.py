@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from bnlab.experiments import stored
+from bnlab.experiments.columns import to_columns
 
 __all__ = [
     "load_part",
@@ -123,7 +124,7 @@ def paragraph(evidence):
 
 
 def write_results(experiment, arrays, about, folder):
-    """Write ID.csv, ID.png, ID.json (the config) and ID.txt (the verdict), and judge.
+    """Write ID.csv, ID.png, ID.json (config, verdict) and ID.txt (verdict in words), and judge.
 
     Parameters
     ----------
@@ -144,7 +145,7 @@ def write_results(experiment, arrays, about, folder):
     with replacing(folder / f"{name}.png") as new:
         _write_figure(new, experiment, arrays)
     with replacing(folder / f"{name}.json") as new:
-        new.write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+        new.write_text(_as_json(about, evidence), encoding="utf-8")
     return write_verdict(evidence, folder)  # last: where a verdict is, the rest is too
 
 
@@ -165,11 +166,17 @@ def write_verdict(evidence, folder):
     return evidence
 
 
+def _as_json(about, evidence):
+    """The config, and the verdict in the words that data/results/ID.json uses."""
+    found = {name: getattr(evidence, name) for name in ("verdict", "measured", "uncertainty")}
+    return json.dumps(about | found, indent=1, ensure_ascii=False) + "\n"
+
+
 def _write_csv(path, experiment, arrays, about):
-    """One row a seed if each array is one number a seed, as in data/results; else one a number."""
+    """One row a seed if all arrays have the seeds as first axis, as in data/results; else long."""
     seeds = about["config"].get("seeds", ())
-    if seeds and all(np.shape(a) == (len(seeds),) for a in arrays.values()):
-        stored.save(experiment, arrays, path)
+    if seeds and all(np.shape(array)[:1] == (len(seeds),) for array in arrays.values()):
+        stored.save(experiment, to_columns(arrays), path)
     else:
         _write_long_csv(path, arrays, about)
 

@@ -30,7 +30,7 @@ PERCENTILES = (15, 50, 85)
 
 @dataclass(frozen=True)
 class Figure1:
-    """The digits by default; about 15 seconds a seed.
+    """The digits by default; about 20 seconds a seed on one core.
 
     `unit` is the sigmoid that is followed. `target` is the accuracy that "faster" is about.
     """

@@ -111,7 +111,7 @@ def last_batch(config):
 
 P7_LAST_BATCH = pitfall(
     "P7",
-    "Accuracy after an epoch jumps wildly, sometimes down to chance, while the loss looks fine.",
+    "Accuracy jumps wildly from epoch to epoch, while the training loss looks fine.",
     "The epoch ends with what is left over: here 2 images, whose mean and variance enter the "
     "running statistics like those of any other batch. Drop the last batch (drop_last=True).",
     "torch.utils.data.DataLoader, documentation",

@@ -19,7 +19,7 @@ from pathlib import Path
 import joblib
 import numpy as np
 
-import bnlab
+from bnlab import __version__
 from bnlab.experiments.evidence import Definition, Experiment
 from bnlab.experiments.files import (
     load_part,
@@ -28,109 +28,15 @@ from bnlab.experiments.files import (
     write_results,
     write_verdict,
 )
-from bnlab.experiments.ledger import ledger
-from bnlab.experiments.paper_figure import figure_1, images
+from bnlab.experiments.selection import of_seeds
 
-__all__ = [
-    "NotSeedBySeed",
-    "find",
-    "finished",
-    "join",
-    "run",
-    "runnable",
-    "units",
-    "with_data",
-    "with_seeds",
-]
+__all__ = ["NotSeedBySeed", "finished", "join", "run", "units"]
+
+PACKAGE = Path(__file__).resolve().parent.parent
 
 
 class NotSeedBySeed(ValueError):
     """Results of single seeds that do not add up to the result of all."""
-
-
-def runnable():
-    """The ledger, and "figure1", which is no row of it.
-
-    Returns
-    -------
-    dict
-        Name -> Experiment or Definition.
-    """
-    return {**ledger(), "figure1": figure_1()}
-
-
-def find(name):
-    """The experiment or definition of this name, in any case of letters: "R2", "figure1".
-
-    Parameters
-    ----------
-    name : str
-
-    Returns
-    -------
-    Experiment or Definition
-
-    Raises
-    ------
-    ValueError
-        If there is none.
-    """
-    for known, entry in runnable().items():
-        if known.lower() == name.lower():
-            return entry
-    raise ValueError(
-        f"There is no experiment {name!r}; `bnlab experiment list` shows the names, and "
-        "`bnlab experiment run all` runs the whole ledger"
-    )
-
-
-def with_data(experiment, data):
-    """The experiment on other images: a folder with the four files of MNIST's format.
-
-    Parameters
-    ----------
-    experiment : Experiment or Definition
-    data : str
-        "digits", or a folder.
-
-    Returns
-    -------
-    Experiment or Definition
-
-    Raises
-    ------
-    ValueError, FileNotFoundError
-        If the experiment is about the digits, as all but figure1 are, or the data cannot be read.
-    """
-    if data == "digits":
-        return experiment
-    if experiment.claim.id != "figure1":
-        raise ValueError(
-            f"{experiment.claim.id} runs on the digits only; --data DIR is for figure1"
-        )
-    images(data, seed=0)  # what is wrong with the files is said now, not by a worker
-    return figure_1(data)
-
-
-def with_seeds(experiment, count):
-    """The experiment with this many seeds: the first ones of its config, then the next numbers.
-
-    Parameters
-    ----------
-    experiment : Experiment or Definition
-        One whose config has no seeds stays as it is.
-    count : int or None
-        None leaves the config's own seeds.
-
-    Returns
-    -------
-    Experiment or Definition
-    """
-    if count is None or not hasattr(getattr(experiment, "config", None), "seeds"):
-        return experiment
-    own = tuple(experiment.config.seeds)
-    more = range(max(own) + 1, max(own) + 1 + count)
-    return _of_seeds(experiment, (*own, *more)[:count])
 
 
 def units(experiment):
@@ -150,12 +56,7 @@ def units(experiment):
     seeds = getattr(experiment.config, "seeds", None)
     if seeds is None:
         return [experiment]
-    return [_of_seeds(experiment, (seed,)) for seed in seeds]
-
-
-def _of_seeds(experiment, seeds):
-    config = dataclasses.replace(experiment.config, seeds=seeds)
-    return dataclasses.replace(experiment, config=config)
+    return [of_seeds(experiment, (seed,)) for seed in seeds]
 
 
 def finished(experiment, folder):
@@ -291,13 +192,12 @@ def _path(unit, folder):
 def _about(experiment):
     """What a result is made from, as JSON gives it back."""
     config = dataclasses.asdict(experiment.config)
-    about = {"claim": experiment.claim.id, "bnlab": bnlab.__version__, "config": config}
+    about = {"claim": experiment.claim.id, "bnlab": __version__, "config": config}
     return json.loads(json.dumps({**about, "code": _code_fingerprint()}))
 
 
 @functools.cache
 def _code_fingerprint():
     """Twelve hexadecimal digits that change with the source of the package and its experiments."""
-    package = Path(bnlab.__file__).parent
-    sources = sorted([*package.glob("*.py"), *package.glob("experiments/*.py")])
+    sources = sorted([*PACKAGE.glob("*.py"), *PACKAGE.glob("experiments/*.py")])
     return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:12]
