@@ -106,8 +106,8 @@ W7_FIGURE_ONE = Experiment(
         "W7",
         "With batch norm the network of the paper's figure 1 trains faster and ends with a higher "
         "test accuracy.",
-        "Faster: yes. Better: hardly anything is left of it once the side without batch norm has "
-        "its own rate and first weights, which the paper does not state.",
+        "Faster: yes. Better: not established once the side without batch norm has been given "
+        "its own rate and first weights, neither of which the paper states.",
         "experiment", "08", "Ioffe & Szegedy 2015, section 4.1 and figure 1 (a)",
     ),
     FigureOne(), _run_w7, _judge_w7,
