@@ -130,6 +130,12 @@ def test_both_sides_start_with_the_same_weights():
     assert sum(p.size for p in with_bn.parameters().values()) == 4258
 
 
+def test_the_seed_of_a_run_draws_its_weights():
+    untrained, _ = small_cnn.train(small_cnn.Race(steps=0), True, 0.3, seed=5)
+    expected = small_cnn.small_cnn(True, seed=5)
+    np.testing.assert_array_equal(untrained[0].weight, expected[0].weight)
+
+
 def test_images_are_standardized_by_the_training_images_only():
     digits = bnlab.data.load_digits()
     x = digits.images("test")
