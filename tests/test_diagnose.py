@@ -198,6 +198,10 @@ def test_missing_running_statistics_are_found():
     assert found(model.eval()) == {"no running statistics": ("0",)}
 
 
+def test_a_norm_of_which_a_part_is_trained_is_not_frozen():
+    assert found(_with(lambda model: model[4].weight.requires_grad_(False))) == {}
+
+
 def test_a_momentum_that_is_large_but_torchs_is_left_alone():
     assert found(_with(_set(4, "momentum", 0.5))) == {}
 

@@ -194,6 +194,14 @@ def test_s3_flips_with_its_arrays(adapted, verdict):
     assert recomputed.S3_RETRAIN.read(s3_arrays(adapted)).verdict == verdict
 
 
+def test_s3_at_its_smallest():
+    arrays = recomputed.S3_RETRAIN.run(recomputed.Shifted(("contrast",), steps=80, seeds=(0,)))
+    assert arrays["contrast_as_it_is"] < 0.6
+    assert arrays["contrast_adapted"] > 0.85
+    assert arrays["contrast_retrained"] > 0.85
+    assert recomputed.S3_RETRAIN.read(arrays).verdict == "WRONG"
+
+
 def test_one_shift_that_is_undone_decides():
     arrays = {**s3_arrays([0.3] * 3, "inversion"), **s3_arrays([0.97] * 3, "contrast")}
     assert recomputed.S3_RETRAIN.read(arrays).verdict == "WRONG"
@@ -369,6 +377,14 @@ def test_a2_compares_at_the_best_rate_of_each_method_on_validation_images():
     assert averages.A2_AVERAGES.read(arrays).verdict == "RIGHT"
     misled = {**arrays, "on_val": arrays["on_val"][:, :, ::-1]}
     assert averages.A2_AVERAGES.read(misled).verdict == "WRONG"
+
+
+def test_the_methods_differ_in_their_gradient_only():
+    layers = [make(3, 0.25, np.float64) for make in averages.METHODS.values()]
+    assert [type(layer).__name__ for layer in layers] == [
+        "BatchNorm", "BatchNormByAverages", "BatchNormByAverages"]  # fmt: skip
+    assert [layer.momentum for layer in layers] == [0.25] * 3
+    assert [layer.gradient for layer in layers[1:]] == [0.25, 0.0]
 
 
 def test_a2_at_its_smallest():

@@ -145,7 +145,7 @@ def test_join_takes_nan_for_equal_to_nan():
         [{"x": np.ones((1, 2))}, {"x": np.ones((1, 3))}],
         [{"x": np.ones(1)}, {"y": np.ones(1)}],
         [{"x": np.ones(1)}, {"x": np.ones(1), "y": 1}],
-        [{"x": 1}, {"x": 1.0}],
+        [{"x": 0}, {"x": 0.0}],
     ],
 )
 def test_join_refuses_what_is_not_seed_by_seed(parts):

@@ -49,7 +49,7 @@ def normalized_net(norm, seed):
 
 @dataclass(frozen=True)
 class BatchSizes:
-    """Every norm sees the same examples at every batch size; 5 minutes for the stored result.
+    """Every norm sees the same examples at every batch size; stored, 5 minutes on a free core.
 
     For each norm and size, the rate is chosen on the validation images.
     """

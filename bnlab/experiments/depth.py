@@ -6,7 +6,7 @@ import numpy as np
 
 from bnlab.data import load_digits
 from bnlab.experiments.evidence import Claim, Experiment
-from bnlab.experiments.paired import both_sides, deep_net, rate_sweep, tested_at_best
+from bnlab.experiments.paired import accuracy_at_best, both_sides, deep_net, rate_sweep
 from bnlab.experiments.residual import KINDS, residual_net
 from bnlab.experiments.seeds import over_seeds
 
@@ -68,7 +68,7 @@ def _judge_w3(arrays):
 
     IMPRECISE if it gains 10 points with some activation but this does not hold. Else WRONG.
     """
-    mean = {name: 100 * tested_at_best(value).mean() for name, value in arrays.items()
+    mean = {name: 100 * accuracy_at_best(value).mean() for name, value in arrays.items()
             if name not in ("depth", "blocks")}  # fmt: skip
     names = [n.removesuffix("_bn") for n in mean if n.endswith("_bn") and n != "residual_bn"]
     gains = [mean[f"{n}_bn"] - mean[f"{n}_plain"] for n in names]
@@ -93,9 +93,9 @@ W3_DEPTH = Experiment(
     Claim(
         "W3",
         "With batch norm very deep networks become easy to train.",
-        "Half true: it rescues deep sigmoid nets, helps tanh, and hurts ReLU, whose gradients it "
-        "makes grow. Skip connections are what makes 100 layers trainable, and with them there "
-        "are other ways than batch norm.",
+        "Half true: it rescues deep sigmoid nets, and gains nothing with tanh and ReLU, whose "
+        "gradients it makes grow. With skip connections 100 layers train, and there are other "
+        "ways to make them do so than batch norm.",
         "experiment", "08", "Yang et al. 2019; De & Smith 2020",
     ),
     Deep(), _run_w3, _judge_w3,

@@ -6,7 +6,7 @@ import numpy as np
 
 from bnlab.data import load_digits
 from bnlab.experiments.evidence import Claim, Experiment
-from bnlab.experiments.paired import both_sides, deep_net, rate_sweep, tested_at_best
+from bnlab.experiments.paired import accuracy_at_best, both_sides, deep_net, rate_sweep
 from bnlab.experiments.seeds import over_seeds
 
 __all__ = ["W2_INITIALIZATION", "Scales"]
@@ -50,7 +50,7 @@ def _judge_w2(arrays):
     Each size has its own best rate on the validation images. Less, but not ten times: IMPRECISE.
     """
     small = arrays["scales"][0] <= 1
-    by_scale = {s: 100 * tested_at_best(arrays[s])[:, 0, small].mean(axis=0)
+    by_scale = {s: 100 * accuracy_at_best(arrays[s])[:, 0, small].mean(axis=0)
                 for s in ("plain", "bn")}  # fmt: skip
     plain, bn = (np.ptp(by_scale[side]) for side in ("plain", "bn"))
     verdict = "RIGHT" if bn < plain / 10 else "IMPRECISE" if bn < plain else "WRONG"

@@ -6,7 +6,7 @@ import numpy as np
 
 from bnlab.data import load_digits
 from bnlab.experiments.evidence import Claim, Experiment
-from bnlab.experiments.paired import deep_net, rate_sweep, tested_at_best
+from bnlab.experiments.paired import accuracy_at_best, deep_net, rate_sweep
 from bnlab.experiments.seeds import over_seeds
 from bnlab.layers import BatchNorm, Layer, Sequential
 
@@ -98,8 +98,8 @@ def _judge_w6(arrays):
     What strong noise does is reported.
     """
     sizes = arrays["sizes"][0]
-    plain = 100 * tested_at_best(arrays["plain"]).mean()
-    noisy = 100 * tested_at_best(arrays["noisy"]).mean(axis=0)  # (sizes,)
+    plain = 100 * accuracy_at_best(arrays["plain"]).mean()
+    noisy = 100 * accuracy_at_best(arrays["noisy"]).mean(axis=0)  # (sizes,)
     mild = noisy[sizes == arrays["mild"][0]][0]
     left = (mild - plain) / (noisy[0] - plain) if noisy[0] > plain else 0.0  # of the gain
     verdict = "RIGHT" if left > 0.5 else "IMPRECISE" if left > 0 else "WRONG"

@@ -6,7 +6,7 @@ import numpy as np
 
 from bnlab.data import load_digits
 from bnlab.experiments.evidence import Claim, Experiment
-from bnlab.experiments.paired import deep_net, scores, tested_at_best
+from bnlab.experiments.paired import accuracy_at_best, deep_net, scores
 from bnlab.experiments.seeds import over_seeds
 from bnlab.layers import BatchNorm
 from bnlab.optim import SGD
@@ -66,7 +66,7 @@ def _run_w10(config):
 
 def _judge_w10(arrays):
     """RIGHT if batch norm alone beats the last layer alone in every seed and reaches 80%."""
-    tested = 100 * tested_at_best(arrays["accuracy"])  # (S, parts)
+    tested = 100 * accuracy_at_best(arrays["accuracy"])  # (S, parts)
     more = (tested[:, 0] > tested[:, 1]).all()
     high = tested[:, 0].mean() > 80
     verdict = {2: "RIGHT", 1: "IMPRECISE"}.get(int(more) + int(high), "WRONG")

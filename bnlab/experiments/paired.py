@@ -13,8 +13,8 @@ from bnlab.layers import Linear, ReLU, Sigmoid, Tanh, mlp
 from bnlab.optim import SGD
 from bnlab.training import evaluate, fit
 
-__all__ = ["ACTIVATIONS", "both_sides", "deep_net", "rate_sweep", "scores", "seconds_per_step",
-           "tested_at_best", "train"]  # fmt: skip
+__all__ = ["ACTIVATIONS", "accuracy_at_best", "both_sides", "deep_net", "rate_sweep", "scores",
+           "seconds_per_step", "train"]  # fmt: skip
 
 ACTIVATIONS = {"relu": ReLU, "sigmoid": Sigmoid, "tanh": Tanh}
 
@@ -90,7 +90,7 @@ def rate_sweep(make, digits, lrs, seed, **options):
     return np.array(results)
 
 
-def tested_at_best(accuracy):
+def accuracy_at_best(accuracy):
     """Test accuracy at the rate that is best on the validation images, averaged over the seeds.
 
     Parameters
@@ -105,7 +105,7 @@ def tested_at_best(accuracy):
     Examples
     --------
     >>> accuracy = np.array([[[0.8, 0.7], [0.9, 0.6]]])  # one seed, two rates
-    >>> tested_at_best(accuracy)
+    >>> accuracy_at_best(accuracy)
     array([0.6])
     """
     best = accuracy[..., 0].mean(axis=0).argmax(axis=-1)  # (...)

@@ -7,14 +7,15 @@ import numpy as np
 __all__ = ["draw"]
 
 MOST = 12  # panels; more cannot be read
+LINES = 6  # in a panel
 
 
 def draw(arrays):
     """Draw each array of numbers in a panel of its own, the first twelve of them.
 
-    One number or one axis: a dot each. More axes: the median over the first one, which is the
-    seeds in most experiments, against the place in the others, with a band from the smallest to
-    the largest.
+    A number is written, one axis is drawn as dots. Of more axes the first one is the seeds in most
+    experiments and the last one goes to the right: the line is the median over the first, the band
+    goes from the smallest to the largest, and there is a line for each place in between, up to six.
 
     Parameters
     ----------
@@ -54,17 +55,30 @@ def _is_numeric(array):
 
 
 def _panel(array, ax):
-    from bnlab.plots import curves_with_band
-
-    if array.ndim < 2:
-        ax.plot(np.atleast_1d(array), linestyle="none", marker="o")
+    if array.ndim == 0:
+        ax.text(0.5, 0.5, f"{array:.4g}", ha="center", va="center", fontsize="x-large")
+        ax.set_axis_off()
+    elif array.ndim == 1:
+        ax.plot(array, linestyle="none", marker="o")
         ax.xaxis.get_major_locator().set_params(integer=True)
     else:
-        runs = array.reshape(len(array), -1)
-        curves_with_band(np.arange(runs.shape[1]), runs, label="median", ax=ax)
-    if _spans_decades(array):
+        _curves(array, ax)
+    if array.ndim and _spans_decades(array):
         ax.set_yscale("log")
     return ax
+
+
+def _curves(array, ax):
+    """Runs over the first axis, the last one to the right, a line for each place in between."""
+    from bnlab.plots import curves_with_band
+
+    between = array.shape[1:-1]
+    for place in list(np.ndindex(between))[:LINES]:
+        runs = array[(slice(None), *place)]
+        label = " ".join(map(str, place)) or "median"
+        curves_with_band(np.arange(runs.shape[1]), runs, label=label, ax=ax)
+    for line in ax.lines:
+        line.set_marker("o" if array.shape[-1] <= 12 else "")
 
 
 def _spans_decades(array):

@@ -17,7 +17,7 @@ ORDER = "SADBTCRWPN"  # the sections of the ledger, in the order of the course
 VERDICT = ("verdict", "measured", "uncertainty")
 
 
-def keep(entry, arrays, seconds, folder=None):
+def keep(entry, arrays, seconds):
     """Store a long result: the arrays of a run with the entry's own config, and what they say.
 
     Parameters
@@ -27,25 +27,22 @@ def keep(entry, arrays, seconds, folder=None):
         All with the seeds as their first axis.
     seconds : float
         How long the run took.
-    folder : Path, optional
-        By default the course's data/results.
 
     Returns
     -------
     Evidence
     """
-    folder = folder or _results()
-    stored.save(entry, to_columns(arrays), folder / f"{entry.claim.id}.csv")
-    return keep_verdict(entry, entry.read(arrays), seconds, folder)
+    stored.save(entry, to_columns(arrays), _results() / f"{entry.claim.id}.csv")
+    # Judge what is in the file, so that whoever reads it finds the same last digits.
+    return keep_verdict(entry, entry.read(stored_arrays(entry.claim.id)), seconds)
 
 
-def keep_verdict(entry, evidence, seconds, folder=None):
+def keep_verdict(entry, evidence, seconds):
     """Store what a run of an experiment found, in a JSON file named by its claim."""
-    folder = folder or _results()
     about = {"claim": entry.claim.id, "bnlab": bnlab.__version__, "seconds": round(seconds)}
     found = {name: getattr(evidence, name) for name in VERDICT}
     text = json.dumps(about | found, indent=1, ensure_ascii=False)
-    (folder / f"{entry.claim.id}.json").write_text(text + "\n", encoding="utf-8")
+    (_results() / f"{entry.claim.id}.json").write_text(text + "\n", encoding="utf-8")
     return evidence
 
 
