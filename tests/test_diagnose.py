@@ -240,6 +240,12 @@ def test_a_layer_in_two_places_is_found_once():
     assert found(Shared()) == {"shared": ("bn",)}
 
 
+def test_a_block_used_twice_is_reported_once():
+    block = nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3))
+    expected = {"redundant bias": ("0.0",), "shared": ("0.1",)}
+    assert found(nn.Sequential(block, nn.ReLU(), block)) == expected
+
+
 def test_a_model_that_cannot_be_traced_is_read_as_far_as_its_sequentials_go():
     assert found(Untraceable()) == {"redundant bias": ("body.1",), "after dropout": ("body.2",)}
 

@@ -53,6 +53,10 @@ def seeds_first(config):
     return over_seeds(one_square, config)
 
 
+def with_sizes(config):
+    return {"sizes": np.arange(3), **over_seeds(one_square, config)}
+
+
 def wall_time(config):
     return {"seconds": time.perf_counter(), **over_seeds(one_square, config)}
 
@@ -245,6 +249,14 @@ def test_there_is_a_figure_for_any_arrays(arrays, tmp_path):
     assert len(ax.figure.axes) <= 12
 
 
+def test_seeds_are_a_band_and_what_is_between_seeds_and_steps_a_line_each():
+    losses = np.arange(24.0).reshape(3, 2, 4)  # seeds, sides, steps
+    ax = draw({"losses": losses})
+    assert [line.get_label() for line in ax.lines] == ["0", "1"]
+    np.testing.assert_array_equal(ax.lines[1].get_ydata(), losses[1, 1])
+    assert draw({"lr": 0.1}).texts[0].get_text() == "0.1"
+
+
 # ---------------------------------------------------------------- run
 
 
@@ -280,6 +292,13 @@ def test_seeds_first_are_stored_as_the_course_stores_long_results(log, tmp_path,
     np.testing.assert_allclose(arrays["curve"][2], 3 * [0.2])
     assert about["config"]["seeds"] == [0, 1, 2, 3]
     assert entry.read(arrays).verdict == "RIGHT"
+
+
+def test_what_does_not_fit_one_row_a_seed_is_stored_one_row_a_number(log, tmp_path):
+    run(experiment(log, with_sizes), tmp_path)
+    header, columns, *rows = (tmp_path / "R9.csv").read_text().splitlines()
+    assert (header[:2], columns) == ("# ", "array,index,value")
+    assert len(rows) == 3 + 4 + 4 * 3
 
 
 def test_a_finished_seed_is_not_run_again(log, tmp_path):
