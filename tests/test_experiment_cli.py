@@ -184,9 +184,13 @@ def test_what_cannot_be_run_gets_one_sentence(run, arguments, sentence):
     assert not (run.folder / "bnlab-results").exists()
 
 
-def test_two_jobs_give_the_same_files(run):
+def test_two_jobs_give_the_same_files(run, monkeypatch):
+    jobs, real = [], campaign.joblib.parallel_config
+    monkeypatch.setattr(campaign.joblib, "parallel_config",
+                        lambda n_jobs: jobs.append(n_jobs) or real(n_jobs=n_jobs))  # fmt: skip
     run("run", "all", "--out", "one")
     run("run", "all", "--jobs", 2, "--out", "two")
+    assert jobs == [1, 2]
     for name in ("P1.csv", "P3.txt", "ledger.csv"):
         assert (run.folder / "one" / name).read_text() == (run.folder / "two" / name).read_text()
 

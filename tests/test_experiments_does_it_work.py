@@ -348,6 +348,8 @@ def test_along_the_gradient_goes_downhill_at_first_and_leaves_the_model_alone(di
     assert beta > 0
     again, _ = along_the_gradient(model, x, y, reach=(1e-3, 1e-2))
     np.testing.assert_array_equal(losses, again)
+    far, _ = along_the_gradient(model, x, y, reach=(1e-2,))  # every step starts from here
+    assert far[0] == pytest.approx(losses[1], rel=1e-6)
 
 
 def _band(low, high, beta):
@@ -456,7 +458,9 @@ def test_w9_follows_the_arrays(accuracy, gradient, verdict):
 def test_only_the_named_part_is_trained(digits):
     model = deep_net(True, 0, depth=2)
     before = model.state_dict()
-    frozen = [n for n in model.parameters() if n not in names_of(model, "batch norm")]
+    norms = names_of(model, "batch norm")
+    assert norms == ["1.weight", "1.bias", "4.weight", "4.bias"]
+    frozen = [n for n in model.parameters() if n not in norms]
     optimizer = SGD(model, 0.5, groups=[{"names": frozen, "lr": 0.0}])
     _, cache = F.cross_entropy_forward(model(digits.x_train[:60]), digits.y_train[:60])
     model.backward(F.cross_entropy_backward(cache))

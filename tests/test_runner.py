@@ -553,6 +553,12 @@ def test_figure1_needs_both_faster_and_better(arrays, verdict):
     assert "1 without, 1, 3 with" in evidence.uncertainty
 
 
+def test_figure1_must_be_faster_in_every_seed():
+    arrays = planted([0.94, 0.96, 0.96, 0.95])
+    arrays["accuracy_bn"][0, 1:3] = 0.5  # this one gets to 90% at step 30
+    assert paper_figure.figure_1().read(arrays).verdict == "NOT REPRODUCED"
+
+
 def test_figure1_draws_the_three_panels_of_the_paper():
     arrays = {
         "steps": np.array([0, 10]), "accuracy_plain": np.ones((2, 2)),

@@ -3,7 +3,7 @@
 import json
 import time
 
-import bnlab
+from bnlab import __version__
 from bnlab.data import course_files
 from bnlab.experiments import stored
 from bnlab.experiments.columns import from_columns, to_columns
@@ -39,7 +39,7 @@ def keep(entry, arrays, seconds):
 
 def keep_verdict(entry, evidence, seconds):
     """Store what a run of an experiment found, in a JSON file named by its claim."""
-    about = {"claim": entry.claim.id, "bnlab": bnlab.__version__, "seconds": round(seconds)}
+    about = {"claim": entry.claim.id, "bnlab": __version__, "seconds": round(seconds)}
     found = {name: getattr(evidence, name) for name in VERDICT}
     text = json.dumps(about | found, indent=1, ensure_ascii=False)
     (_results() / f"{entry.claim.id}.json").write_text(text + "\n", encoding="utf-8")
