@@ -19,7 +19,7 @@ from bnlab.experiments.initialization import W2_INITIALIZATION
 from bnlab.experiments.internal_shift import A16_COUPLING, W4_SHIFT, linear_net, shift_by_layer
 from bnlab.experiments.landscape import W5_LANDSCAPE, along_the_gradient
 from bnlab.experiments.learning_rates import W1_RATES, W8_TIME, decades
-from bnlab.experiments.ledger import ledger
+from bnlab.experiments.ledger import ids, ledger
 from bnlab.experiments.noise_after import W6_NOISE, ShiftingNoise, noisy_net
 from bnlab.experiments.only_batchnorm import PARTS, W10_ONLY_BATCHNORM, names_of
 from bnlab.experiments.paired import accuracy_at_best, deep_net, rate_sweep, train
@@ -30,7 +30,6 @@ from bnlab.experiments.table import (
     as_markdown,
     evidence_of,
     keep,
-    sorted_ids,
     stored_arrays,
     stored_evidence,
 )
@@ -161,7 +160,7 @@ def test_what_is_kept_can_be_read_again(tmp_path, monkeypatch):
 
 
 def test_the_table_has_a_line_for_each_claim_in_the_order_of_the_course():
-    names = [n for n in sorted_ids() if n[0] == "W"]
+    names = [n for n in ids() if n[0] == "W"]
     assert names == [f"W{k}" for k in range(1, 15)]
     found = {n: evidence_of(ledger()[n]) for n in names}
     lines = as_markdown(found).splitlines()

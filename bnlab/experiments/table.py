@@ -11,9 +11,8 @@ from bnlab.experiments.evidence import Definition, Evidence
 from bnlab.experiments.ledger import ledger
 
 __all__ = ["as_markdown", "evidence_of", "keep", "keep_verdict", "run_and_keep", "side_by_side",
-           "sorted_ids", "stored_arrays", "stored_evidence"]  # fmt: skip
+           "stored_arrays", "stored_evidence"]  # fmt: skip
 
-ORDER = "SADBTCRWPN"  # the sections of the ledger, in the order of the course
 VERDICT = ("verdict", "measured", "uncertainty")
 
 
@@ -107,17 +106,6 @@ def run_and_keep(entry):
     start = time.perf_counter()
     evidence = entry.evidence()
     return keep_verdict(entry, evidence, time.perf_counter() - start)
-
-
-def sorted_ids():
-    """Ids of the ledger, section by section.
-
-    Examples
-    --------
-    >>> sorted_ids()[:3], sorted_ids()[-1][0]
-    (['S1', 'S2', 'S3'], 'N')
-    """
-    return sorted(ledger(), key=lambda name: (ORDER.index(name[0]), int(name[1:])))
 
 
 def as_markdown(found):
