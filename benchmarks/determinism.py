@@ -23,7 +23,8 @@ THREADS = (1, 2)
 # scikit-learn, one of the test requirements, brings threadpoolctl.
 ASK_OPENBLAS = """
 import numpy, threadpoolctl
-print(*{p["architecture"] for p in threadpoolctl.threadpool_info() if p["internal_api"] == "openblas"})
+pools = threadpoolctl.threadpool_info()
+print(*{pool["architecture"] for pool in pools if pool["internal_api"] == "openblas"})
 """
 
 
