@@ -17,7 +17,7 @@ __all__ = [
 def float_array(function, name, value):
     """The value as an array of floating-point numbers; TypeError for integers and the like."""
     value = np.asarray(value)
-    if not np.issubdtype(value.dtype, np.floating):
+    if value.dtype.kind != "f":
         raise TypeError(
             f"{function} needs floating-point numbers in {name}, got {name}.dtype={value.dtype}; "
             f"convert with {name}.astype(np.float64)"

@@ -7,12 +7,11 @@ N batch, C channels (or features), M values per channel: M = N for `x` of shape 
 M = N*H*W for images (N, C, H, W). The statistics always run over everything but axis 1.
 """
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from bnlab import arrays
+from bnlab import arrays, channels
 
 __all__ = ["BatchNormCache", "batchnorm_backward", "batchnorm_forward", "batchnorm_inference",
            "fold_batchnorm"]  # fmt: skip
@@ -46,7 +45,8 @@ class BatchNormCache:
     @property
     def x_hat(self):
         """The normalized input, ``(x - mean) / sqrt(var + eps)``, in the shape of x."""
-        return self.x_centred * _per_channel(self.inv_std, self.x_centred.ndim)
+        x_hat = channels.rows(self.x_centred) * channels.spread(self.inv_std, self.x_centred)
+        return x_hat.reshape(self.x_centred.shape)
 
 
 def batchnorm_forward(x, gamma, beta, eps=1e-5):
@@ -97,23 +97,26 @@ def batchnorm_forward(x, gamma, beta, eps=1e-5):
     """
     x, gamma, beta = arrays.batch_and_vectors("batchnorm_forward", x, gamma=gamma, beta=beta)
     eps = arrays.check_eps("batchnorm_forward", eps)
-    m = _values_per_channel(x)
+    m = channels.count(x)
     if m < 2:
         raise ValueError(
             "batchnorm_forward needs more than one value per channel, "
             f"got x.shape={x.shape}; use batchnorm_inference for a single example"
         )
-    mean = _channel_sum(x.astype(arrays.working_dtype(x), copy=False)) / m  # (C,)
-    x_centred = x - _per_channel(mean, x.ndim)
-    # The rounded mean of numbers near 1e4 is off; the mean of what is left is not.
-    rest = _channel_sum(x_centred) / m
-    x_centred -= _per_channel(rest, x.ndim)
-    var = _channel_dot(x_centred, x_centred) / m
+    rows = channels.rows(x.astype(arrays.working_dtype(x), copy=False))  # (N, C*H*W)
+    # Any value will do as a first guess of the mean, so take the first of each channel: none is
+    # further off than sqrt(M - 1) standard deviations. The rounded mean of numbers near 1e4 can be.
+    guess = rows[0, :: m // len(x)]  # (C,)
+    x_centred = rows - channels.spread(guess, x)
+    rest = channels.sums(x_centred, x) / m  # (C,)
+    x_centred -= channels.spread(rest, x)
+    var = channels.dots(x_centred, x_centred, x) / m
     inv_std = 1 / np.sqrt(var + eps)
-    y = x_centred * _per_channel(gamma * inv_std, x.ndim)
-    y += _per_channel(beta, x.ndim)
-    cache = BatchNormCache(x_centred, inv_std, mean + rest, var, gamma.copy(), eps, x.dtype)
-    return y.astype(x.dtype, copy=False), cache
+    y = x_centred * channels.spread(gamma * inv_std, x)
+    y += channels.spread(beta, x)
+    x_centred = x_centred.reshape(x.shape)
+    cache = BatchNormCache(x_centred, inv_std, guess + rest, var, gamma.copy(), eps, x.dtype)
+    return y.reshape(x.shape).astype(x.dtype, copy=False), cache
 
 
 def batchnorm_backward(dy, cache):
@@ -166,15 +169,16 @@ def batchnorm_backward(dy, cache):
             f"batchnorm_backward needs dy in the shape of x, {cache.x_centred.shape}, "
             f"got dy.shape={dy.shape}; pass the gradient of the loss with respect to y"
         )
-    m = _values_per_channel(dy)
-    dbeta = _channel_sum(dy)  # (C,)
-    dgamma = _channel_dot(dy, cache.x_centred) * cache.inv_std  # (C,)
+    m = channels.count(dy)
+    rows, x_centred = channels.rows(dy), channels.rows(cache.x_centred)  # (N, C*S)
+    dbeta = channels.sums(rows, dy)  # (C,)
+    dgamma = channels.dots(rows, x_centred, dy) * cache.inv_std  # (C,)
     # The closed form above in four passes over one array; x_hat = x_centred * inv_std.
-    dx = cache.x_centred * _per_channel(-cache.inv_std * dgamma / m, dy.ndim)
-    dx += dy
-    dx -= _per_channel(dbeta / m, dy.ndim)
-    dx *= _per_channel(cache.gamma * cache.inv_std, dy.ndim)
-    return dx.astype(cache.dtype, copy=False), dgamma, dbeta
+    dx = x_centred * channels.spread(-cache.inv_std * dgamma / m, dy)
+    dx += rows
+    dx -= channels.spread(dbeta / m, dy)
+    dx *= channels.spread(cache.gamma * cache.inv_std, dy)
+    return dx.reshape(dy.shape).astype(cache.dtype, copy=False), dgamma, dbeta
 
 
 def batchnorm_inference(x, gamma, beta, running_mean, running_var, eps=1e-5):
@@ -218,10 +222,10 @@ def batchnorm_inference(x, gamma, beta, running_mean, running_var, eps=1e-5):
     eps = arrays.check_eps("batchnorm_inference", eps)
     arrays.refuse_negative("batchnorm_inference", running_var)
     # Centre first: x * scale - mean * scale loses its digits where the mean is large.
-    y = x - _per_channel(running_mean, x.ndim)
-    y *= _per_channel(gamma / np.sqrt(running_var + eps), x.ndim)
-    y += _per_channel(beta, x.ndim)
-    return y.astype(x.dtype, copy=False)
+    y = channels.rows(x) - channels.spread(running_mean, x)
+    y *= channels.spread(gamma / np.sqrt(running_var + eps), x)
+    y += channels.spread(beta, x)
+    return y.reshape(x.shape).astype(x.dtype, copy=False)
 
 
 def fold_batchnorm(weight, bias, gamma, beta, running_mean, running_var, eps=1e-5):
@@ -272,29 +276,3 @@ def fold_batchnorm(weight, bias, gamma, beta, running_mean, running_var, eps=1e-
     folded = weight * scale.reshape(-1, *[1] * (weight.ndim - 1))
     bias = beta + (bias - running_mean) * scale
     return folded.astype(weight.dtype, copy=False), bias.astype(weight.dtype, copy=False)
-
-
-def _per_channel(v, ndim):
-    """Shape (C,) to (1, C, 1, ...), so that it broadcasts against x."""
-    return v.reshape(1, -1, *[1] * (ndim - 2))
-
-
-def _channel_sum(x):
-    """Sum of each channel, (C,)."""
-    if x.ndim == 2:
-        return np.ones(len(x), x.dtype) @ x  # several times faster than x.sum(axis=0)
-    return _flat(x).sum(axis=2).sum(axis=0)
-
-
-def _channel_dot(a, b):
-    """Sum of a*b of each channel, (C,), without an array for the products."""
-    return np.einsum("ncs,ncs->c", _flat(a), _flat(b))
-
-
-def _flat(x):
-    """(N, C, ...) to (N, C, S)."""
-    return x.reshape(*x.shape[:2], math.prod(x.shape[2:]))
-
-
-def _values_per_channel(x):
-    return len(x) * math.prod(x.shape[2:])

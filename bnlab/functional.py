@@ -287,7 +287,7 @@ def _checked_labels(labels, logits):
             "cross_entropy_forward needs logits of shape (N, K) and labels of shape (N,), N >= 1, "
             f"got logits.shape={logits.shape} and labels.shape={labels.shape}"
         )
-    if not np.issubdtype(labels.dtype, np.integer):
+    if labels.dtype.kind not in "iu":
         raise TypeError(
             "cross_entropy_forward needs whole numbers as labels, "
             f"got labels.dtype={labels.dtype}; convert with labels.astype(int)"

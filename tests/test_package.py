@@ -22,12 +22,13 @@ FILES = sorted(p for p in PACKAGE.rglob("*.py") if "_course" not in p.parts)
 
 # Low to high, as in the design: an import only ever points to the left. A part that does not
 # exist yet is simply absent; a new file needs its place here. `arrays` is what everything may
-# use; `convolution` and `normalization` are pieces of functional, `layer` and `norms` of layers,
-# `idx` of data, `lab` and `doctor` of the command line.
+# use, `channels` a piece of batchnorm, `convolution` and `normalization` of functional, `layer` and
+# `norms` of layers, `idx` of data, `lab` and `doctor` of the command line.
 ORDER = (
-    "arrays", "batchnorm", "convolution", "normalization", "functional", "gradcheck", "idx", "data",
-    "layer", "norms", "layers", "optim", "training", "plots", "experiments", "exercises",
-    "distributed", "diagnose", "workshop", "lab", "doctor", "cli", "__init__", "__main__",
+    "arrays", "channels", "batchnorm", "convolution", "normalization", "functional", "gradcheck",
+    "idx", "data", "layer", "norms", "layers", "optim", "training", "plots", "experiments",
+    "exercises", "distributed", "diagnose", "workshop", "lab", "doctor", "cli", "__init__",
+    "__main__",
 )  # fmt: skip
 CORE = ORDER[: ORDER.index("experiments")]
 # The two files that speak torch, and the command line, may import inside functions as they like.
@@ -174,7 +175,7 @@ def missing_sections(function):
 def owes_sections(function):
     """Whether learners call it; a backward is described by the forward right above it."""
     part, _, inside = function.__module__.removeprefix("bnlab.").partition(".")
-    public = (part in CORE and part != "arrays") or (part, inside) == ("exercises", "checking")
+    public = part in {*CORE} - {"arrays", "channels"} or (part, inside) == ("exercises", "checking")
     has_forward = function.__name__.endswith("_backward") and part != "batchnorm"
     takes = inspect.isfunction(function) and inspect.signature(function).parameters
     return bool(public and takes and not has_forward)
