@@ -6,7 +6,9 @@
 Runs strict nbval with the kernels of OpenBLAS for three generations of processors, with 1 and 2
 threads, and prints a row for each combination. `used` is the kernel that OpenBLAS really took: it
 refuses one that this processor cannot run. The exit code is 1 if a cell failed or a kernel was
-refused. Needs `pip install -e ".[test]"`; only for the OpenBLAS of NumPy's wheels on x86.
+refused. The Python that runs this file runs the notebooks: for another version of Python, or of
+NumPy, call it from an environment that has that one. Needs `pip install -e ".[test]"`; only for
+the OpenBLAS of NumPy's wheels on x86.
 """
 
 import os

@@ -63,7 +63,7 @@ def batchnorm_forward(x, gamma, beta, eps=1e-5):
     Parameters
     ----------
     x : array_like of float, shape (N, C) or (N, C, ...)
-        The batch. It is not modified.
+        The batch. It is not modified. An inf or NaN in it makes its whole channel NaN, as in torch.
     gamma, beta : array_like, shape (C,)
         Scale and shift of each channel.
     eps : float
@@ -187,8 +187,9 @@ def batchnorm_inference(x, gamma, beta, running_mean, running_var, eps=1e-5):
     .. math:: y = \gamma \frac{x - \mathrm{running\_mean}}
                               {\sqrt{\mathrm{running\_var} + \epsilon}} + \beta
 
-    No example sees another one, so a batch of one is welcome. `running_var` is used as given;
-    torch and this course feed it the *unbiased* variance during training.
+    No example sees another one, so a batch of one is welcome, and an inf or NaN stays in its
+    place. `running_var` is used as given; torch and this course feed it the *unbiased* variance
+    during training.
 
     Parameters
     ----------

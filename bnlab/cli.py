@@ -19,6 +19,13 @@ app = typer.Typer(
 )
 experiment = typer.Typer(help="The claims of the course, run again.", no_args_is_help=True)
 app.add_typer(experiment, name="experiment")
+workshop = typer.Typer(help="The kit for instructors.", no_args_is_help=True)
+app.add_typer(workshop, name="workshop")
+
+
+@workshop.callback()
+def _workshop():
+    """Keep `build` a name of its own; typer would drop the name of a single command."""
 
 
 def _version(wanted: bool):
@@ -52,14 +59,21 @@ def lab(
     ] = False,
 ):
     """Put the notebooks in DIR, keep what you wrote there, and open JupyterLab."""
+    from bnlab.doctor import JUPYTER, to_do
     from bnlab.lab import LabError, working_copy
 
     try:
         results = working_copy(folder)
     except LabError as error:
         _stop(str(error))
-    _print_rows((result.action, result.name, result.message) for result in results)
+    left = to_do()
+    _print_rows(
+        [(result.action, result.name, result.message) for result in results]
+        + [("TO DO", line.name, line.message) for line in left]
+    )
     if not copy_only:
+        if JUPYTER in [line.name for line in left]:
+            _stop(f"The notebooks are in {folder}, but JupyterLab would not start: see above.")
         raise typer.Exit(_jupyterlab(folder, no_browser, port))
 
 
@@ -120,21 +134,55 @@ def run_experiment(
 ):
     """Run one experiment or the whole ledger, seed by seed; what is finished is not run again."""
     from bnlab.experiments.campaign import choose, run_campaign, write_ledger
+    from bnlab.experiments.files import ResultsError
 
     try:
         entries = choose(name, data, seeds)
-    except (ValueError, FileNotFoundError) as error:
+    except (ValueError, OSError) as error:
         _stop(str(error))
     try:
         evidence, failures = run_campaign(entries, out, jobs)
+        if name.lower() == "all":
+            write_ledger(evidence, out)
     except KeyboardInterrupt:
         typer.echo(f"Stopped. What is finished is kept in {out}; the same command goes on there.")
         raise typer.Exit(130) from None
-    if name.lower() == "all":
-        write_ledger(evidence, out)
+    except ResultsError as error:
+        _stop(str(error))
+    except ImportError as error:
+        _stop(f"{name} cannot run: {error}; `bnlab doctor` says what to install")
     typer.echo(f"{len(evidence)} of {len(entries)} verdicts, with their files, are in {out}.")
     if failures:
         _stop("\n".join(failures))
+
+
+@workshop.command("build")
+def build_workshop(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DEST", help="A new or empty folder for the kit.")
+    ],
+    minutes: Annotated[
+        int, typer.Option(help="45 (notebook 02), 90 (02, 03, 05) or 180 (01 to 07).")
+    ] = 180,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Add what a room without a network installs from.")
+    ] = False,
+):
+    """Build notebooks, solutions, slides, schedule and hand-out of a workshop in DEST."""
+    from rich.console import Console
+
+    from bnlab.workshop.build import WorkshopError, build
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends it as Ctrl-C does
+    try:
+        with Console().status("reading the notebooks") as status:
+            kit = build(folder, minutes, offline, tell=status.update)
+    except WorkshopError as error:
+        _stop(str(error))
+    except KeyboardInterrupt:
+        typer.echo(f"Stopped. Nothing is left in {folder}; the same command begins anew.")
+        raise typer.Exit(130) from None
+    typer.echo(f"The kit for {minutes} minutes is in {kit}. Begin with schedule.html.")
 
 
 def _jupyterlab(folder, no_browser, port):
@@ -184,7 +232,7 @@ def _print_rows(rows):
 
     table = Table.grid(padding=(0, 2))
     for row in rows:
-        table.add_row(*map(Text, row))
+        table.add_row(*(Text(cell, overflow="fold") for cell in row))  # a long path stays whole
     Console().print(table)
 
 

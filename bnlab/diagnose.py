@@ -25,8 +25,8 @@ ADVICE = {
     "frozen but updating": "weight and bias are frozen, but in training mode each forward pass "
     "moves the running statistics: call eval() on this layer, after every model.train().",
     "mixed modes": "some batch norms are in training mode and others in evaluation mode, or not "
-    "in that of the model. Call model.train() or model.eval() on the whole; layers that are to "
-    "stay in evaluation mode need frozen weights too.",
+    "in that of the model. Call model.train() or model.eval() on the whole. If it is meant: put "
+    "all batch norms in evaluation mode, or freeze the weights of those that are.",
     "non-finite statistics": "a running mean or variance is nan or inf, and stays so. Look for "
     "the batch that did it, then call reset_running_stats() and pass clean batches through.",
     "untouched statistics": "the running statistics are still 0 and 1: no batch has reached them, "
@@ -41,8 +41,8 @@ ADVICE = {
     "or 1e-5.",
     "after dropout": "dropout comes before batch norm. It changes the variance in training and "
     "not in evaluation, so the running variance fits no longer: put dropout behind the last norm.",
-    "shared": "one layer is called in several places, so its running statistics mix inputs of "
-    "different kinds: use one layer for each place.",
+    "shared": "one layer is called in several places, so its running statistics mix the inputs of "
+    "all of them. If these are of different kinds, use one layer for each place.",
 }  # fmt: skip
 
 
@@ -145,7 +145,13 @@ def _is_frozen(norm):
 
 
 def _mixed(model, norms):
-    """Batch norms whose mode is not that of the model, except those frozen on purpose."""
+    """Batch norms whose mode is not that of the model, except those that are fixed on purpose.
+
+    In a model that trains, all of them in evaluation mode is a choice (notebook 10), and so is one
+    with frozen weights.
+    """
+    if model.training and not any(norm.training for norm in norms.values()):
+        return []
     return [
         name
         for name, norm in norms.items()
@@ -171,6 +177,8 @@ def _by_order(model):
         if count > 1:
             yield name, "shared"
     for name, chain in chains:
+        if model.training and not modules[name].training:
+            continue  # it works with fixed statistics: a bias below it does count
         below = [modules.get(other) for other in chain]
         if below and _has_bias(below[0]):
             yield chain[0], "redundant bias"
@@ -189,7 +197,8 @@ def _drops(module):
 
 def _is_no_norm(module):
     """A norm on the way down sets the variance anew: what lies below it does not matter."""
-    return not isinstance(module, _BatchNorm | nn.GroupNorm | nn.LayerNorm)
+    kinds = _BatchNorm | nn.modules.instancenorm._InstanceNorm | nn.GroupNorm | nn.LayerNorm
+    return not isinstance(module, kinds)
 
 
 def _chains(model):

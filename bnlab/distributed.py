@@ -7,6 +7,7 @@ address: no network is needed. Whatever happens, no process outlives the call th
 
 import multiprocessing
 import os
+import shutil
 import socket
 import sys
 import tempfile
@@ -64,7 +65,7 @@ def run_replicas(worker, jobs, timeout=60.0):
     deadline = time.monotonic() + timeout
     replicas = []
     with tempfile.TemporaryDirectory(prefix="bnlab-", ignore_cleanup_errors=True) as folder:
-        meeting = Path(folder, "meeting").as_uri()
+        meeting = Path(folder, "meeting")
         try:
             for rank, job in enumerate(jobs):
                 place = (rank, len(jobs), meeting, timeout)
@@ -148,7 +149,8 @@ def _started(worker, job, place):
 
 def _replica(connection, worker, job, place):
     """Join the group, work, send the answer or the traceback."""
-    threading.Thread(target=_leave_with_the_parent, daemon=True).start()
+    *_, meeting, _ = place
+    threading.Thread(target=_leave_with_the_parent, args=(meeting.parent,), daemon=True).start()
     _fall_silent()
     try:
         _join_group(*place)
@@ -160,9 +162,10 @@ def _replica(connection, worker, job, place):
             dist.destroy_process_group()
 
 
-def _leave_with_the_parent():
+def _leave_with_the_parent(folder):
     """A kernel that is killed cannot clean up, so each replica watches it."""
     multiprocessing.parent_process().join()
+    shutil.rmtree(folder, ignore_errors=True)
     os._exit(1)
 
 
@@ -181,8 +184,9 @@ def _join_group(rank, size, meeting, timeout):
         os.environ["GLOO_SOCKET_IFNAME"] = loopback.pop()
     torch.set_num_threads(1)
     dist.init_process_group(
-        "gloo", init_method=meeting, rank=rank, world_size=size, timeout=timedelta(seconds=timeout)
-    )
+        "gloo", init_method=meeting.as_uri(), rank=rank, world_size=size,
+        timeout=timedelta(seconds=timeout),
+    )  # fmt: skip
 
 
 def _answers(connections, deadline, timeout):

@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.metadata
+import importlib.util
 import os
 import platform
 import re
@@ -15,12 +16,13 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-__all__ = ["CheckLine", "examine"]
+__all__ = ["CheckLine", "examine", "to_do"]
 
 OLDEST_PYTHON = (3, 11)
 LEAST_MEMORY_GB = 1.5
 LEAST_DISK_GB = 1
 KERNEL_SECONDS = 60
+JUPYTER = "Jupyter folder"  # without it JupyterLab does not start
 
 
 @dataclass(frozen=True)
@@ -58,11 +60,8 @@ def examine(kernel=True):
     >>> line.name, line.ok
     ('Python', True)
     """
-    checks = [("Python", _python, "install Python 3.11 or newer"), *_package_checks()]
-    checks += [
-        ("notebooks", _notebooks, "install bnlab again"),
-        ("data", _data, "install bnlab again"),
-    ]
+    checks = [("Python", _python, "install Python 3.11 or newer"), *_course_checks(_package)]
+    checks.append(("notebooks", _notebooks, "install bnlab again"))
     if kernel:
         checks.append(("kernel", _kernel, "see which Python it uses: jupyter kernelspec list"))
     checks += [
@@ -73,6 +72,18 @@ def examine(kernel=True):
         ("browser", _browser, "start with: bnlab lab --no-browser"),
     ]
     return [_look(*check) for check in checks]
+
+
+def to_do():
+    """Look at what would stop a learner in JupyterLab and is seen at once.
+
+    Returns
+    -------
+    lines : list of CheckLine
+        Those that are not ok.
+    """
+    lines = [_look(*check) for check in _course_checks(_installed)]
+    return [line for line in lines if not line.ok]
 
 
 def _look(name, check, advice):
@@ -91,7 +102,15 @@ def _python(version=None):
     return platform.python_version()
 
 
-def _package_checks():
+def _course_checks(look):
+    """Build the checks of the packages (`look` at each), of the data, and of Jupyter's folder."""
+    checks = [*_package_checks(look), ("data", _data, "then run `bnlab doctor` again")]
+    if importlib.util.find_spec("jupyter_core"):
+        checks.append((JUPYTER, partial(_writable, _jupyter), "set HOME to a folder of your own"))
+    return checks
+
+
+def _package_checks(look):
     """Build one check for each package of the `course` extra, from the installed metadata."""
     try:
         declared = importlib.metadata.requires("bnlab") or []
@@ -99,28 +118,33 @@ def _package_checks():
         missing = partial(_raise, RuntimeError(f"{error} is not installed"))
         return [("bnlab", missing, 'in the course folder: python -m pip install -e ".[course]"')]
     needed = [text for text in declared if "extra" not in text or "'course'" in text]
-    return [_package_check(text.partition(";")[0].strip()) for text in needed]
+    return [_package_check(text.partition(";")[0].strip(), look) for text in needed]
 
 
 def _raise(error):
     raise error
 
 
-def _package_check(requirement):
+def _package_check(requirement, look):
     """Turn "torch<2.14,>=2.4" into a check and its advice."""
     name, ranges = re.fullmatch(r"([\w.-]+)(.*)", requirement).groups()
     advice = f'python -m pip install "{requirement}"'
-    return name, partial(_package, name, ranges), advice
+    return name, partial(look, name, ranges), advice
 
 
 def _package(name, ranges):
+    found = _installed(name, ranges)
+    importlib.import_module(name)
+    return found
+
+
+def _installed(name, ranges):
     try:
         version = importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         raise RuntimeError("not installed") from None
     if not all(_fits(version, one) for one in ranges.split(",")):
         raise RuntimeError(f"{version} does not fit {ranges}")
-    importlib.import_module(name)
     return f"{version} fits {ranges}"
 
 
@@ -176,12 +200,19 @@ def _home():
     return home()
 
 
+def _jupyter():
+    from jupyter_core.paths import jupyter_runtime_dir
+
+    return Path(jupyter_runtime_dir())
+
+
 def _writable(find):
     folder = find()
     # Look without making anything: the nearest folder that exists decides.
     nearest = next(p for p in (folder, *folder.absolute().parents) if p.exists())
-    with tempfile.TemporaryFile(dir=nearest):
-        return f"{folder} can be written"
+    with tempfile.TemporaryFile(dir=nearest) as file:
+        file.write(bytes(4096))  # on a full disk, an empty file could still be made
+    return f"{folder} can be written"
 
 
 def _memory():

@@ -81,11 +81,9 @@ def working_copy(destination, source=None):
     """
     notebooks = Path(source or course_files()) / "notebooks"
     folder = Path(os.path.realpath(Path(destination).expanduser()))
-    shipped = {file.name: file.read_bytes() for file in sorted(notebooks.glob("*.ipynb"))}
-    if not shipped:
-        raise LabError(f"the course has no notebooks in {notebooks}; please install bnlab again")
-    _refuse_unusable(folder, notebooks)
+    shipped = _read_course(notebooks)
     try:
+        _refuse_unusable(folder, notebooks)
         folder.mkdir(parents=True, exist_ok=True)
         earlier = _read_manifest(folder)
         results = [_place(folder / name, new, earlier.get(name)) for name, new in shipped.items()]
@@ -94,9 +92,19 @@ def working_copy(destination, source=None):
     except OSError as error:
         raise LabError(
             f"bnlab lab cannot write in {folder} ({error.strerror}); "
-            "choose a folder of your own, for example: bnlab lab ~/bnlab-course"
+            "make room there or choose a folder of your own, for example: bnlab lab ~/bnlab-course"
         ) from error
     return results
+
+
+def _read_course(notebooks):
+    """Contents by file name, all of them notebooks."""
+    files = sorted(notebooks.glob("*.ipynb"))
+    damaged = [file.name for file in files if _typed_in(file) is None]
+    if damaged or not files:
+        problem = f"damaged {' and '.join(damaged)}" if damaged else "no notebooks"
+        raise LabError(f"the course has {problem} in {notebooks}; please install bnlab again")
+    return {file.name: file.read_bytes() for file in files}
 
 
 def _refuse_unusable(folder, notebooks):

@@ -33,7 +33,7 @@ def layernorm_forward(x, gamma, beta, eps=1e-5):
     Raises
     ------
     ValueError
-        If gamma or beta does not have the shape of one example.
+        If gamma or beta does not have the shape of one example, or x is empty.
 
     References
     ----------
@@ -85,7 +85,7 @@ def groupnorm_forward(x, gamma, beta, num_groups, eps=1e-5):
     Raises
     ------
     ValueError
-        If num_groups does not divide C, or gamma or beta is not of shape (C,).
+        If num_groups does not divide C, gamma or beta is not of shape (C,), or x is empty.
 
     References
     ----------
@@ -144,4 +144,6 @@ def _checked(function, x, eps):
         raise ValueError(
             f"{function} needs x of shape (N, C) or (N, C, *spatial), got x.shape={x.shape}"
         )
+    if x.size == 0:
+        raise ValueError(f"{function} needs at least one example, got x.shape={x.shape}")
     return x

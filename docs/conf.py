@@ -1,11 +1,15 @@
-"""The site: the notebooks as they are stored, and the API from the docstrings."""
+"""The site: the notebooks as they are stored, the ledger, and the API from the docstrings."""
 
 import shutil
+import sys
 from pathlib import Path
 
 import bnlab
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+
+import pages  # noqa: E402  (Sphinx does not look for modules beside conf.py)
 
 project = "bnlab"
 author = "the bnlab authors"
@@ -17,12 +21,14 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "sphinx.ext.mathjax",
+    "sphinx-mathjax-offline",  # formulas without a request to another machine
 ]
 nb_execution_mode = "off"  # the stored outputs are the tested ones
-myst_enable_extensions = ["dollarmath", "amsmath"]
+nb_merge_streams = True
+nb_render_markdown_format = "myst"  # the ledger of notebook 08 is a table
+myst_enable_extensions = ["amsmath", "attrs_block", "attrs_inline", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 exclude_patterns = ["_build"]
-suppress_warnings = ["mystnb.unknown_mime_type"]  # sliders have a static figure beside them
 
 autodoc_default_options = {"members": True}
 autodoc_member_order = "bysource"
@@ -32,6 +38,13 @@ napoleon_use_rtype = False
 html_theme = "furo"
 html_title = "bnlab"
 html_copy_source = False
+html_static_path = ["_static"]
+html_favicon = "_static/favicon.svg"
+html_css_files = ["custom.css"]
+html_theme_options = {
+    "light_css_variables": pages.css_variables(pages.LIGHT),
+    "dark_css_variables": pages.css_variables(pages.DARK),
+}
 
 
 def copy_notebooks(app):
@@ -42,5 +55,17 @@ def copy_notebooks(app):
                     ignore=shutil.ignore_patterns(".ipynb_checkpoints"))  # fmt: skip
 
 
+def fill_in(app, name, source):
+    """What a page takes from the course's code: lists are made here, never typed twice."""
+    if name.startswith("notebooks/"):
+        source[0] = pages.shown(source[0], name.removeprefix("notebooks/"))
+    for place, make in pages.PLACES.items():
+        if place in source[0]:
+            source[0] = source[0].replace(place, make())
+
+
 def setup(app):
-    copy_notebooks(app)
+    app.connect("builder-inited", copy_notebooks)
+    app.connect("source-read", fill_in)
+    # These pages change when the code does, not only when their own text does.
+    app.connect("env-get-outdated", lambda *_: ["index", "ledger"])

@@ -308,12 +308,14 @@ def _row(notebook):
     return next(row for row in progress().rows if row[0] == notebook)
 
 
-def test_a_damaged_progress_file_is_kept_aside(tmp_path):
+@pytest.mark.parametrize("damaged", ['{"batchnorm_forw', "[]", "[" * 100_000],
+                         ids=["cut", "no names", "deep"])  # fmt: skip
+def test_a_damaged_progress_file_is_kept_aside(tmp_path, damaged):
     folder = tmp_path / "home"
     folder.mkdir()
-    (folder / "progress.json").write_text('{"batchnorm_forw')
+    (folder / "progress.json").write_text(damaged)
     check(NAME, right)
-    assert (folder / "progress.damaged-1").read_text() == '{"batchnorm_forw'
+    assert (folder / "progress.damaged-1").read_text() == damaged
     assert json.loads((folder / "progress.json").read_text()) == {NAME: "correct"}
 
 

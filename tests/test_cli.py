@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 import bnlab
 from bnlab import cli
-from bnlab.doctor import CheckLine
+from bnlab.doctor import JUPYTER, CheckLine
 
 NOTEBOOK = json.dumps({"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
 
@@ -198,6 +198,21 @@ def test_a_folder_that_cannot_be_used_gets_one_sentence(run, course, serve):
     assert result.exit_code == 1
     assert re.fullmatch(r"bnlab lab needs a folder, but .* is a file; .*\n", result.output)
     assert server.command is None
+
+
+@pytest.mark.parametrize(("name", "starts"), [("torch", True), (JUPYTER, False)])
+def test_what_is_to_do_is_said_before_jupyterlab_starts(
+    run, course, serve, monkeypatch, name, starts
+):
+    server = serve()
+    line = CheckLine(name, False, f"not there; make it [now] {'x' * 300}")
+    monkeypatch.setattr("bnlab.doctor.to_do", lambda: [line])
+    result = run("lab", "desk")
+    assert re.search(rf"TO DO +{name} +not there; make it \[now\]", result.output)
+    assert result.output.count("x") >= 300, "long words are folded, not cut"
+    assert (result.exit_code, server.command is not None) == (0 if starts else 1, starts)
+    assert ("JupyterLab would not start: see above." in result.output) != starts
+    assert run("lab", "desk", "--copy-only").exit_code == 0
 
 
 def test_a_port_out_of_range_is_refused(run, course):

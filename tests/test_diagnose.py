@@ -104,6 +104,23 @@ def test_nothing_is_found_in_fine_tuning_done_right(trained):
     assert diagnose(model) == []
 
 
+def test_nothing_is_found_where_only_the_statistics_are_fixed(trained):
+    model = copy.deepcopy(trained)  # notebook 10: gamma and beta go on learning
+    for module in model:
+        if isinstance(module, nn.BatchNorm2d | nn.BatchNorm1d):
+            module.eval()
+    assert diagnose(model) == []
+
+
+@pytest.mark.parametrize("below", [nn.Linear(3, 3), nn.Dropout()])
+def test_what_lies_below_a_fixed_norm_is_left_alone(below):
+    model = nn.Sequential(below, nn.BatchNorm1d(3), nn.Linear(3, 2))
+    model(torch.randn(8, 3, generator=torch.Generator().manual_seed(0)))
+    assert len(found(model)) == 1
+    model[1].eval()
+    assert found(model) == {}
+
+
 @pytest.mark.parametrize(
     "model",
     [
@@ -113,6 +130,7 @@ def test_nothing_is_found_in_fine_tuning_done_right(trained):
         nn.Sequential(nn.Linear(3, 3), nn.ReLU(), nn.BatchNorm1d(3)),  # that bias is not redundant
         nn.Sequential(nn.Dropout(0.0), nn.Linear(3, 3, bias=False), nn.BatchNorm1d(3)),
         nn.Sequential(nn.Dropout(), nn.LayerNorm(3), nn.ReLU(), nn.BatchNorm1d(3)),
+        nn.Sequential(nn.Dropout(), nn.InstanceNorm2d(3), nn.BatchNorm2d(3)),
         nn.Sequential(nn.BatchNorm1d(3, affine=False), nn.Linear(3, 3)),
         nn.Sequential(nn.BatchNorm1d(3, momentum=None)),
         nn.Sequential(nn.LazyLinear(3, bias=False), nn.LazyBatchNorm1d()),

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from bnlab import doctor
-from bnlab.doctor import CheckLine, examine
+from bnlab.doctor import CheckLine, examine, to_do
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -32,7 +32,7 @@ def test_a_computer_that_runs_these_tests_is_ready(monkeypatch, tmp_path):
     assert len(set(names)) == len(names)
     assert {"notebooks", "memory", "disk", "browser"} <= set(names)
     assert "kernel" not in names
-    packages = [name for name, _, _ in doctor._package_checks()]
+    packages = [name for name, _, _ in doctor._package_checks(doctor._package)]
     assert {"numpy", "torch", "jupyterlab"} <= set(packages)
     for name in ["Python", *packages, "data", "this folder", "progress"]:
         assert found(lines, name).ok, found(lines, name)
@@ -72,7 +72,7 @@ def test_the_oldest_python_is_the_declared_one():
 def test_every_declared_package_of_a_learner_is_looked_at_and_only_those():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     declared = project["dependencies"] + project["optional-dependencies"]["course"]
-    checks = doctor._package_checks()
+    checks = doctor._package_checks(doctor._package)
     assert {name for name, _, _ in checks} == {d.partition(">")[0] for d in declared}
     assert all("extra" not in advice for _, _, advice in checks)
 
@@ -134,9 +134,28 @@ def sick(tmp_path, monkeypatch):
     ],
 )
 def test_a_package_that_would_fail_says_why_and_how_to_install_it(sick, requirement, problem):
-    line = doctor._look(*doctor._package_check(requirement))
+    line = doctor._look(*doctor._package_check(requirement, doctor._package))
     assert not line.ok
     assert line.message == f'{problem}; python -m pip install "{requirement}"'
+
+
+def test_what_is_to_do_is_seen_without_an_import(sick, monkeypatch, tmp_path):
+    requires = ["no_such_package>=1", "sick_package>=1.0", "numpy>=2.0"]
+    monkeypatch.setattr(importlib.metadata, "requires", lambda name: requires)
+    monkeypatch.setattr("bnlab.data.course_files", lambda: tmp_path)
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / "runtime"))
+    package, data = to_do()
+    advice = 'not installed; python -m pip install "no_such_package>=1"'
+    assert package == CheckLine("no_such_package", False, advice)
+    assert data.name == "data"
+    assert data.message.endswith("`git checkout data/digits.npz`; then run `bnlab doctor` again")
+
+
+def test_a_jupyter_folder_that_cannot_be_made_is_to_do(monkeypatch, tmp_path):
+    pytest.importorskip("jupyter_core")
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / "file" / "runtime"))
+    assert found(to_do(), doctor.JUPYTER).message.endswith("set HOME to a folder of your own")
 
 
 # The course

@@ -345,18 +345,44 @@ def pca_through_np_cov(x, eps):
     return (x - x.mean(axis=0)) @ (vectors * (values + eps) ** -0.5)
 
 
+def rows_for_columns(x, eps):
+    values, vectors = np.linalg.eigh(np.cov(x, rowvar=False, bias=True))
+    return (x - x.mean(axis=0)) @ (vectors / np.sqrt(values + eps)[:, None] @ vectors.T)
+
+
 MISTAKES_IN_OTHER_WORDS = {
     "not_turned_back": pca_through_np_cov,
     "eps_forgotten": lambda x, eps: through_np_cov(x, lambda v: v**-0.5, bias=True),
     "eps_outside_root": lambda x, eps: through_np_cov(x, lambda v: 1 / (v**0.5 + eps), bias=True),
     "unbiased_covariance": lambda x, eps: through_np_cov(x, lambda v: (v + eps) ** -0.5, ddof=1),
     "root_forgotten": lambda x, eps: through_np_cov(x, lambda v: 1 / (v + eps), bias=True),
+    "rows_scaled": rows_for_columns,
+    "mean_added_again": lambda x, eps: (
+        through_np_cov(x, lambda v: (v + eps) ** -0.5, bias=True) + x.mean(axis=0)
+    ),
+    "eps_as_floor": lambda x, eps: through_np_cov(
+        x, lambda v: np.clip(v, eps, None) ** -0.5, bias=True
+    ),
 }
 
 
 @pytest.mark.parametrize("mistake", MISTAKES_IN_OTHER_WORDS)
 def test_a_mistake_of_whitening_is_named_though_its_rounding_differs(mistake):
     assert check("zca_whiten", MISTAKES_IN_OTHER_WORDS[mistake]).mistake == mistake
+
+
+def test_numbers_that_are_right_but_for_their_shape_are_told_how_to_get_it():
+    percentiles = check("activation_percentiles", lambda a: activation_percentiles(a).T)
+    assert ".T turns them back" in percentiles.message
+    flat = check("standardize", lambda x, eps: standardize(x, eps).ravel())
+    assert ".reshape(12, 5)" in flat.message
+
+
+def test_two_numbers_that_differ_late_are_shown_with_the_digits_that_differ():
+    """1e-5 relative: the first four digits say that a number differs from itself."""
+    message = check("standardize", lambda x, eps: (1 + 1e-5) * standardize(x, eps)).message
+    yours, right = message.split("yours is ")[1].split(", the right value is ")
+    assert yours.split(" at ")[0] != right.split(". hint")[0]
 
 
 @pytest.mark.parametrize(

@@ -194,6 +194,14 @@ def test_wrong_identity_parameters_are_caught(name):
     assert check("identity_parameters", WRONG_IDENTITY[name]).outcome in ("incorrect", "error")
 
 
+def test_a_mistake_in_one_output_is_named_for_what_it_is():
+    """The same gamma or beta stands in a pair of mistakes; the other one is right here."""
+    right = identity_parameters
+    ones = check("identity_parameters", lambda x, eps: (np.ones(x.shape[1]), right(x, eps)[1]))
+    zeros = check("identity_parameters", lambda x, eps: (right(x, eps)[0], np.zeros(x.shape[1])))
+    assert (ones.mistake, zeros.mistake) == ("gamma_of_one", "beta_of_zero")
+
+
 # The question with a number: what the question says, computed.
 
 

@@ -202,6 +202,28 @@ def test_two_mistakes_at_once_are_both_named():
     assert "gamma times too large" in message
 
 
+def test_a_right_dmean_is_not_blamed_for_a_sign_in_dx():
+    def answer(dy, x, gamma, beta, eps):
+        stages = _stages(dy, x, gamma, beta, eps)
+        inv_std = 1 / np.sqrt(x.var(axis=0) + eps)
+        from_var = stages["dvar"] * 2 * (x - x.mean(axis=0)) / len(x)
+        return stages | {"dx": stages["dx_hat"] * inv_std + from_var - stages["dmean"] / len(x)}
+
+    assert check("batchnorm_backward_staged", answer).mistake == "mean_path_subtracted"
+
+
+def test_no_name_is_given_whose_sentence_would_be_false():
+    """dx equals that of a forgotten gamma, but "your dx_hat is dy itself" is not true."""
+
+    def answer(dy, x, gamma, beta, eps):
+        right, without = (_stages(dy, x, g, beta, eps) for g in (gamma, np.ones_like(gamma)))
+        return right | {"dx_hat": dy + gamma, "dx": without["dx"]}
+
+    report = check("batchnorm_backward_staged", answer)
+    assert (report.outcome, report.mistake) == ("incorrect", None)
+    assert report.message.startswith("dx_hat is wrong")
+
+
 # batchnorm_backward: the same.
 
 

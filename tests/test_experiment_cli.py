@@ -184,6 +184,52 @@ def test_what_cannot_be_run_gets_one_sentence(run, arguments, sentence):
     assert not (run.folder / "bnlab-results").exists()
 
 
+def last_line(result):
+    """The sentence at the end; an exception of its own would have got past the command."""
+    assert isinstance(result.exception, SystemExit)
+    return result.output.splitlines()[-1]
+
+
+def no_room(config):
+    raise files.ResultsError("P1.csv cannot be written")
+
+
+def test_without_a_place_for_results_the_whole_ledger_stops_at_once(run):
+    run.rows["P1"] = row("P1", no_room)
+    result = run("run", "all")
+    assert (result.exit_code, last_line(result)) == (1, "P1.csv cannot be written")
+    assert not (run.folder / "bnlab-results" / "P3.txt").exists()
+
+
+def needs_torch(config):
+    import no_such_torch  # noqa: F401
+
+
+def test_a_package_that_is_missing_gets_one_sentence(run):
+    run.rows["P1"] = row("P1", needs_torch)
+    result = run("run", "P1")
+    assert (result.exit_code, last_line(result)) == (
+        1, "P1 cannot run: No module named 'no_such_torch'; `bnlab doctor` says what to install"
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["P1", "all", "figure1"])
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [(b"PK", "digits.npz is not the file bnlab came with"), (None, "which is missing; install")],
+    ids=["damaged", "missing"],
+)
+def test_digits_that_cannot_be_read_get_one_sentence(run, monkeypatch, name, content, sentence):
+    (run.folder / "data").mkdir()
+    if content:
+        (run.folder / "data" / "digits.npz").write_bytes(content)
+    monkeypatch.setattr("bnlab.data.course_files", lambda: run.folder)
+    result = run("run", name)
+    assert result.exit_code == 1
+    assert sentence in last_line(result)
+    assert not (run.folder / "bnlab-results").exists()
+
+
 def test_two_jobs_give_the_same_files(run, monkeypatch):
     jobs, real = [], campaign.joblib.parallel_config
     monkeypatch.setattr(campaign.joblib, "parallel_config",

@@ -13,7 +13,12 @@ from bnlab.experiments.blind_accuracy import BUGGY, W9_BLIND, property_error, wr
 from bnlab.experiments.columns import from_columns, to_columns
 from bnlab.experiments.depth import W3_DEPTH
 from bnlab.experiments.evidence import VERDICTS, Definition
-from bnlab.experiments.figure_one import W7_FIGURE_ONE, curves_at_best, first_reached
+from bnlab.experiments.figure_one import (
+    W7_FIGURE_ONE,
+    curves_at_best,
+    first_reached,
+    rates_as_good,
+)
 from bnlab.experiments.gradient_growth import PREDICTED_GROWTH, W14_SIGNALS, growth_per_layer
 from bnlab.experiments.initialization import W2_INITIALIZATION
 from bnlab.experiments.internal_shift import A16_COUPLING, W4_SHIFT, linear_net, shift_by_layer
@@ -288,6 +293,14 @@ def test_w14_follows_the_arrays():
         assert W14_SIGNALS.read(arrays).verdict == verdict
 
 
+def test_w14_wants_every_seed():
+    flat = np.ones((2, 20))
+    one_steep = np.stack([np.ones(20), 1.3 ** np.arange(20.0)])
+    for forward, backward, verdict in ((flat, one_steep, "IMPRECISE"), (one_steep, flat, "WRONG")):
+        arrays = {"skip": [2, 2], "relu_bn": np.stack([forward, backward], axis=1)}
+        assert W14_SIGNALS.read(arrays).verdict == verdict
+
+
 # W4 and A16.
 
 
@@ -325,12 +338,23 @@ def test_w4_follows_the_arrays():
     ones = {name: np.ones_like(arrays[name]) for name in ("relu_bn", "linear_bn")}
     assert flipped(W4_SHIFT, **ones) == "RIGHT"
     assert flipped(W4_SHIFT, relu_bn=arrays["relu_plain"] - 0.1) == "WRONG"
+    neither = np.array([[0.1], [-0.1], [0.1]])  # one seed says the opposite of the others
+    assert flipped(W4_SHIFT, relu_bn=arrays["relu_plain"] + neither) == "IMPRECISE"
+    assert flipped(W4_SHIFT, linear_bn=arrays["linear_plain"] - neither) == "IMPRECISE"
+
+
+def test_at_one_small_rate_the_shift_of_the_linear_net_falls_too():
+    config = {"linear_lrs": (0.01, 0.01), "steps": 60, "every": 20, "seeds": (0,)}
+    arrays = W4_SHIFT.run(dataclasses.replace(W4_SHIFT.config, **config))
+    assert arrays["linear_bn"].mean() > arrays["linear_plain"].mean() + 0.1
 
 
 def test_a16_follows_the_arrays():
     arrays = {"plain": np.array([[0.9, 0.1]]), "bn": np.array([[0.98, 0.1]])}
     assert A16_COUPLING.read(arrays).verdict == "WRONG"
     assert A16_COUPLING.read(arrays | {"bn": np.array([[0.9999, 0.1]])}).verdict == "RIGHT"
+    one_of_two = np.array([[0.9999, 0.1], [0.98, 0.1]])
+    assert A16_COUPLING.read(arrays | {"bn": one_of_two}).verdict == "WRONG"
 
 
 # W5, W6.
@@ -363,6 +387,14 @@ def _band(low, high, beta):
 def test_w5_follows_the_arrays(bn, verdict):
     arrays = {"steps": np.zeros((2, 3)), "relu_plain": _band(1, 3, 10), "relu_bn": _band(*bn)}
     assert W5_LANDSCAPE.read(arrays).verdict == verdict
+
+
+@pytest.mark.parametrize("part", [1, 2])  # the largest loss, beta
+def test_w5_wants_every_seed(part):
+    bn = _band(1, 1.1, 2)
+    bn[1, :, part] = 50
+    arrays = {"steps": np.zeros((2, 3)), "relu_plain": _band(1, 3, 10), "relu_bn": bn}
+    assert W5_LANDSCAPE.read(arrays).verdict == "IMPRECISE"
 
 
 def test_the_noise_shifts_features_anew_in_each_step_and_not_in_evaluation():
@@ -412,13 +444,42 @@ def _curves(*values):
 
 @pytest.mark.parametrize(
     ("bn", "verdict"),
-    [((0.1, 0.96, 0.99), "RIGHT"), ((0.1, 0.96, 0.96), "NOT REPRODUCED"),
+    [((0.1, 0.96, 0.99), "RIGHT"), ((0.1, 0.96, 0.964), "NOT REPRODUCED"),
      ((0.1, 0.1, 0.99), "WRONG")],
 )  # fmt: skip
 def test_w7_follows_the_arrays(bn, verdict):
     arrays = {"steps": np.array([[0, 50, 100]] * 2), "target": np.array([0.95, 0.95]),
               "plain": _curves(0.1, 0.5, 0.96), "bn": _curves(*bn)}  # fmt: skip
     assert W7_FIGURE_ONE.read(arrays).verdict == verdict
+
+
+def _figure(plain, bn):
+    steps = 50 * np.arange(plain.shape[2])
+    return {"steps": np.array([steps] * 2), "target": np.full(2, 0.95), "plain": plain, "bn": bn}
+
+
+def test_w7_wants_every_seed_to_be_faster():
+    plain, bn = _curves(0.1, 0.96, 0.96), _curves(0.96, 0.96, 0.99)
+    bn[1, :, 0] = bn[1, :, 1] = 0.1
+    assert W7_FIGURE_ONE.read(_figure(plain, bn)).verdict == "WRONG"
+
+
+def test_w7_judges_the_end_by_the_last_fifth():
+    plain = _curves(*[0.1] * 4, *[0.96] * 6)
+    bn = _curves(0.1, *[0.96] * 7, 0.99, 0.96)  # ahead in the last fifth, not at the last point
+    assert W7_FIGURE_ONE.read(_figure(plain, bn)).verdict == "RIGHT"
+
+
+@pytest.mark.parametrize("slightly", [-1e-5, 1e-5])
+def test_w7_does_not_hang_on_two_rates_that_validation_cannot_tell_apart(slightly):
+    two = np.concatenate([_curves(0.1, 0.5, 0.9), _curves(0.1, 0.5, 0.9)], axis=1)
+    two[:, 0, -1, 0] += slightly + np.array([1e-3, -1e-3])
+    two[:, 1, -1, 1] = 0.99  # one of them is as good as batch norm
+    arrays = _figure(two, _curves(0.96, 0.96, 0.99))
+    assert rates_as_good(two[:, :, -1, 0]) == [0, 1]
+    assert W7_FIGURE_ONE.read(arrays).verdict == "NOT REPRODUCED"
+    two[:, 1, -1, 0] = 0.5  # no longer a rate that one would choose
+    assert W7_FIGURE_ONE.read(arrays).verdict == "RIGHT"
 
 
 def test_the_curve_is_chosen_by_validation():
@@ -481,6 +542,14 @@ def test_w10_follows_the_arrays(tested, verdict):
     assert W10_ONLY_BATCHNORM.read(arrays).verdict == verdict
 
 
+def test_w10_wants_every_seed():
+    accuracy = np.array(
+        [[[[v, v]] for v in seed] for seed in ((0.9, 0.7, 0.98), (0.9, 0.95, 0.98))]
+    )
+    arrays = {"accuracy": accuracy, "numbers": np.array([[3, 2, 9]] * 2)}
+    assert W10_ONLY_BATCHNORM.read(arrays).verdict == "IMPRECISE"
+
+
 @pytest.mark.parametrize(
     ("bn", "verdict"), [(0.5, "RIGHT"), (0.9, "WRONG"), (0.7, "NOT REPRODUCED")]
 )
@@ -507,6 +576,8 @@ def test_a12_follows_the_arrays(gap, verdict):
     arrays = {"lrs": np.full((3, 1), 0.1), "relu_before": 0.8 + gap + noise[::-1],
               "relu_after": 0.8 + noise}  # fmt: skip
     assert A12_PLACE.read(arrays).verdict == verdict
+    other = {"tanh_before": 0.8 + noise, "tanh_after": 0.8 + noise[::-1]}  # no difference there
+    assert A12_PLACE.read(arrays | other).verdict == "CONTESTED"
 
 
 def test_training_is_decided_by_the_seed(digits):

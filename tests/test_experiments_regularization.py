@@ -18,6 +18,8 @@ from bnlab.experiments.evidence import Definition
 from bnlab.experiments.ghost_batches import (
     R2_GHOST_BATCHES,
     GhostBatchNorm,
+    change_of_error,
+    chosen_ghosts,
     from_ghosts,
     ghost_net,
     paired_interval,
@@ -31,6 +33,7 @@ from bnlab.experiments.regularization import (
     noise_of_batches,
 )
 from bnlab.experiments.small_data import R3_WITHOUT_DROPOUT, RECIPES
+from bnlab.experiments.table import stored_arrays
 from bnlab.layers import BatchNorm, Dropout, Linear, Sequential
 
 
@@ -179,7 +182,18 @@ def test_logits_in_company_leave_the_model_alone_and_vary_less_in_larger_batches
 
 
 def planted_r2(small, whole=(2.0, 2.2, 1.8, 2.0)):
-    return {"small": np.full(4, 8), "error_128": np.array(whole), "error_8": np.array(small)}
+    """Two rates: at 0.1 no size differs; at 0.5, the better one on validation, 8 does."""
+    same = np.array(whole)
+    columns = {
+        "val_error_128": [same, same - 1],
+        "error_128": [same, same],
+        "val_error_8": [same - 2, same - 2],
+        "error_8": [same, np.array(small)],
+        "val_error_4": [same - 3, same - 1],
+        "error_4": [same, same],
+    }
+    arrays = {name: np.transpose(values) for name, values in columns.items()}  # (S, R)
+    return {"lrs": np.full((4, 2), (0.1, 0.5)), **arrays}
 
 
 @pytest.mark.parametrize(
@@ -192,13 +206,31 @@ def planted_r2(small, whole=(2.0, 2.2, 1.8, 2.0)):
     ],
 )
 def test_r2_needs_an_interval_without_zero(small, verdict):
-    assert R2_GHOST_BATCHES.read(planted_r2(small)).verdict == verdict
+    evidence = R2_GHOST_BATCHES.read(planted_r2(small))
+    assert evidence.verdict == verdict
+    assert evidence.uncertainty.endswith("best rate of 128 there: 0.5")
+
+
+def test_r2_compares_at_the_rate_of_the_whole_batch():
+    """Ghosts that help at another rate only, where the whole batch is worse, are not enough."""
+    arrays = planted_r2([1.0, 1.3, 0.8, 1.1])
+    arrays["val_error_128"] = arrays["val_error_128"][:, ::-1]
+    assert R2_GHOST_BATCHES.read(arrays).verdict == "IMPRECISE"
+
+
+def test_ghosts_are_chosen_on_validation_images_at_each_rate():
+    np.testing.assert_array_equal(chosen_ghosts(planted_r2([5.0, 5.0, 5.0, 5.0])), [4, 8])
+
+
+def test_the_change_of_error_is_paired_at_each_rate():
+    changes = change_of_error(planted_r2([1.0, 1.2, 0.8, 1.0]), 8)
+    np.testing.assert_allclose(changes, [[0, 0], [-1, 0]], atol=1e-12)
 
 
 def test_r2_runs_small():
-    changes = {"steps": 20, "seeds": (0, 1), "ghost_sizes": (128, 8)}
+    changes = {"steps": 20, "seeds": (0, 1), "ghost_sizes": (128, 8), "lrs": (0.1, 0.5)}
     evidence = R2_GHOST_BATCHES.evidence(**changes)
-    assert evidence.measured.count("% with") == 2
+    assert evidence.measured.count("%") == 4
 
 
 # R3: little data.
@@ -311,7 +343,7 @@ def test_what_is_stored_was_made_with_todays_config(experiment, tmp_path):
 
 
 def test_the_stored_sweep_says_right():
-    assert R2_GHOST_BATCHES.read(stored.load("R2")[0]).verdict == "RIGHT"
+    assert R2_GHOST_BATCHES.read(stored_arrays("R2")).verdict == "RIGHT"
 
 
 def test_nothing_stored_is_said_in_a_sentence():

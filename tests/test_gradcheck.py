@@ -34,6 +34,14 @@ def test_numerical_gradient_scales_its_step_with_x():
     np.testing.assert_allclose(got, 2 * x, rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.parametrize(("x", "size"), [(0.0, 1), (-0.5, 1), (-200.0, 200)])
+def test_numerical_gradient_steps_by_the_cube_root_of_the_rounding_unit(x, size):
+    tried = []
+    numerical_gradient(lambda x: tried.append(float(x)) or x, x, np.array(1.0))
+    want = np.cbrt(np.finfo(np.float64).eps) * size
+    np.testing.assert_allclose([max(tried) - x, x - min(tried)], want, rtol=1e-9)
+
+
 def test_numerical_gradient_uses_the_step_it_is_given():
     got = numerical_gradient(lambda x: x**3, np.array(1.0), np.array(1.0), h=0.5)
     assert got == pytest.approx(3.25)  # 3 x^2 + h^2
@@ -65,6 +73,7 @@ def test_numerical_gradient_refuses_a_dy_that_would_broadcast():
         ([1.0, -4.0], [1.0, 0.0], 1.0),
         ([0.0, 5.0], [1.0, 5.0], 0.2),
         (3.0, 4.0, 0.25),
+        (np.int8([-128]), np.int8([0]), 1.0),  # in int8, abs(-128) is -128
     ],
 )
 def test_relative_error(a, b, want):
@@ -99,7 +108,9 @@ def test_gradcheck_respects_rtol():
     slightly_off = [1.0001 * g for g in gradients]
     with pytest.raises(AssertionError, match=r"relative error 1.0e-04"):
         gradcheck(f, inputs, slightly_off, dy)
-    assert gradcheck(f, inputs, slightly_off, dy, rtol=1e-3) == pytest.approx(1e-4, rel=0.01)
+    error = gradcheck(f, inputs, slightly_off, dy, rtol=1e-3)
+    assert error == pytest.approx(1e-4, rel=0.01)
+    assert gradcheck(f, inputs, slightly_off, dy, rtol=error) == error  # the limit is accepted
 
 
 def test_gradcheck_refuses_a_gradient_with_nan():
@@ -120,5 +131,6 @@ def test_gradcheck_refuses_a_gradient_of_another_shape():
 
 def test_gradcheck_refuses_a_missing_gradient():
     f, inputs, gradients, dy = product()
-    with pytest.raises(AssertionError, match="got 1 gradients for 2 inputs"):
+    message = "^gradcheck needs one gradient for each input, got 1 gradients for 2 inputs$"
+    with pytest.raises(AssertionError, match=message):
         gradcheck(f, inputs, gradients[:1], dy)

@@ -141,6 +141,33 @@ def test_there_are_workflows_for_the_tests_and_the_site():
     assert {file.name for file in WORKFLOWS} >= {"tests.yml", "docs.yml"}
 
 
+def against_the_schema(*files):
+    """Compare workflows with GitHub's own schema, of which check-jsonschema carries a copy."""
+    pytest.importorskip("check_jsonschema")
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema",
+               "vendor.github-workflows", *files]  # fmt: skip
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+@pytest.mark.slow
+def test_workflows_are_what_github_reads():
+    done = against_the_schema(*WORKFLOWS)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [("runs-on:", "run-on:"), ("schedule:", "schedules:"), ("contents: read", "contents: reed"),
+     ("timeout-minutes: 45", "timeout-minutes: 45 min")],
+)  # fmt: skip
+def test_a_wrong_workflow_would_be_found(tmp_path, right, wrong):
+    text = (ROOT / ".github" / "workflows" / "tests.yml").read_text(encoding="utf-8")
+    assert right in text
+    (tmp_path / "tests.yml").write_text(text.replace(right, wrong), encoding="utf-8")
+    assert against_the_schema(tmp_path / "tests.yml").returncode == 1
+
+
 def test_a_workflow_has_a_name_triggers_and_small_rights(workflow):
     triggers = workflow.get("on", workflow.get(True))  # YAML 1.1 reads `on` as true
     assert workflow["name"]
@@ -175,6 +202,26 @@ def test_every_supported_python_and_system_is_tested():
     }  # fmt: skip
 
 
+def test_the_tests_also_run_each_week_and_with_the_oldest_packages():
+    yaml = pytest.importorskip("yaml")
+    flow = yaml.safe_load((ROOT / ".github" / "workflows" / "tests.yml").read_text())
+    (weekly,) = flow[True]["schedule"]  # YAML 1.1 reads `on` as true
+    assert re.fullmatch(r"\d+ \d+ \* \* [0-6]", weekly["cron"])
+    commands = {name: str(job["steps"]) for name, job in flow["jobs"].items()}
+    assert "--resolution lowest-direct" in commands["oldest"]
+    assert "--upgrade-strategy eager" in commands["tests"]
+    assert ".ci/run" in commands["everything"]
+
+
+def test_the_site_is_built_strictly_and_kept_ready_to_be_published():
+    yaml = pytest.importorskip("yaml")
+    flow = yaml.safe_load((ROOT / ".github" / "workflows" / "docs.yml").read_text())
+    *_, build, keep = flow["jobs"]["site"]["steps"]
+    assert "sphinx -W" in build["run"]
+    assert keep["uses"].startswith("actions/upload-pages-artifact@")
+    assert build["run"].endswith(f" docs {keep['with']['path']}")
+
+
 def test_the_readme_job_runs_what_the_readme_says():
     yaml = pytest.importorskip("yaml")
     jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "tests.yml").read_text())["jobs"]
@@ -187,6 +234,8 @@ def test_the_readme_job_runs_what_the_readme_says():
 def test_binder_gets_a_python_that_the_course_supports():
     yaml = pytest.importorskip("yaml")
     environment = yaml.safe_load((ROOT / ".binder" / "environment.yml").read_text())
+    assert set(environment) == {"name", "channels", "dependencies"}
+    assert environment["channels"] == ["conda-forge"]
     (python,) = [d for d in environment["dependencies"] if str(d).startswith("python=")]
     assert int(python.partition("=3.")[2]) >= 11
 

@@ -372,7 +372,7 @@ def test_a_read_only_place_gets_a_sentence(course, desk, monkeypatch):
         raise PermissionError(errno.EACCES, "Permission denied")
 
     monkeypatch.setattr(Path, "mkdir", refuse)
-    with pytest.raises(LabError, match=r"cannot write in .*desk \(Permission denied\); choose"):
+    with pytest.raises(LabError, match=r"write in .*desk \(Permission denied\); .*choose a"):
         working_copy(desk, source=course)
 
 
@@ -414,6 +414,20 @@ def test_a_course_without_notebooks_says_so(tmp_path, desk):
     with pytest.raises(LabError, match=r"no notebooks in .*install bnlab again"):
         working_copy(desk, source=tmp_path)
     assert not desk.exists()
+
+
+@pytest.mark.parametrize("damaged", [FIRST[:-20], b""])
+def test_a_damaged_course_is_not_copied_and_the_sentence_names_the_notebook(course, desk, damaged):
+    ship(course, FIRST, "00_start_here.ipynb")
+    ship(course, damaged)
+    with pytest.raises(LabError, match=rf"damaged {NAME} in .*install bnlab again"):
+        working_copy(desk, source=course)
+    assert not desk.exists()
+
+
+def test_a_name_that_is_too_long_gets_a_sentence(course, desk):
+    with pytest.raises(LabError, match=r"cannot write in .*choose a folder of your own"):
+        working_copy(desk / ("x" * 5000), source=course)
 
 
 def test_the_tilde_is_the_home_folder(course, tmp_path, monkeypatch):

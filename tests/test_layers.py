@@ -242,13 +242,48 @@ def test_running_statistics_are_torchs(momentum, shape, affine):
         x = draw(shape, step)
         assert_close(ours(x), theirs(torch.tensor(x)).detach())
         assert_same_state(ours, theirs)
-    x = draw(shape, 99)
-    if (ours.running_var < 0).any():  # torch answers nan
-        assert momentum == 1.5
+    assert_evaluation_is_torchs(ours, theirs, draw(shape, 99))
+
+
+def assert_evaluation_is_torchs(ours, theirs, x):
+    want = theirs.eval()(torch.tensor(x)).detach()
+    if ours.track_running_stats and (ours.running_var < 0).any():  # torch answers nan
+        assert not 0 <= ours.momentum <= 1
+        assert want.isnan().any()
         with pytest.raises(ValueError, match="running_var >= 0"):
             ours.eval()(x)
     else:
-        assert_close(ours.eval()(x), theirs.eval()(torch.tensor(x)).detach())
+        assert_close(ours.eval()(x), want)
+    assert_same_state(ours, theirs)
+
+
+def assert_training_is_torchs(ours, theirs, x, dy):
+    leaf = torch.tensor(x, requires_grad=True)
+    want = theirs.train()(leaf)
+    want.backward(torch.tensor(dy))
+    assert_close(ours.train()(x), want.detach())
+    assert_close(ours.backward(dy), leaf.grad)
+    assert_same_state(ours, theirs)
+
+
+@pytest.mark.parametrize("momentum", [None, 0.3, -0.5, 1.5])
+@pytest.mark.parametrize("shape", [(6, 3), (2, 3, 4, 5)])
+@pytest.mark.parametrize("affine", [True, False])
+@pytest.mark.parametrize("track", [True, False])
+def test_batchnorm_stays_torchs_while_modes_change_and_the_state_moves(
+    momentum, shape, affine, track
+):
+    options = {"momentum": momentum, "affine": affine, "track_running_stats": track}
+    kind = nn.BatchNorm2d if len(shape) == 4 else nn.BatchNorm1d
+    ours = randomize(BatchNorm(3, **options))
+    for step in range(4):
+        theirs = kind(3, **options).double()
+        theirs.load_state_dict({k: torch.tensor(v) for k, v in ours.state_dict().items()})
+        x, other, dy = (draw(shape, 10 * step + i) for i in range(3))
+        assert_training_is_torchs(ours, theirs, x, dy)
+        assert_evaluation_is_torchs(ours, theirs, other)
+        assert_training_is_torchs(ours, theirs, other, dy)
+        ours = BatchNorm(3, **options).load_state_dict(theirs.state_dict())
         assert_same_state(ours, theirs)
 
 

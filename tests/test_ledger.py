@@ -11,6 +11,7 @@ from bnlab.data import course_files
 from bnlab.experiments import ledger as ledger_module
 from bnlab.experiments.evidence import VERDICTS, Claim, Definition, Experiment
 from bnlab.experiments.ledger import ids, ledger, place
+from bnlab.experiments.table import stored_evidence
 
 # Letter of an id -> how many claims of the course carry it. 96 in all.
 COUNTS = {"S": 10, "A": 18, "D": 7, "B": 5, "T": 6, "C": 6, "R": 6, "W": 14, "P": 20, "N": 4}
@@ -100,6 +101,12 @@ def test_a_config_is_frozen_and_its_seeds_are_plain(claim_id):
     assert isinstance(seeds, tuple)
     assert len(set(seeds)) == len(seeds) > 0
     json.dumps(vars(entry.config))
+
+
+@every_entry
+def test_what_is_not_computed_on_the_spot_is_stored(claim_id):
+    entry = ledger()[claim_id]
+    assert entry.claim.kind != "experiment" or stored_evidence(entry) is not None
 
 
 @pytest.mark.parametrize("claim_id", identities())

@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import errno
 import gzip
 import json
 import os
@@ -19,7 +20,14 @@ import pytest
 from bnlab.experiments import files, paper_figure, runner, selection, stored
 from bnlab.experiments.columns import from_columns
 from bnlab.experiments.evidence import Claim, Definition, Experiment
-from bnlab.experiments.files import load_part, paragraph, remove_leftovers, replacing, save_part
+from bnlab.experiments.files import (
+    ResultsError,
+    load_part,
+    paragraph,
+    remove_leftovers,
+    replacing,
+    save_part,
+)
 from bnlab.experiments.ledger import ledger
 from bnlab.experiments.panels import draw
 from bnlab.experiments.runner import NotSeedBySeed, join, run, units
@@ -201,12 +209,61 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
 
 
 def test_leftovers_are_removed_when_nobody_can_be_writing_them(tmp_path):
-    for name, age in (("old.part", 2 * files.DEAD), ("new.part", 0)):
+    with replacing(tmp_path / "x.npz") as new:
+        ours = new.parent.name
+        new.write_text("half")
+    for name, age in ((ours, 2 * files.DEAD), (ours[:-6] + "2.part", 0), ("yours.part", 1e6)):
         (tmp_path / name).mkdir()
         (tmp_path / name / "x.npz").write_text("half")
         os.utime(tmp_path / name, 2 * (time.time() - age,))
     remove_leftovers(tmp_path)
-    assert os.listdir(tmp_path) == ["new.part"]
+    assert sorted(os.listdir(tmp_path)) == sorted([ours[:-6] + "2.part", "x.npz", "yours.part"])
+
+
+def test_leftovers_that_may_not_be_removed_are_no_error(tmp_path):
+    (tmp_path / "file").touch()
+    remove_leftovers(tmp_path / "file")
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"),
+                                   PermissionError(errno.EACCES, "Permission denied")])  # fmt: skip
+def test_what_cannot_be_written_gets_a_sentence_and_the_old_file_stays(tmp_path, error):
+    def write(text, error=None):
+        with replacing(tmp_path / "x.txt") as new:
+            new.write_text(text)
+            if error:
+                raise error
+
+    write("old")
+    with pytest.raises(ResultsError, match=rf"x.txt .* in .* \({error.strerror}\); make room"):
+        write("half", error)
+    assert (tmp_path / "x.txt").read_text() == "old"
+    assert os.listdir(tmp_path) == ["x.txt"]
+
+
+def test_a_damaged_part_counts_as_none_or_is_right(tmp_path):
+    """Cut anywhere, or with any bit of a seeded choice flipped, as a power cut may leave it."""
+    arrays, path = {"a": np.arange(5.0), "n": 7}, tmp_path / "x.npz"
+    save_part(path, arrays, {"seed": 1})
+    whole = path.read_bytes()
+    for cut in range(0, len(whole), 7):
+        path.write_bytes(whole[:cut])
+        assert load_part(path, {"seed": 1}) is None
+    for bit in np.random.default_rng(0).choice(8 * len(whole), 800, replace=False):
+        flipped = bytearray(whole)
+        flipped[bit // 8] ^= 1 << (bit % 8)
+        path.write_bytes(flipped)
+        back = load_part(path, {"seed": 1})
+        assert back is None or (list(back), back["n"], back["a"].tolist()) == (
+            ["a", "n"], 7, [0, 1, 2, 3, 4])  # fmt: skip
+
+
+def test_a_damaged_part_is_computed_again(log, tmp_path):
+    run(experiment(log, seeds=(0, 1)), tmp_path / "out")
+    part = tmp_path / "out" / "parts" / "R9" / "seed-1.npz"
+    part.write_bytes(part.read_bytes()[:100])
+    assert run(experiment(log, seeds=(0, 1)), tmp_path / "out").measured == "up to 1"
+    assert seeds_run(log) == [0, 1, 1]
 
 
 def test_arrays_come_back_as_they_were(tmp_path):

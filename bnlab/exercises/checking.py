@@ -143,7 +143,7 @@ def _praise(exercise, targets, answers):
 
 
 def _diagnose(exercise, targets, answers):
-    """Misconceptions that explain the wrong outputs, the one that explains them all first.
+    """The misconception that equals the answer, else those that equal some of its wrong outputs.
 
     Parameters
     ----------
@@ -161,12 +161,19 @@ def _diagnose(exercise, targets, answers):
     for misconception in exercise.misconceptions:
         theirs = [target_of(exercise, case, misconception.answer) for case in exercise.cases]
         apart = _wrong_outputs(theirs, answers)
-        matches = [name for name in wrong if name not in apart]
-        if len(matches) == len(wrong):
+        if not apart:
             return [misconception]
-        for name in matches:
-            explained.setdefault(name, misconception)
+        matches = [name for name in wrong if name not in apart]
+        if _first_wrong(targets, theirs) in matches:  # else its sentence would not be true
+            for name in matches:
+                explained.setdefault(name, misconception)
     return list(dict.fromkeys(explained.values()))
+
+
+def _first_wrong(targets, theirs):
+    """The output in which a misconception goes wrong first: what its sentence is about."""
+    values = [{name: target.value for name, target in case.items()} for case in theirs]
+    return next(iter(_wrong_outputs(targets, values)), None)
 
 
 def _wrong_outputs(targets, answers):
@@ -183,24 +190,32 @@ def _describe(exercise, targets, answers, wrong):
     """Where an unrecognised answer is wrong, with one number of each side."""
     name, where = next(iter(wrong.items()))
     right = [n for n in targets[0] if n not in wrong]
-    target, answer = targets[where[0]][name], answers[where[0]][name]
+    shown = max(where, key=lambda i: targets[i][name].distance(answers[i][name]))
+    target, answer = targets[shown][name], answers[shown][name]
     parts = [f"{name} is wrong in {len(where)} of {len(targets)} cases"]
     parts[0] += f" ({', '.join(right)} right)." if right else "."
     if not np.isfinite(answer).all() and np.isfinite(target.value).all():
         parts.append(
-            f"In the case '{exercise.cases[where[0]].name}' it holds NaN or inf: "
+            f"In the case '{exercise.cases[shown].name}' it holds NaN or inf: "
             "is something divided by zero, or the root of a negative number taken?"
         )
         return " ".join(parts)
     gap = np.abs(np.asarray(answer, dtype=np.float64) - target.value)
     place = np.unravel_index(int(gap.argmax()), gap.shape)
     at = f" at [{', '.join(map(str, place))}]" if place else ""
+    yours, right = _told_apart(float(answer[place]), float(target.value[place]))
     parts.append(
-        f"In the case '{exercise.cases[where[0]].name}' yours is {answer[place]:.4g}{at}, "
-        f"the right value is {target.value[place]:.4g}."
+        f"In the case '{exercise.cases[shown].name}' yours is {yours}{at}, the right value is "
+        f"{right}."
     )
     parts.append(f"hint({exercise.name!r}) has a hint.")
     return " ".join(parts)
+
+
+def _told_apart(yours, right):
+    """Two different numbers as text, with as many digits as it takes to see that they differ."""
+    texts = ((f"{yours:.{digits}g}", f"{right:.{digits}g}") for digits in range(4, 18))
+    return next(pair for pair in texts if pair[0] != pair[1])
 
 
 def _shapes(exercise, case):

@@ -60,6 +60,10 @@ class Target:
         """Whether the error is larger than rounding explains."""
         return self.error(answer) > self.rounding(answer.dtype) + 1e-13
 
+    def distance(self, answer):
+        """Error relative to the size of the value, by which cases can be compared."""
+        return self.error(answer) / (self.scale + 1e-13)
+
     def error(self, answer):
         """Largest absolute difference; infinite if NaN or inf stand at different places."""
         if answer.shape != self.value.shape:
@@ -147,7 +151,10 @@ def _array(name, item, expected):
 def _about_shape(name, array, expected):
     sentence = f"{name} should have shape {expected.shape}, yours has {array.shape}."
     if array.size == expected.size and np.allclose(array.ravel(), expected.ravel(), rtol=1e-6):
-        return sentence + " The numbers are right: drop the extra axis, for example with .ravel()."
+        return (f"{sentence} The numbers are right: drop the extra axis (or bring the lost one "
+                f"back) with .reshape{expected.shape}.")  # fmt: skip
+    if array.T.shape == expected.shape and np.allclose(array.T, expected, rtol=1e-6):
+        return sentence + " The numbers are right, but transposed: .T turns them back."
     if array.shape == () and expected.ndim:
         return sentence + " A sum or mean without axis= runs over everything."
     return sentence

@@ -66,6 +66,31 @@ def _(x):
     return np.median(x, axis=0)
 
 
+@FEATURE_MEANS.misconception(
+    "divided_by_features",
+    "You divide by x.shape[1], the number of features; the mean of a feature divides by the number "
+    "of examples, x.shape[0] or len(x).",
+)
+def _(x):
+    return x.sum(axis=0) / x.shape[1]
+
+
+@FEATURE_MEANS.misconception(
+    "divided_by_all",
+    "You divide by x.size, the number of all values; one feature has only N of them.",
+)
+def _(x):
+    return x.sum(axis=0) / x.size
+
+
+@FEATURE_MEANS.misconception(
+    "one_mean_repeated",
+    "You repeat one mean of the whole array; each feature has its own: x.mean needs axis=0.",
+)
+def _(x):
+    return np.full(x.shape[1], x.mean())
+
+
 HOW_MANY_MEANS = Question(
     name="how_many_means",
     notebook="00",

@@ -22,7 +22,7 @@ WHICH_SHIFT = Question(
     misconceptions=(
         Misconception(
             "covariate_shift",
-            "The new camera changes P(x) at the door of the network: covariate shift, but not the "
+            "Thicker pens change P(x) at the door of the network: covariate shift, but not the "
             "internal one, which the network's own updates cause.",
             "a",
         ),
@@ -127,6 +127,22 @@ def _(a):
 
 
 @PERCENTILES.misconception(
+    "outer_tenths", "Your outer rows are the 10th and the 90th percentile; take the 15th and 85th."
+)
+def _(a):
+    return np.percentile(a, [10, 50, 90], axis=0)
+
+
+@PERCENTILES.misconception(
+    "one_standard_deviation",
+    "Your outer rows are the 16th and the 84th percentile, one standard deviation from the middle "
+    "of a normal distribution. The paper's figure takes the 15th and the 85th.",
+)
+def _(a):
+    return np.percentile(a, [16, 50, 84], axis=0)
+
+
+@PERCENTILES.misconception(
     "highest_first", "The rows are upside down: the 15th percentile comes first, the 85th last."
 )
 def _(a):
@@ -141,6 +157,31 @@ def _(a):
 def _(a):
     places = (np.array([0.15, 0.50, 0.85]) * len(a)).astype(int)
     return np.sort(a, axis=0)[places]
+
+
+@PERCENTILES.misconception(
+    "rounded_down",
+    "You take the sorted value just below the place q * (N - 1). Where the place falls between two "
+    "examples, interpolate between them, as np.percentile does by default.",
+)
+def _(a):
+    return np.percentile(a, [15, 50, 85], axis=0, method="lower")
+
+
+@PERCENTILES.misconception(
+    "nearest_example",
+    "You take the example nearest to each percentile. Where a percentile falls between two "
+    "examples, interpolate between them, as np.percentile does by default.",
+)
+def _(a):
+    return np.percentile(a, [15, 50, 85], axis=0, method="nearest")
+
+
+@PERCENTILES.misconception(
+    "of_the_magnitudes", "You take the percentiles of |a|; the sign of an activation counts."
+)
+def _(a):
+    return np.percentile(np.abs(a), [15, 50, 85], axis=0)
 
 
 @PERCENTILES.misconception(

@@ -161,3 +161,83 @@ def _(x, eps):
 def _(x, eps):
     low = x.min(axis=0)
     return (x - low) / (x.max(axis=0) - low + eps)
+
+
+@STANDARDIZE.misconception(
+    "one_mean_for_all",
+    "Your mean is a single number for the whole array; each feature has its own: x.mean needs "
+    "axis=0.",
+)
+def _(x, eps):
+    return (x - x.mean()) / np.sqrt(x.var(axis=0) + eps)
+
+
+@STANDARDIZE.misconception(
+    "one_variance_for_all",
+    "You centre each feature by its own mean, but divide all of them by one variance: it needs "
+    "axis=0 as well.",
+)
+def _(x, eps):
+    return (x - x.mean(axis=0)) / np.sqrt(x.var() + eps)
+
+
+@STANDARDIZE.misconception(
+    "parentheses_forgotten",
+    "You divide the mean alone: x - mean / std is x - (mean / std). Put x - mean in parentheses.",
+)
+def _(x, eps):
+    return x - x.mean(axis=0) / np.sqrt(x.var(axis=0) + eps)
+
+
+@STANDARDIZE.misconception(
+    "multiplied",
+    "You multiply by the standard deviation; to bring it to 1, divide by it.",
+)
+def _(x, eps):
+    return (x - x.mean(axis=0)) * np.sqrt(x.var(axis=0) + eps)
+
+
+@STANDARDIZE.misconception(
+    "root_taken_twice",
+    "You take the root of the standard deviation, which is a root already. Inside the square root "
+    "stands the variance.",
+)
+def _(x, eps):
+    return (x - x.mean(axis=0)) / np.sqrt(x.std(axis=0) + eps)
+
+
+@STANDARDIZE.misconception(
+    "eps_as_floor",
+    "You take eps where it is larger than the variance. Here it is added to every variance.",
+)
+def _(x, eps):
+    return (x - x.mean(axis=0)) / np.sqrt(np.maximum(x.var(axis=0), eps))
+
+
+@STANDARDIZE.misconception(
+    "constant_divided_by_one",
+    "You leave eps out, and divide by 1 where the standard deviation is 0, as scikit-learn does. "
+    "Batch norm has no such exception: it adds eps to every variance.",
+)
+def _(x, eps):
+    std = x.std(axis=0)
+    return (x - x.mean(axis=0)) / np.where(std == 0, 1, std)
+
+
+@STANDARDIZE.misconception(
+    "mean_distance",
+    "You divide by the mean distance from the mean. The variance is the mean of the *squared* "
+    "distances, and its root is the standard deviation.",
+)
+def _(x, eps):
+    centred = x - x.mean(axis=0)
+    return centred / (np.abs(centred).mean(axis=0) + eps)
+
+
+@STANDARDIZE.misconception(
+    "examples_to_unit_length",
+    "You scale each example to length 1. That looks along a row; standardizing looks down each "
+    "column, over the examples.",
+)
+def _(x, eps):
+    return x / np.sqrt((x**2).sum(axis=1, keepdims=True) + eps)

@@ -195,6 +195,49 @@ def _(x, eps):
     return _centred(x) @ _symmetric(_covariance(x) + eps, lambda v: 1 / np.sqrt(v))
 
 
+@ZCA.misconception(
+    "eps_as_floor",
+    "You replace the eigenvalues below eps by eps; here eps is added to every eigenvalue.",
+)
+def _(x, eps):
+    return _centred(x) @ _symmetric(_covariance(x), lambda v: 1 / np.sqrt(np.maximum(v, eps)))
+
+
+@ZCA.misconception(
+    "only_turned",
+    "You turn the data to the eigenvectors: the features are uncorrelated now, but their variances "
+    "are the eigenvalues. Divide by their roots, then turn back.",
+)
+def _(x, eps):
+    return _centred(x) @ np.linalg.eigh(_covariance(x))[1]
+
+
+@ZCA.misconception(
+    "rows_scaled",
+    "You divide the rows of V where its columns are meant; what is left of V V' is then only a "
+    "division of each feature. V / np.sqrt(values + eps) divides the columns.",
+)
+def _(x, eps):
+    return _centred(x) / np.sqrt(np.linalg.eigvalsh(_covariance(x)) + eps)
+
+
+@ZCA.misconception(
+    "root_of_each_entry",
+    "np.sqrt takes the root of each entry. The root of a *matrix* has the same eigenvectors and "
+    "the roots of the eigenvalues.",
+)
+def _(x, eps):
+    return _centred(x) @ np.sqrt(np.linalg.inv(_covariance(x) + eps * np.eye(x.shape[1])))
+
+
+@ZCA.misconception(
+    "mean_added_again",
+    "You add the mean again at the end. White features have mean 0: leave it off.",
+)
+def _(x, eps):
+    return zca_whiten(x, eps) + x.mean(axis=0)
+
+
 RANK_FROM_A_BATCH = Question(
     name="rank_from_a_batch",
     notebook="01",

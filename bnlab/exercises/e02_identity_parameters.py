@@ -43,6 +43,26 @@ IDENTITY = Exercise(
 )
 
 
+# gamma alone, before the pairs that have the same gamma
+
+
+@IDENTITY.misconception(
+    "gamma_of_one",
+    "Your beta is right, but with gamma = 1 the output keeps the standard deviation 1 of x_hat. "
+    "gamma has to undo the division.",
+)
+def _(x, eps):
+    return np.ones(x.shape[1]), x.mean(axis=0)
+
+
+@IDENTITY.misconception(
+    "negative_gamma",
+    "Your gamma has the wrong sign: -gamma * x_hat is x, mirrored about its mean.",
+)
+def _(x, eps):
+    return -np.sqrt(x.var(axis=0) + eps), x.mean(axis=0)
+
+
 @IDENTITY.misconception(
     "ones_and_zeros",
     "gamma = 1 and beta = 0 give x_hat, not x: they are where training starts, not the identity.",
@@ -118,3 +138,35 @@ def _(x, eps):
 def _(x, eps):
     std = np.sqrt(x.var(axis=0) + eps)
     return std, x.mean(axis=0) / std
+
+
+@IDENTITY.misconception(
+    "beta_of_zero",
+    "Your gamma is right, but with beta = 0 the output keeps the mean 0 of x_hat. beta has to add "
+    "the mean again.",
+)
+def _(x, eps):
+    return np.sqrt(x.var(axis=0) + eps), np.zeros(x.shape[1])
+
+
+@IDENTITY.misconception(
+    "normalizing_map",
+    "gamma = 1 / std with beta = -mean / std is the map from x to x_hat. The way back is wanted: "
+    "solve x_hat = (x - mean) / std for x.",
+)
+def _(x, eps):
+    std = np.sqrt(x.var(axis=0) + eps)
+    return 1 / std, -x.mean(axis=0) / std
+
+
+@IDENTITY.misconception(
+    "variance_without_eps",
+    "Your gamma is the variance itself. x_hat was divided by a square root, sqrt(Var + eps).",
+)
+def _(x, eps):
+    return x.var(axis=0), x.mean(axis=0)
+
+
+@IDENTITY.misconception("eps_fixed", "You always use 1e-5; use the argument eps.")
+def _(x, eps):
+    return np.sqrt(x.var(axis=0) + 1e-5), x.mean(axis=0)

@@ -42,17 +42,18 @@ STAGED = Exercise(
 )
 
 
-def _with(dy, x, gamma, eps, **wrong):
+def with_changed(dy, x, gamma, eps, **wrong):
     """The six gradients with some of them wrong, and dx computed from the wrong ones."""
     stages = batchnorm_backward_staged(dy, x, gamma, 0.0, eps) | wrong
     if "dx" not in wrong:
-        centred, inv_std = _pieces(x, eps)
+        centred, inv_std = pieces(x, eps)
         from_var = stages["dvar"] * 2 * centred / len(x)
         stages["dx"] = stages["dx_hat"] * inv_std + from_var + stages["dmean"] / len(x)
     return stages
 
 
-def _pieces(x, eps):
+def pieces(x, eps):
+    """The centred x and 1 / sqrt(var + eps)."""
     return x - x.mean(axis=0), 1 / np.sqrt(x.var(axis=0) + eps)
 
 
@@ -113,8 +114,8 @@ def _(dy, x, gamma, beta, eps):
     "constant, but it moves with every x.",
 )
 def _(dy, x, gamma, beta, eps):
-    right = _right(dy, x, gamma, eps)
-    return _with(dy, x, gamma, eps, dx=right["dx"] - right["dmean"] / len(x))
+    right = right_stages(dy, x, gamma, eps)
+    return with_changed(dy, x, gamma, eps, dx=right["dx"] - right["dmean"] / len(x))
 
 
 @STAGED.misconception(
@@ -123,7 +124,7 @@ def _(dy, x, gamma, beta, eps):
     "as a constant, but it moves with every x.",
 )
 def _(dy, x, gamma, beta, eps):
-    return _with(dy, x, gamma, eps, dx=_dx(dy, x, gamma, eps, 0.0))
+    return with_changed(dy, x, gamma, eps, dx=_dx(dy, x, gamma, eps, 0.0))
 
 
 @STAGED.misconception(
@@ -132,8 +133,8 @@ def _(dy, x, gamma, beta, eps):
     "with every x, and both send a gradient back.",
 )
 def _(dy, x, gamma, beta, eps):
-    _, inv_std = _pieces(x, eps)
-    return _with(dy, x, gamma, eps, dx=dy * gamma * inv_std)
+    _, inv_std = pieces(x, eps)
+    return with_changed(dy, x, gamma, eps, dx=dy * gamma * inv_std)
 
 
 @STAGED.misconception(
@@ -141,8 +142,8 @@ def _(dy, x, gamma, beta, eps):
     "In dx, dmean is not divided by m. Each x has a share of only 1/m in the mean.",
 )
 def _(dy, x, gamma, beta, eps):
-    right = _right(dy, x, gamma, eps)
-    return _with(dy, x, gamma, eps, dx=right["dx"] + right["dmean"] * (1 - 1 / len(x)))
+    right = right_stages(dy, x, gamma, eps)
+    return with_changed(dy, x, gamma, eps, dx=right["dx"] + right["dmean"] * (1 - 1 / len(x)))
 
 
 @STAGED.misconception(
@@ -150,8 +151,8 @@ def _(dy, x, gamma, beta, eps):
     "In dx, the term with dvar is not divided by m. The variance is a mean over m squares.",
 )
 def _(dy, x, gamma, beta, eps):
-    centred, _ = _pieces(x, eps)
-    return _with(dy, x, gamma, eps, dx=_dx(dy, x, gamma, eps, 2 * centred))
+    centred, _ = pieces(x, eps)
+    return with_changed(dy, x, gamma, eps, dx=_dx(dy, x, gamma, eps, 2 * centred))
 
 
 @STAGED.misconception(
@@ -160,8 +161,8 @@ def _(dy, x, gamma, beta, eps):
     "2 * (x - mean).",
 )
 def _(dy, x, gamma, beta, eps):
-    centred, _ = _pieces(x, eps)
-    return _with(dy, x, gamma, eps, dx=_dx(dy, x, gamma, eps, centred / len(x)))
+    centred, _ = pieces(x, eps)
+    return with_changed(dy, x, gamma, eps, dx=_dx(dy, x, gamma, eps, centred / len(x)))
 
 
 @STAGED.misconception(
@@ -170,7 +171,7 @@ def _(dy, x, gamma, beta, eps):
     "2 * (x - mean) / m.",
 )
 def _(dy, x, gamma, beta, eps):
-    return _with(dy, x, gamma, eps, dx=_dx(dy, x, gamma, eps, 2 * x / len(x)))
+    return with_changed(dy, x, gamma, eps, dx=_dx(dy, x, gamma, eps, 2 * x / len(x)))
 
 
 @STAGED.misconception(
@@ -179,156 +180,71 @@ def _(dy, x, gamma, beta, eps):
     "is divided by the standard deviation.",
 )
 def _(dy, x, gamma, beta, eps):
-    centred, inv_std = _pieces(x, eps)
-    return _with(dy, x, gamma, eps, dx=_dx(dy, x, gamma, eps, 2 * centred * inv_std / len(x)))
-
-
-# dvar
-
-
-@STAGED.misconception(
-    "dvar_sign",
-    "Your dvar has the wrong sign. A larger variance makes x_hat smaller: the derivative of "
-    "(var + eps)^(-1/2) is negative.",
-)
-def _(dy, x, gamma, beta, eps):
-    return _with(dy, x, gamma, eps, dvar=-_right(dy, x, gamma, eps)["dvar"])
+    centred, inv_std = pieces(x, eps)
+    return with_changed(
+        dy, x, gamma, eps, dx=_dx(dy, x, gamma, eps, 2 * centred * inv_std / len(x))
+    )
 
 
 @STAGED.misconception(
-    "dvar_without_the_half",
-    "The factor 1/2 is missing in dvar: it is the exponent of (var + eps)^(-1/2), which comes "
-    "down to the front.",
+    "mean_path_subtracted",
+    "In dx you subtract the term with dmean. The three ways from x add up; the minus sign of this "
+    "one is inside dmean already.",
 )
 def _(dy, x, gamma, beta, eps):
-    return _with(dy, x, gamma, eps, dvar=2 * _right(dy, x, gamma, eps)["dvar"])
+    right = right_stages(dy, x, gamma, eps)
+    return with_changed(dy, x, gamma, eps, dx=right["dx"] - 2 * right["dmean"] / len(x))
 
 
 @STAGED.misconception(
-    "dvar_power",
-    "The power in dvar is wrong: differentiating (var + eps)^(-1/2) lowers the exponent by one, "
-    "to -3/2.",
+    "variance_path_subtracted",
+    "In dx you subtract the term with dvar. The three ways from x add up; the minus sign of this "
+    "one is inside dvar already.",
 )
 def _(dy, x, gamma, beta, eps):
-    dvar = _right(dy, x, gamma, eps)["dvar"]
-    return _with(dy, x, gamma, eps, dvar=dvar * (x.var(axis=0) + eps))
+    centred, _ = pieces(x, eps)
+    return with_changed(dy, x, gamma, eps, dx=_dx(dy, x, gamma, eps, -2 * centred / len(x)))
 
 
 @STAGED.misconception(
-    "dvar_with_x_hat",
-    "Your dvar multiplies dx_hat by x_hat. x_hat is already divided by the standard deviation; "
-    "with the power -3/2 the sum runs over dx_hat * (x - mean).",
+    "straight_path_not_divided",
+    "The first term of your dx is dx_hat itself. On its way from x to x_hat the value was divided "
+    "by sqrt(var + eps), and so is its gradient.",
 )
 def _(dy, x, gamma, beta, eps):
-    _, inv_std = _pieces(x, eps)
-    return _with(dy, x, gamma, eps, dvar=_right(dy, x, gamma, eps)["dvar"] * inv_std)
+    right, (_, inv_std) = right_stages(dy, x, gamma, eps), pieces(x, eps)
+    return with_changed(dy, x, gamma, eps, dx=right["dx"] + right["dx_hat"] * (1 - inv_std))
 
 
 @STAGED.misconception(
-    "dvar_not_centred",
-    "Your dvar sums dx_hat * x; x_hat holds x - mean, so the mean comes off first.",
+    "neither_path_divided",
+    "In dx, neither the term with dvar nor dmean is divided by m. Each x has a share of 1/m in the "
+    "variance and in the mean.",
 )
 def _(dy, x, gamma, beta, eps):
-    _, inv_std = _pieces(x, eps)
-    return _with(dy, x, gamma, eps, dvar=-0.5 * (dy * gamma * x).sum(axis=0) * inv_std**3)
+    right, (centred, _) = right_stages(dy, x, gamma, eps), pieces(x, eps)
+    dx = _dx(dy, x, gamma, eps, 2 * centred) + right["dmean"] * (1 - 1 / len(x))
+    return with_changed(dy, x, gamma, eps, dx=dx)
 
 
 @STAGED.misconception(
-    "std_for_variance",
-    "What you call dvar is the gradient with respect to the standard deviation. The exercise asks "
-    "for the variance, as the paper does: one more factor 1 / (2 * std).",
+    "all_paths_divided",
+    "In dx you divide all three terms by m. The first goes straight from x to its own x_hat and "
+    "passes through no mean.",
 )
 def _(dy, x, gamma, beta, eps):
-    right = _right(dy, x, gamma, eps)
-    _, inv_std = _pieces(x, eps)
-    return _with(dy, x, gamma, eps, dvar=right["dvar"] * 2 / inv_std, dx=right["dx"])
+    right, (centred, _) = right_stages(dy, x, gamma, eps), pieces(x, eps)
+    dx = (_dx(dy, x, gamma, eps, 2 * centred) + right["dmean"] * (1 - 1 / len(x))) / len(x)
+    return with_changed(dy, x, gamma, eps, dx=dx)
 
 
-# dmean
-
-
-@STAGED.misconception(
-    "dmean_averaged",
-    "Your dmean is divided by m. The one mean feeds all m rows, so their gradients are added up; "
-    "1/m belongs to the step from the mean to x, in dx.",
-)
-def _(dy, x, gamma, beta, eps):
-    return _with(dy, x, gamma, eps, dmean=_right(dy, x, gamma, eps)["dmean"] / len(x))
-
-
-@STAGED.misconception(
-    "dmean_sign",
-    "Your dmean has the wrong sign: the mean is subtracted in x_hat.",
-)
-def _(dy, x, gamma, beta, eps):
-    return _with(dy, x, gamma, eps, dmean=-_right(dy, x, gamma, eps)["dmean"])
-
-
-@STAGED.misconception(
-    "dmean_second_term_not_centred",
-    "The second term of your dmean averages -2 * x. The variance holds (x - mean)^2, so it is the "
-    "average of -2 * (x - mean), which is zero.",
-)
-def _(dy, x, gamma, beta, eps):
-    right = _right(dy, x, gamma, eps)
-    dmean = right["dmean"] - 2 * right["dvar"] * x.mean(axis=0)
-    return _with(dy, x, gamma, eps, dmean=dmean)
-
-
-# dgamma and dbeta
-
-
-@STAGED.misconception(
-    "dgamma_from_dx_hat",
-    "Your dgamma is gamma times too large: it sums dx_hat * x_hat. gamma multiplies x_hat "
-    "directly, so it is dy that meets x_hat.",
-)
-def _(dy, x, gamma, beta, eps):
-    return _with(dy, x, gamma, eps, dgamma=gamma * _right(dy, x, gamma, eps)["dgamma"])
-
-
-@STAGED.misconception(
-    "dgamma_from_x",
-    "Your dgamma sums dy * x; what gamma multiplies in the forward pass is x_hat.",
-)
-def _(dy, x, gamma, beta, eps):
-    return _with(dy, x, gamma, eps, dgamma=(dy * x).sum(axis=0))
-
-
-@STAGED.misconception(
-    "dgamma_from_the_centred_x",
-    "Your dgamma sums dy * (x - mean); what gamma multiplies is x_hat, which is also divided by "
-    "sqrt(var + eps).",
-)
-def _(dy, x, gamma, beta, eps):
-    return _with(dy, x, gamma, eps, dgamma=(dy * (x - x.mean(axis=0))).sum(axis=0))
-
-
-@STAGED.misconception(
-    "parameters_averaged",
-    "Your dgamma and dbeta are means over the batch. They are sums: one gamma and one beta serve "
-    "all m rows. (If the loss is a mean, its 1/N is in dy already.)",
-)
-def _(dy, x, gamma, beta, eps):
-    right, m = _right(dy, x, gamma, eps), len(x)
-    return _with(dy, x, gamma, eps, dgamma=right["dgamma"] / m, dbeta=right["dbeta"] / m)
-
-
-@STAGED.misconception(
-    "parameters_swapped",
-    "dgamma and dbeta are swapped: gamma is the factor of x_hat, so x_hat stands in dgamma.",
-)
-def _(dy, x, gamma, beta, eps):
-    right = _right(dy, x, gamma, eps)
-    return _with(dy, x, gamma, eps, dgamma=right["dbeta"], dbeta=right["dgamma"])
-
-
-def _right(dy, x, gamma, eps):
+def right_stages(dy, x, gamma, eps):
+    """The six gradients as they should be; beta takes no part in them."""
     return batchnorm_backward_staged(dy, x, gamma, 0.0, eps)
 
 
 def _dx(dy, x, gamma, eps, dvar_dx):
     """The last line, with another derivative of the variance with respect to x."""
-    right = _right(dy, x, gamma, eps)
-    _, inv_std = _pieces(x, eps)
+    right = right_stages(dy, x, gamma, eps)
+    _, inv_std = pieces(x, eps)
     return right["dx_hat"] * inv_std + right["dvar"] * dvar_dx + right["dmean"] / len(x)

@@ -195,3 +195,52 @@ def _relative(f, x, dy, step):
 )
 def _(f, x, dy):
     return -numerical_gradient(f, x, dy)
+
+
+@NUMERICAL_GRADIENT.misconception(
+    "not_divided",
+    "You return the differences themselves; a slope is the difference divided by the way, 2h.",
+)
+def _(f, x, dy):
+    return _measured(x, lambda step: np.sum(dy * (f(x + step) - f(x - step))))
+
+
+@NUMERICAL_GRADIENT.misconception(
+    "one_step_divided_by_two",
+    "You compare f(x + h) with f(x), one step, but divide by 2h. A central difference takes both "
+    "steps: f(x + h) - f(x - h).",
+)
+def _(f, x, dy):
+    return _measured(x, lambda step: np.sum(dy * (f(x + step) - f(x))) / 2e-5)
+
+
+@NUMERICAL_GRADIENT.misconception(
+    "no_difference",
+    "Your gradient is 0 everywhere: f got the same numbers twice. up = x gives x a second name and "
+    "no copy; write up = x.copy(). (Or h is so small that x + h is x.)",
+)
+def _(f, x, dy):
+    return np.zeros_like(x)
+
+
+@NUMERICAL_GRADIENT.misconception(
+    "upstream_summed_alone",
+    "You multiply the sum of dy by the sum of f(x). Each output has its own dy: multiply first, "
+    "then sum the products.",
+)
+def _(f, x, dy):
+    return numerical_gradient(lambda x: np.sum(f(x)), x, np.sum(dy))
+
+
+@NUMERICAL_GRADIENT.misconception(
+    "rows_at_once",
+    "You move a whole row of x at a time: range(len(x)) counts rows. np.ndindex(x.shape) runs over "
+    "the elements.",
+)
+def _(f, x, dy):
+    gradient = np.zeros_like(x)
+    for i in range(len(x)):
+        step = np.zeros_like(x)
+        step[i] = 1e-5
+        gradient[i] = np.sum(dy * (f(x + step) - f(x - step))) / 2e-5
+    return gradient

@@ -227,3 +227,46 @@ def _(x, weight, gamma, beta, eps):
 )
 def _(x, weight, gamma, beta, eps):
     return gamma * (x @ weight.T) + beta
+
+
+@LINEAR.misconception(
+    "not_scaled",
+    "You subtract the mean but never divide by the standard deviation.",
+)
+def _(x, weight, gamma, beta, eps):
+    z = x @ weight.T
+    return gamma * (z - z.mean(axis=0)) + beta
+
+
+@LINEAR.misconception(
+    "mean_of_squares",
+    "Your variance is the mean of z squared: the mean has to be subtracted before squaring.",
+)
+def _(x, weight, gamma, beta, eps):
+    z = x @ weight.T
+    return gamma * (z - z.mean(axis=0)) / np.sqrt((z**2).mean(axis=0) + eps) + beta
+
+
+@LINEAR.misconception(
+    "sum_of_squares",
+    "You divide by the root of the sum of squares; the variance is their mean, divided by m.",
+)
+def _(x, weight, gamma, beta, eps):
+    z = x @ weight.T
+    return gamma * (z - z.mean(axis=0)) / np.sqrt(len(z) * z.var(axis=0) + eps) + beta
+
+
+@LINEAR.misconception(
+    "beta_inside_gamma",
+    "You multiply beta by gamma as well; scale first, then shift: y = gamma * x_hat + beta.",
+)
+def _(x, weight, gamma, beta, eps):
+    return gamma * (_x_hat(x @ weight.T, eps) + beta)
+
+
+@LINEAR.misconception(
+    "gamma_and_beta_swapped",
+    "gamma and beta are swapped: gamma is the factor, beta is what is added.",
+)
+def _(x, weight, gamma, beta, eps):
+    return beta * _x_hat(x @ weight.T, eps) + gamma

@@ -92,6 +92,24 @@ def _(grad_w, a):
     return -grad_w / a
 
 
+@RESCALED.misconception(
+    "no_gradient",
+    "You return zeros. The loss does not change if all of W is *scaled*; it does change if W "
+    "turns, at a*W as at W.",
+)
+def _(grad_w, a):
+    return np.zeros_like(grad_w)
+
+
+@RESCALED.misconception(
+    "multiplied_twice",
+    "You multiply by a squared. The chain rule brings one factor a, and on the side of f'(aW): "
+    "a * f'(aW) = f'(W).",
+)
+def _(grad_w, a):
+    return grad_w * a**2
+
+
 def effective_learning_rate(lr, weight):
     """How fast the direction of each row of weight moves; weight is (out, in)."""
     return lr / (weight**2).sum(axis=1)
@@ -196,3 +214,36 @@ def _(lr, weight):
 )
 def _(lr, weight):
     return np.full(len(weight), lr)
+
+
+@EFFECTIVE.misconception(
+    "matrix_once",
+    "You divide by the length of the whole matrix, and once. Each row has its own length, and it "
+    "enters twice: in the step relative to the row, and in the gradient.",
+)
+def _(lr, weight):
+    return np.full(len(weight), lr / np.linalg.norm(weight))
+
+
+@EFFECTIVE.misconception(
+    "fourth_power",
+    "You square the squared length. The sum of squares is norm(w)^2 already.",
+)
+def _(lr, weight):
+    return lr / (weight**2).sum(axis=1) ** 2
+
+
+@EFFECTIVE.misconception(
+    "multiplied_once",
+    "You multiply by the length of the row. Longer rows turn more slowly: divide by its square.",
+)
+def _(lr, weight):
+    return lr * _lengths(weight)
+
+
+@EFFECTIVE.misconception(
+    "rate_forgotten",
+    "lr is missing: it is divided by the squared length of each row.",
+)
+def _(lr, weight):
+    return 1 / (weight**2).sum(axis=1)

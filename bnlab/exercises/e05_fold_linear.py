@@ -210,3 +210,61 @@ def _(weight, bias, gamma, beta, running_mean, running_var, eps):
 )
 def _(weight, bias, gamma, beta, running_mean, running_var, eps):
     return fold_linear(weight, bias, beta, gamma, running_mean, running_var, eps)
+
+
+@FOLD.misconception(
+    "sign_turned",
+    "Your sign is turned round: batch norm gets the old bias and subtracts the running mean, so "
+    "b - running_mean is what is scaled.",
+)
+def _(weight, bias, gamma, beta, running_mean, running_var, eps):
+    new_weight, _ = fold_linear(weight, None, gamma, beta, running_mean, running_var, eps)
+    shift = (running_mean - _or_zero(bias)) * _scale(gamma, running_var, eps)
+    return new_weight, beta + shift
+
+
+@FOLD.misconception(
+    "only_beta",
+    "Your new bias is beta alone. The old bias and the running mean are constants too, so they "
+    "belong in it, both scaled.",
+)
+def _(weight, bias, gamma, beta, running_mean, running_var, eps):
+    return fold_linear(weight, None, gamma, beta, 0.0 * running_mean, running_var, eps)
+
+
+@FOLD.misconception(
+    "only_gamma_on_the_weight",
+    "You multiply the weight by gamma alone. What stands before u is the whole scale, "
+    "gamma / sqrt(running_var + eps).",
+)
+def _(weight, bias, gamma, beta, running_mean, running_var, eps):
+    _, new_bias = fold_linear(weight, bias, gamma, beta, running_mean, running_var, eps)
+    return gamma[:, None] * weight, new_bias
+
+
+@FOLD.misconception(
+    "beta_subtracted",
+    "You subtract beta; batch norm adds it.",
+)
+def _(weight, bias, gamma, beta, running_mean, running_var, eps):
+    return fold_linear(weight, bias, gamma, -beta, running_mean, running_var, eps)
+
+
+@FOLD.misconception(
+    "mean_times_weight",
+    "You multiply the running mean by the weights, as if batch norm came before the linear layer. "
+    "It comes after: the mean is subtracted from the layer's output.",
+)
+def _(weight, bias, gamma, beta, running_mean, running_var, eps):
+    mean = running_mean * weight.sum(axis=1)
+    return fold_linear(weight, bias, gamma, beta, mean, running_var, eps)
+
+
+@FOLD.misconception(
+    "bias_left_alone",
+    "You scale the weight and return the old bias. beta, the running mean and the scale all "
+    "change it.",
+)
+def _(weight, bias, gamma, beta, running_mean, running_var, eps):
+    new_weight, _ = fold_linear(weight, bias, gamma, beta, running_mean, running_var, eps)
+    return new_weight, _or_zero(bias) + 0.0 * beta

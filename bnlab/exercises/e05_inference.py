@@ -219,3 +219,50 @@ def _(x, gamma, beta, running_mean, running_var, eps):
 )
 def _(x, gamma, beta, running_mean, running_var, eps):
     return beta * _x_hat(x, running_mean, running_var, eps) + gamma
+
+
+@INFERENCE.misconception("no_shift", "beta is missing: y = gamma * x_hat + beta.")
+def _(x, gamma, beta, running_mean, running_var, eps):
+    return gamma * _x_hat(x, running_mean, running_var, eps)
+
+
+@INFERENCE.misconception("no_scale", "gamma is missing: y = gamma * x_hat + beta.")
+def _(x, gamma, beta, running_mean, running_var, eps):
+    return _x_hat(x, running_mean, running_var, eps) + beta
+
+
+@INFERENCE.misconception("mean_added", "You add the running mean; normalizing subtracts it.")
+def _(x, gamma, beta, running_mean, running_var, eps):
+    return gamma * _x_hat(x, -running_mean, running_var, eps) + beta
+
+
+@INFERENCE.misconception("no_normalization", "You scale and shift x itself: first normalize it.")
+def _(x, gamma, beta, running_mean, running_var, eps):
+    return gamma * x + beta
+
+
+@INFERENCE.misconception(
+    "variance_squared",
+    "You square running_var, as if it were a standard deviation. It is the variance already.",
+)
+def _(x, gamma, beta, running_mean, running_var, eps):
+    return gamma * _x_hat(x, running_mean, running_var**2, eps) + beta
+
+
+@INFERENCE.misconception(
+    "correction_undone",
+    "You multiply the running variance by (N-1)/N, to make it biased again. It is used as it is; "
+    "at test time N has no meaning.",
+)
+def _(x, gamma, beta, running_mean, running_var, eps):
+    return gamma * _x_hat(x, running_mean, running_var * (len(x) - 1) / len(x), eps) + beta
+
+
+@INFERENCE.misconception(
+    "unbiased_batch_statistics",
+    "You normalize by the mean and the unbiased variance of x itself. The unbiased variance that "
+    "is meant was collected in training: running_var.",
+)
+def _(x, gamma, beta, running_mean, running_var, eps):
+    var = np.divide(len(x), len(x) - 1) * x.var(axis=0)  # a single example gives 0 * inf = nan
+    return gamma * _x_hat(x, x.mean(axis=0), var, eps) + beta

@@ -204,3 +204,68 @@ def _(running_mean, running_var, x, momentum):
 )
 def _(running_mean, running_var, x, momentum):
     return update_running_stats(running_mean, running_var, x, momentum)[::-1]
+
+
+@UPDATE.misconception(
+    "variance_left_alone",
+    "Your running mean moves and your running variance does not. Both move at every step.",
+)
+def _(running_mean, running_var, x, momentum):
+    return _mix(running_mean, x.mean(axis=0), momentum), running_var
+
+
+@UPDATE.misconception(
+    "nothing_moves",
+    "You return the running statistics as they came. That is what evaluation does; a training "
+    "batch moves both.",
+)
+def _(running_mean, running_var, x, momentum):
+    return running_mean, running_var
+
+
+@UPDATE.misconception(
+    "unbiased_about_the_old_mean",
+    "You divide by N - 1, and take the squared distances from the running mean. The variance of a "
+    "batch is taken about the mean of that batch; from any other point it comes out too large.",
+)
+def _(running_mean, running_var, x, momentum):
+    square = ((x - running_mean) ** 2).sum(axis=0) / (len(x) - 1)
+    return _mix(running_mean, x.mean(axis=0), momentum), _mix(running_var, square, momentum)
+
+
+@UPDATE.misconception(
+    "unbiased_about_the_new_mean",
+    "You divide by N - 1, and take the squared distances from the updated running mean. The "
+    "variance of a batch is taken about the mean of that batch.",
+)
+def _(running_mean, running_var, x, momentum):
+    mean = _mix(running_mean, x.mean(axis=0), momentum)
+    return mean, _mix(running_var, ((x - mean) ** 2).sum(axis=0) / (len(x) - 1), momentum)
+
+
+@UPDATE.misconception(
+    "biased_standard_deviation",
+    "You average the standard deviation, and the biased one. What is stored is the variance, and "
+    "the unbiased one, divided by N - 1.",
+)
+def _(running_mean, running_var, x, momentum):
+    return _mix(running_mean, x.mean(axis=0), momentum), _mix(running_var, x.std(axis=0), momentum)
+
+
+@UPDATE.misconception(
+    "sum_of_squares",
+    "You feed the sum of the squared distances; divide it by N - 1.",
+)
+def _(running_mean, running_var, x, momentum):
+    total = len(x) * x.var(axis=0)
+    return _mix(running_mean, x.mean(axis=0), momentum), _mix(running_var, total, momentum)
+
+
+@UPDATE.misconception(
+    "spread_of_the_means_added",
+    "You add the squared distance of the two means, as if two data sets were merged. The running "
+    "variance is an average of batch variances and leaves that out.",
+)
+def _(running_mean, running_var, x, momentum):
+    mean, var = update_running_stats(running_mean, running_var, x, momentum)
+    return mean, var + momentum * (1 - momentum) * (x.mean(axis=0) - running_mean) ** 2

@@ -75,3 +75,27 @@ def _(n, h, w):
 )
 def _(n, h, w):
     return n * (h + w)
+
+
+@SIZE.misconception(
+    "one_side_only",
+    "You count the rows of each map. Each of the h rows has w pixels: h times w in all.",
+)
+def _(n, h, w):
+    return n * h
+
+
+@SIZE.misconception(
+    "columns_only",
+    "You count the columns of each map. Each of the w columns has h pixels: h times w in all.",
+)
+def _(n, h, w):
+    return n * w
+
+
+@SIZE.misconception(
+    "images_added",
+    "You add the number of images. Each of the n images has h times w pixels, so multiply.",
+)
+def _(n, h, w):
+    return n + h * w

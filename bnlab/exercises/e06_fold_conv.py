@@ -238,3 +238,42 @@ def _(weight, bias, gamma, beta, running_mean, running_var, eps):
 )
 def _(weight, bias, gamma, beta, running_mean, running_var, eps):
     return fold_conv(weight, bias, beta, gamma, running_mean, running_var, eps)
+
+
+@FOLD.misconception(
+    "sign_turned",
+    "Your sign is turned round: batch norm gets the old bias and subtracts the running mean, so "
+    "b - running_mean is what is scaled.",
+)
+def _(weight, bias, gamma, beta, running_mean, running_var, eps):
+    new_weight, _ = fold_conv(weight, None, gamma, beta, running_mean, running_var, eps)
+    shift = (running_mean - _or_zero(bias)) * _scale(gamma, running_var, eps)
+    return new_weight, beta + shift
+
+
+@FOLD.misconception(
+    "only_beta",
+    "Your new bias is beta alone. The old bias and the running mean are constants too, so they "
+    "belong in it, both scaled.",
+)
+def _(weight, bias, gamma, beta, running_mean, running_var, eps):
+    return fold_conv(weight, None, gamma, beta, 0.0 * running_mean, running_var, eps)
+
+
+@FOLD.misconception(
+    "only_gamma_on_the_weight",
+    "You multiply the weight by gamma alone. The factor of the convolution is the whole scale, "
+    "gamma / sqrt(running_var + eps).",
+)
+def _(weight, bias, gamma, beta, running_mean, running_var, eps):
+    _, new_bias = fold_conv(weight, bias, gamma, beta, running_mean, running_var, eps)
+    return gamma[:, None, None, None] * weight, new_bias
+
+
+@FOLD.misconception(
+    "inverse",
+    "You multiply by the standard deviation; batch norm divides by it.",
+)
+def _(weight, bias, gamma, beta, running_mean, running_var, eps):
+    scale = gamma * np.sqrt(running_var + eps)
+    return scale[:, None, None, None] * weight, beta + (_or_zero(bias) - running_mean) * scale

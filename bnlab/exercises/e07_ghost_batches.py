@@ -242,3 +242,51 @@ def _(x, gamma, beta, ghost_size, eps):
 )
 def _(x, gamma, beta, ghost_size, eps):
     return _with_statistics(x, 1.0, 0.0, ghost_size, eps)
+
+
+@GHOST.misconception(
+    "statistics_across_ghosts",
+    "Rows with the same place in their ghost share your statistics, so every ghost_size-th row. "
+    "They run over the rows *in* a ghost: axis 1 of (ghosts, ghost_size, C).",
+)
+def _(x, gamma, beta, ghost_size, eps):
+    ghosts = _ghosts(x, ghost_size)
+    mean, var = ghosts.mean(axis=0), ghosts.var(axis=0)
+    return _normalized(ghosts, gamma, beta, mean, var, eps).reshape(x.shape)
+
+
+@GHOST.misconception("no_shift", "beta is missing: y = gamma * x_hat + beta.")
+def _(x, gamma, beta, ghost_size, eps):
+    return _with_statistics(x, gamma, 0.0, ghost_size, eps)
+
+
+@GHOST.misconception("no_scale", "gamma is missing: y = gamma * x_hat + beta.")
+def _(x, gamma, beta, ghost_size, eps):
+    return _with_statistics(x, 1.0, beta, ghost_size, eps)
+
+
+@GHOST.misconception("gamma_and_beta_swapped", "gamma is the factor, beta is what is added.")
+def _(x, gamma, beta, ghost_size, eps):
+    return _with_statistics(x, beta, gamma, ghost_size, eps)
+
+
+@GHOST.misconception("other_ghosts_left_alone", "You normalize the first ghost and no other.")
+def _(x, gamma, beta, ghost_size, eps):
+    first = _with_statistics(x[:ghost_size], gamma, beta, ghost_size, eps)
+    return np.concatenate([first, x[ghost_size:]])
+
+
+@GHOST.misconception(
+    "divides_by_variance",
+    "You divide by the variance; divide by its square root, the standard deviation.",
+)
+def _(x, gamma, beta, ghost_size, eps):
+    ghosts = _ghosts(x, ghost_size)
+    mean, var = (_repeated(s, ghost_size) for s in (ghosts.mean(axis=1), ghosts.var(axis=1)))
+    return gamma * (x - mean) / (var + eps) + beta
+
+
+@GHOST.misconception("not_centred", "You do not subtract the mean of the ghost first.")
+def _(x, gamma, beta, ghost_size, eps):
+    var = _repeated(_ghosts(x, ghost_size).var(axis=1), ghost_size)
+    return _normalized(x, gamma, beta, 0.0, var, eps)

@@ -113,3 +113,47 @@ def _(m, n):
 )
 def _(m, n):
     return np.sqrt((n - m) / (n - m if n > m else 1))
+
+
+@NOISE.misconception(
+    "one_over_m",
+    "1 / m is the variance of a mean of values drawn *with* replacement. The noise is a standard "
+    "deviation, so take the root, and a batch is drawn without replacement.",
+)
+def _(m, n):
+    return 1 / m
+
+
+@NOISE.misconception(
+    "unused_share",
+    "You multiply 1 / sqrt(m) by the share of the set that is not in the batch, 1 - m / n. The "
+    "factor is (n - m) / (n - 1), and its root belongs to the noise.",
+)
+def _(m, n):
+    return (1 - m / n) / np.sqrt(m)
+
+
+@NOISE.misconception(
+    "noises_subtracted",
+    "You subtract 1 / sqrt(n). It is 0 at m = n, as it should be, but standard deviations do not "
+    "subtract; multiply the variance 1 / m by (n - m) / (n - 1).",
+)
+def _(m, n):
+    return 1 / np.sqrt(m) - 1 / np.sqrt(n)
+
+
+@NOISE.misconception(
+    "multiplied_by_m",
+    "Your m stands on the wrong side: the mean of more values is less noisy. In "
+    "(n - m) / (n - 1) / m it divides; without parentheses, / (n - 1) * m multiplies.",
+)
+def _(m, n):
+    return np.sqrt((n - m) / (n - 1) * m)
+
+
+@NOISE.misconception(
+    "root_of_the_divisor",
+    "You take the root of the divisor alone; the root goes over the whole fraction.",
+)
+def _(m, n):
+    return (n - m) / np.sqrt((n - 1) * m)

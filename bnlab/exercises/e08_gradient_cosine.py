@@ -193,3 +193,59 @@ def _(g, h):
 )
 def _(g, h):
     return np.sum(g * h) / (np.linalg.norm(g) * np.linalg.norm(h))
+
+
+@COSINE.misconception(
+    "precedence",
+    "You divide by the first length and multiply by the second: a / b * c is (a / b) * c. Put the "
+    "product of the lengths in parentheses.",
+)
+def _(g, h):
+    length = np.linalg.norm(g)
+    return np.sum(g * h) / length * np.linalg.norm(h) if length > 0 else 0.0
+
+
+@COSINE.misconception(
+    "projection_on_h",
+    "You divide by the squared length of h alone: this is how much of h is in g, and it grows "
+    "with g. Divide by each length once.",
+)
+def _(g, h):
+    length = np.sum(h**2)
+    return np.sum(g * h) / length if length > 0 else 0.0
+
+
+@COSINE.misconception(
+    "squared",
+    "You return the square of the cosine: the dot product is squared too, or the root of the "
+    "lengths is missing on both sides. Its sign is lost.",
+)
+def _(g, h):
+    return gradient_cosine(g, h) ** 2
+
+
+@COSINE.misconception(
+    "negated",
+    "Your sign is reversed. Two equal gradients have the cosine +1, although both steps go "
+    "against them.",
+)
+def _(g, h):
+    return -gradient_cosine(g, h)
+
+
+@COSINE.misconception(
+    "one_for_zero",
+    "For a gradient of zero you return 1. It points nowhere, so it does not agree with the other "
+    "one; return 0 then.",
+)
+def _(g, h):
+    return gradient_cosine(g, h) if g.any() and h.any() else 1.0
+
+
+@COSINE.misconception(
+    "distance_of_directions",
+    "You return the distance between the two directions; it is 0 where the cosine is 1.",
+)
+def _(g, h):
+    lengths = np.linalg.norm(g), np.linalg.norm(h)
+    return np.linalg.norm(g / lengths[0] - h / lengths[1]) if min(lengths) > 0 else 0.0

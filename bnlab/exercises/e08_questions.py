@@ -68,6 +68,24 @@ GROWTH = Question(
             "That is the growth of the *squared* norm; the factor 1.2112 is the one of the norm.",
             1.2112**40,
         ),
+        Misconception(
+            "shrinks",
+            "You divide by the factor. Backward means downward: each layer further down makes the "
+            "gradient larger.",
+            1.2112**-20,
+        ),
+        Misconception(
+            "one_layer_too_many",
+            "That is one factor too many: twenty layers lie between the two places, so there are "
+            "twenty factors.",
+            1.2112**21,
+        ),
+        Misconception(
+            "one_layer_too_few",
+            "That is one factor too few: twenty layers lie between the two places, so there are "
+            "twenty factors.",
+            1.2112**19,
+        ),
     ),
 )
 

@@ -104,6 +104,48 @@ def _(x, gamma, beta, num_groups, eps):
 
 
 @GROUPNORM.misconception(
+    "groups_last",
+    "You put num_groups last in the reshape. Memory is then dealt out number by number, and each "
+    "group holds pixels of all channels: (N, num_groups, -1) keeps neighbouring channels together.",
+)
+def _(x, gamma, beta, num_groups, eps):
+    groups = x.reshape(len(x), -1, num_groups)
+    return _affine(_normalized(groups, 1, eps).reshape(x.shape), gamma, beta)
+
+
+@GROUPNORM.misconception(
+    "images_joined",
+    "You reshape the whole batch to (num_groups, -1): that cuts it into num_groups pieces of whole "
+    "images. Keep the axis of the images: (N, num_groups, -1).",
+)
+def _(x, gamma, beta, num_groups, eps):
+    groups = x.reshape(num_groups, -1)
+    return _affine(_normalized(groups, 1, eps).reshape(x.shape), gamma, beta)
+
+
+@GROUPNORM.misconception(
+    "across_the_groups",
+    "Your view (N, num_groups, size, H, W) is right, but the mean runs over num_groups and not "
+    "over the channels of a group: average over axes 2, 3 and 4.",
+)
+def _(x, gamma, beta, num_groups, eps):
+    groups = x.reshape(len(x), num_groups, -1, *x.shape[2:])
+    return _affine(_normalized(groups, (1, 3, 4), eps).reshape(x.shape), gamma, beta)
+
+
+@GROUPNORM.misconception(
+    "mean_of_channel_variances",
+    "You average the variances of the channels. Their means differ, and these differences belong "
+    "to the variance of the group: take it over all its values.",
+)
+def _(x, gamma, beta, num_groups, eps):
+    groups = x.reshape(len(x), num_groups, -1, *x.shape[2:])
+    var = groups.var(axis=(3, 4), keepdims=True).mean(axis=2, keepdims=True)
+    x_hat = (groups - groups.mean(axis=(2, 3, 4), keepdims=True)) / np.sqrt(var + eps)
+    return _affine(x_hat.reshape(x.shape), gamma, beta)
+
+
+@GROUPNORM.misconception(
     "size_for_number",
     "You read num_groups as the number of channels in a group; it is the number of groups.",
 )
@@ -238,3 +280,19 @@ def _(x, gamma, beta, num_groups, eps):
 )
 def _(x, gamma, beta, num_groups, eps):
     return _affine(_x_hat(x, num_groups, eps), beta, gamma)
+
+
+@GROUPNORM.misconception(
+    "shift_forgotten",
+    "The shift is missing: y = gamma * x_hat + beta.",
+)
+def _(x, gamma, beta, num_groups, eps):
+    return gamma[:, None, None] * _x_hat(x, num_groups, eps)
+
+
+@GROUPNORM.misconception(
+    "scale_forgotten",
+    "The scale is missing: y = gamma * x_hat + beta.",
+)
+def _(x, gamma, beta, num_groups, eps):
+    return _x_hat(x, num_groups, eps) + beta[:, None, None]

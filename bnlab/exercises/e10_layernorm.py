@@ -203,3 +203,73 @@ def _(x, gamma, beta, eps):
 )
 def _(x, gamma, beta, eps):
     return beta * _x_hat(x, eps) + gamma
+
+
+@LAYERNORM.misconception(
+    "shift_forgotten",
+    "The shift is missing: y = gamma * x_hat + beta.",
+)
+def _(x, gamma, beta, eps):
+    return gamma * _x_hat(x, eps)
+
+
+@LAYERNORM.misconception(
+    "scale_forgotten",
+    "The scale is missing: y = gamma * x_hat + beta.",
+)
+def _(x, gamma, beta, eps):
+    return _x_hat(x, eps) + beta
+
+
+@LAYERNORM.misconception(
+    "subtracts_beta",
+    "You subtract beta; add it.",
+)
+def _(x, gamma, beta, eps):
+    return gamma * _x_hat(x, eps) - beta
+
+
+@LAYERNORM.misconception(
+    "beta_inside_gamma",
+    "You multiply beta by gamma too: scale x_hat first, then add beta.",
+)
+def _(x, gamma, beta, eps):
+    return gamma * (_x_hat(x, eps) + beta)
+
+
+@LAYERNORM.misconception(
+    "parentheses_forgotten",
+    "You divide the mean alone: x - mean / std is x - (mean / std). Put the difference in "
+    "parentheses.",
+)
+def _(x, gamma, beta, eps):
+    mean, var = x.mean(axis=1, keepdims=True), x.var(axis=1, keepdims=True)
+    return gamma * x - mean / np.sqrt(var + eps) + beta
+
+
+@LAYERNORM.misconception(
+    "mean_square_for_variance",
+    "You subtract the mean above, but the variance below is the mean of x^2: take the squares of "
+    "the distances from the mean.",
+)
+def _(x, gamma, beta, eps):
+    distance = x - x.mean(axis=1, keepdims=True)
+    return gamma * distance / np.sqrt((x**2).mean(axis=1, keepdims=True) + eps) + beta
+
+
+@LAYERNORM.misconception(
+    "eps_squared",
+    "You square eps; add it to the variance as it is.",
+)
+def _(x, gamma, beta, eps):
+    return gamma * _x_hat(x, eps**2) + beta
+
+
+@LAYERNORM.misconception(
+    "eps_added_after_division",
+    "You add eps after the division, so it is a part of the shift. It belongs to the variance, "
+    "inside the square root.",
+)
+def _(x, gamma, beta, eps):
+    with np.errstate(all="ignore"):  # a constant row: 0 / 0
+        return gamma * _x_hat(x, 0.0) + eps + beta

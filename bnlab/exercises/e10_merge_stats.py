@@ -192,3 +192,73 @@ def _(counts, means, variances):
         var = (var + new_var) / 2 + ((new_mean - mean) / 2) ** 2
         mean = (mean + new_mean) / 2
     return mean, var
+
+
+@MERGE.misconception(
+    "mean_of_means",
+    "Your variance is weighted by counts, but your mean is the plain mean of the means, and the "
+    "distances start there. Weight the means by counts first.",
+)
+def _(counts, means, variances):
+    mean = means.mean(axis=0)
+    return mean, _weighted(counts, variances + (means - mean) ** 2)
+
+
+@MERGE.misconception(
+    "variance_as_for_equal_shards",
+    "Your mean is weighted by counts, your variance is not: the mean of the variances plus the "
+    "variance of the means is right for equal shards only.",
+)
+def _(counts, means, variances):
+    return _weighted(counts, means), variances.mean(axis=0) + means.var(axis=0)
+
+
+@MERGE.misconception(
+    "variances_unweighted",
+    "The distances of the means are weighted by counts, the variances of the shards are not. Both "
+    "are means over all rows.",
+)
+def _(counts, means, variances):
+    mean = _weighted(counts, means)
+    return mean, variances.mean(axis=0) + _weighted(counts, (means - mean) ** 2)
+
+
+@MERGE.misconception(
+    "distances_not_squared",
+    "You add the distances of the means from the common mean; add their squares.",
+)
+def _(counts, means, variances):
+    mean = _weighted(counts, means)
+    return mean, _weighted(counts, variances + np.abs(means - mean))
+
+
+@MERGE.misconception(
+    "standard_deviation",
+    "You return the standard deviation; leave out the last square root.",
+)
+def _(counts, means, variances):
+    mean, var = merge_stats(counts, means, variances)
+    return mean, np.sqrt(var)
+
+
+@MERGE.misconception(
+    "sums_not_divided",
+    "You multiply by counts and add up, but do not divide by the number of rows, counts.sum().",
+)
+def _(counts, means, variances):
+    mean, var = merge_stats(counts, means, variances)
+    return mean * counts.sum(), var * counts.sum()
+
+
+@MERGE.misconception(
+    "distance_after_the_update",
+    "You merge one shard after the other, and move the mean before you measure the distance to "
+    "it. The distance is that of the two old means.",
+)
+def _(counts, means, variances):
+    rows, mean, var = counts[0], means[0], variances[0]
+    for n, new_mean, new_var in zip(counts[1:], means[1:], variances[1:], strict=True):
+        mean = mean + (new_mean - mean) * n / (rows + n)
+        between = (new_mean - mean) ** 2 * rows * n / (rows + n)
+        rows, var = rows + n, (rows * var + n * new_var + between) / (rows + n)
+    return mean, var

@@ -32,6 +32,16 @@ PAIR = Question(
             "The question is about the output of the second row, not about how far it moves.",
             0.0,
         ),
+        Misconception(
+            "the_other_row",
+            "That is the output of the first row, the smaller value.",
+            -1.0,
+        ),
+        Misconception(
+            "not_divided",
+            "You subtract the mean; divide by the standard deviation as well. It is as large.",
+            498.5,
+        ),
     ),
 )
 
@@ -66,6 +76,23 @@ SHARDS = Question(
             "unbiased_variance",
             "You divide by 99; the biased variance divides by all 100 rows.",
             1000 / 99,
+        ),
+        Misconception(
+            "between_alone",
+            "That is the variance of the means, weighted by counts. The rows also vary within "
+            "their shard.",
+            9.0,
+        ),
+        Misconception(
+            "variances_added",
+            "You add the two variances: the rule for a sum of independent numbers. Here the rows "
+            "stand side by side.",
+            2.0,
+        ),
+        Misconception(
+            "standard_deviation",
+            "That is the standard deviation; its square was asked for.",
+            10.0**0.5,
         ),
     ),
 )

@@ -99,7 +99,7 @@ def _read():
         outcomes = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    except ValueError:
+    except (ValueError, RecursionError):
         outcomes = None
     if isinstance(outcomes, dict):
         return outcomes

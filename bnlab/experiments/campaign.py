@@ -4,7 +4,8 @@ import csv
 
 import joblib
 
-from bnlab.experiments.files import paragraph, replacing
+from bnlab.data import load_digits
+from bnlab.experiments.files import ResultsError, paragraph, replacing
 from bnlab.experiments.ledger import ledger
 from bnlab.experiments.runner import finished, run, units
 from bnlab.experiments.selection import find, with_data, with_seeds
@@ -29,17 +30,20 @@ def choose(name, data="digits", seeds=None):
 
     Raises
     ------
-    ValueError, FileNotFoundError
+    ValueError, OSError
         If there is no such experiment, it cannot take these data, or the data cannot be read.
     """
     entries = list(ledger().values()) if name.lower() == "all" else [find(name)]
+    if data == "digits":
+        load_digits()  # what is wrong with the file is said now, not by a worker
     return [with_seeds(with_data(entry, data), seeds) for entry in entries]
 
 
 def run_campaign(entries, folder, jobs=1, console=None):
     """Run each entry into the folder and print its verdict as soon as it is there.
 
-    If there are several, one that fails does not stop the others.
+    If there are several, one that fails does not stop the others, unless there is no place left
+    for the results.
 
     Parameters
     ----------
@@ -54,6 +58,11 @@ def run_campaign(entries, folder, jobs=1, console=None):
     evidence : list of Evidence
     failures : list of str
         One sentence for each entry that failed.
+
+    Raises
+    ------
+    ResultsError
+        If the folder cannot be written.
     """
     evidence, failures = [], []
     with joblib.parallel_config(n_jobs=jobs), _progress_bar(console) as bar:
@@ -64,7 +73,7 @@ def run_campaign(entries, folder, jobs=1, console=None):
             try:
                 evidence.append(run(entry, folder, tick=lambda: bar.advance(task)))
             except Exception as error:
-                if len(entries) == 1:
+                if len(entries) == 1 or isinstance(error, ResultsError):
                     raise
                 failures.append(f"{entry.claim.id} failed: {type(error).__name__}: {error}")
                 bar.console.print(failures[-1], markup=False, highlight=False)

@@ -11,7 +11,11 @@ from bnlab.experiments.paired import scores, train
 from bnlab.experiments.saturation import sigmoid_net
 from bnlab.experiments.seeds import over_seeds
 
-__all__ = ["W7_FIGURE_ONE", "FigureOne", "first_reached"]
+__all__ = ["W7_FIGURE_ONE", "FigureOne", "curves_at_best", "first_reached", "rates_as_good"]
+
+
+SIDES = ("plain", "bn")
+MARGIN = 0.5  # points, two of 450 test images; at 0, rounding decides what six seeds say
 
 
 @dataclass(frozen=True)
@@ -69,33 +73,59 @@ def curves_at_best(arrays):
 
     The mean over the last fifth of the measurements decides.
     """
-    last = -(arrays["steps"].shape[1] // 5 or 1)
-    chosen = {}
-    for side in ("plain", "bn"):
-        curves = arrays[side]  # (S, R, T, 2)
-        best = curves[:, :, last:, 0].mean(axis=(0, 2)).argmax()
-        chosen[side] = curves[:, best, :, 1]
-    return chosen
+    best = {side: _at_the_end(arrays[side])[..., 0].mean(axis=0).argmax() for side in SIDES}
+    return {side: arrays[side][:, k, :, 1] for side, k in best.items()}
+
+
+def _at_the_end(curves):
+    """Validation and test accuracy over the last fifth of the measurements, (S, R, 2)."""
+    return curves[:, :, -(curves.shape[2] // 5 or 1) :].mean(axis=2)
+
+
+def rates_as_good(validation):
+    """Numbers of the rates that the seeds cannot tell from the best one.
+
+    Parameters
+    ----------
+    validation : ndarray, shape (S, R)
+
+    Returns
+    -------
+    list of int
+        Those for which the paired 95% interval of (best - rate) holds 0, the best itself included.
+
+    Examples
+    --------
+    >>> rates_as_good(np.array([[0.90, 0.92, 0.5], [0.93, 0.92, 0.5], [0.91, 0.91, 0.6]]))
+    [0, 1]
+    """
+    best = validation[:, validation.mean(axis=0).argmax()]
+    behind = [paired_interval(best - other) for other in validation.T]
+    return [k for k, (mean, half) in enumerate(behind) if mean - half <= 0]
 
 
 def _judge_w7(arrays):
-    """Faster: fewer steps to the target in every seed. Better: the paired 95% interval above 0.
+    """Faster: fewer steps to the target in every seed. Better: the paired 95% interval above 0.5.
 
-    Both: RIGHT. Faster alone: NOT REPRODUCED, since the claim is both. Neither: WRONG.
+    Both: RIGHT. Faster alone: NOT REPRODUCED, since the claim is both. Neither: WRONG. Where the
+    validation images cannot tell rates apart, the side without batch norm gets the benefit of the
+    doubt: better means better than it is at each of these rates.
     """
     steps, target = arrays["steps"][0], arrays["target"][0]
     curves = curves_at_best(arrays)
-    plain, bn = (np.array([first_reached(steps, c, target) for c in curves[s]])
-                 for s in ("plain", "bn"))  # fmt: skip
-    last = -(len(steps) // 5 or 1)
-    final = {side: 100 * curves[side][:, last:].mean(axis=1) for side in curves}
-    gain, half = paired_interval(final["bn"] - final["plain"])
-    faster, better = bool((bn < plain).all()), gain - half > 0
+    plain, bn = (np.array([first_reached(steps, c, target) for c in curves[s]]) for s in SIDES)
+    final_bn = 100 * _at_the_end(curves["bn"][:, None, :, None])[:, 0, 0]
+    ends = 100 * _at_the_end(arrays["plain"])  # (S, R, 2)
+    finals = [ends[:, k, 1] for k in rates_as_good(ends[..., 0])]
+    leads = [paired_interval(final_bn - final) for final in finals]
+    least = int(np.argmin([mean - half for mean, half in leads]))
+    gain, half = leads[least]
+    faster, better = bool((bn < plain).all()), gain - half > MARGIN
     verdict = "RIGHT" if faster and better else "NOT REPRODUCED" if faster else "WRONG"
     measured = (
         f"{100 * target:.0f}% of the test images after {np.median(bn):.0f} steps with batch norm, "
-        f"{np.median(plain):.0f} without; at the end {final['bn'].mean():.1f}% and "
-        f"{final['plain'].mean():.1f}%"
+        f"{np.median(plain):.0f} without; at the end {final_bn.mean():.1f}% and "
+        f"{finals[least].mean():.1f}%"
     )
     spread = f"{len(plain)} paired seeds, difference at the end {gain:+.2f} +- {half:.2f} points"
     return verdict, measured, spread
@@ -106,8 +136,8 @@ W7_FIGURE_ONE = Experiment(
         "W7",
         "With batch norm the network of the paper's figure 1 trains faster and ends with a higher "
         "test accuracy.",
-        "Faster: yes. Better: not established once the side without batch norm has been given "
-        "its own rate and first weights, neither of which the paper states.",
+        "Faster: yes. Better: half a point is not established, once the side without batch norm "
+        "has been given its own rate and first weights, neither of which the paper states.",
         "experiment", "08", "Ioffe & Szegedy 2015, section 4.1 and figure 1 (a)",
     ),
     FigureOne(), _run_w7, _judge_w7,

@@ -8,6 +8,7 @@ import contextlib
 import csv
 import json
 import os
+import shutil
 import sys
 import tempfile
 import textwrap
@@ -20,6 +21,7 @@ from bnlab.experiments import stored
 from bnlab.experiments.columns import to_columns
 
 __all__ = [
+    "ResultsError",
     "load_part",
     "paragraph",
     "remove_leftovers",
@@ -30,6 +32,11 @@ __all__ = [
 ]
 
 DEAD = 60.0  # seconds; to write a file takes milliseconds, so an older ``.part`` has no owner
+OWN = {"prefix": ".bnlab-", "suffix": ".part"}  # what this file makes, and so may remove
+
+
+class ResultsError(Exception):
+    """Results cannot be written; the message says where, why and what to do."""
 
 
 @contextlib.contextmanager
@@ -46,6 +53,11 @@ def replacing(path):
     Path
         With the same ending, and unlike that of any other process.
 
+    Raises
+    ------
+    ResultsError
+        If the disk is full, the folder cannot be written, or the like.
+
     Examples
     --------
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -54,20 +66,26 @@ def replacing(path):
     ...     [file.name for file in Path(folder).iterdir()]
     ['x.txt']
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, suffix=".part") as own:
-        new = Path(own) / path.name
-        yield new
-        os.replace(new, path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent, **OWN) as own:
+            new = Path(own) / path.name
+            yield new
+            os.replace(new, path)
+    except OSError as error:
+        raise ResultsError(
+            f"{path.name} cannot be written in {path.absolute().parent} ({error.strerror}); make "
+            "room there and run the same command again, which goes on from what is finished, or "
+            "choose another folder with --out DIR"
+        ) from error
 
 
 def remove_leftovers(folder):
-    """Remove what killed processes left half-written in this folder."""
-    for own in folder.glob("*.part"):
-        if time.time() - own.stat().st_mtime > DEAD:
-            for file in own.iterdir():
-                file.unlink()
-            own.rmdir()
+    """Remove what killed processes left half-written in this folder, as far as one may."""
+    with contextlib.suppress(OSError):
+        for own in folder.glob("{prefix}*{suffix}".format(**OWN)):
+            if time.time() - own.stat().st_mtime > DEAD:
+                shutil.rmtree(own)
 
 
 def save_part(path, arrays, about):
@@ -82,20 +100,24 @@ def save_part(path, arrays, about):
     """
     own = {f"_{name}": array for name, array in arrays.items()}  # no array is called "about"
     with replacing(path) as new:
-        np.savez_compressed(new, about=json.dumps(about), **own)
+        np.savez_compressed(new, about=_label(about, own), **own)
 
 
 def load_part(path, about):
-    """Read arrays back, or None if the file is not there or was made from something else.
+    """Read arrays back, or None if there is no such file, whole and made from the same.
 
     Numbers come back as numbers, lists as arrays.
     """
-    if not path.is_file():
-        return None
-    with np.load(path, allow_pickle=False) as content:
-        if content["about"].item() != json.dumps(about):
-            return None
-        return {name[1:]: _plain(content[name]) for name in content.files if name != "about"}
+    # A damaged file can raise anything; what it held is computed again.
+    with contextlib.suppress(Exception), np.load(path, allow_pickle=False) as content:
+        names = [name for name in content.files if name != "about"]
+        if content["about"].item() == _label(about, names):
+            return {name[1:]: _plain(content[name]) for name in names}
+    return None
+
+
+def _label(about, names):
+    return json.dumps([about, *names])
 
 
 def _plain(array):

@@ -60,7 +60,8 @@ def _judge_w2(arrays):
         f"first weights x{sizes[0]:g} to x{sizes[-1]:g} of He's, each at its best rate: "
         f"{ranges[0]} without, {ranges[1]} with batch norm"
     )
-    return verdict, measured, f"{len(arrays['scales'])} seeds, {arrays['depths'][0, 0]} layers"
+    spread = f"{len(arrays['scales'])} seeds, {arrays['depths'][0, 0]:.0f} hidden layers"
+    return verdict, measured, spread
 
 
 W2_INITIALIZATION = Experiment(

@@ -152,6 +152,10 @@ def frozen_but_updating(config):
     return over_seeds(_one_seed_p5, config)
 
 
+def _forgotten(arrays):
+    return bool(arrays["before"].min() > 0.95 and arrays["requires_grad"].max() < 0.5)
+
+
 P5_FROZEN = pitfall(
     "P5",
     "A network whose parameters are all frozen forgets what it knew.",
@@ -162,9 +166,8 @@ P5_FROZEN = pitfall(
     config=NewData(),
     demo=frozen_but_updating,
     symptom=lambda a: (
-        a["requires_grad"].max() < 0.5 and not a["requires_grad_weights"].any(),
-        f"accuracy on the old data falls from above 95% to below 50%: "
-        f"{bool(a['before'].min() > 0.95 and a['requires_grad'].max() < 0.5)}, "
+        _forgotten(a) and not a["requires_grad_weights"].any(),
+        f"accuracy on the old data falls from above 95% to below 50%: {_forgotten(a)}, "
         f"largest change of a weight {a['requires_grad_weights'].max():.0f}",
     ),
     fixed=lambda a: (

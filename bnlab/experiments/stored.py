@@ -51,8 +51,8 @@ def load(claim_id):
     Examples
     --------
     >>> arrays, about = load("R2")
-    >>> about["config"]["batch_size"], len(arrays["error_8"])
-    (128, 16)
+    >>> about["config"]["batch_size"], len(arrays["error_8.0"])
+    (128, 32)
     """
     path = course_files() / "data" / "results" / f"{claim_id}.csv"
     if not path.exists():

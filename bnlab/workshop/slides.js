@@ -1,0 +1,53 @@
+// Cut what is too tall for its slide, then let reveal.js show the slides.
+
+const fits = (slide) => slide.scrollHeight <= slide.clientHeight;
+const isHeading = (element) => /^H[1-6]$/.test(element?.tagName);
+
+// A slide that is a little too tall gets a smaller font. From others the last blocks move to a new
+// slide until the rest fits, and there it goes on.
+function cut(slide) {
+  if (shrink(slide, 85)) return;
+  slide.style.fontSize = "";
+  const next = slide.cloneNode(false);
+  slide.after(next);
+  const blocks = slide.children;
+  while (!fits(slide) && blocks.length > 1) next.prepend(slide.lastElementChild);
+  while (blocks.length > 1 && isHeading(slide.lastElementChild)) next.prepend(slide.lastElementChild);
+  if (isHeading(slide.lastElementChild)) slide.append(next.firstElementChild);
+  shorten(slide.lastElementChild, slide, next);
+  if (next.children.length) cut(next);
+  else next.remove();
+}
+
+// Whether the slide fits with a font of this many percent, or with a larger one.
+function shrink(slide, smallest) {
+  for (let size = 100; !fits(slide) && size >= smallest; size -= 5) slide.style.fontSize = `${size}%`;
+  return fits(slide);
+}
+
+// One block may be too tall: the last rows of a table, or points of a list, go on. Code gets smaller,
+// down to what can just be read; beyond that the slide scrolls.
+function shorten(block, slide, next) {
+  const rows = block.querySelector("tbody") ?? (block.matches("ul, ol") ? block : null);
+  if (!fits(slide) && rows) {
+    const rest = block.cloneNode(true);
+    const later = rest.querySelector("tbody") ?? rest;
+    later.replaceChildren();
+    while (!fits(slide) && rows.children.length > 1) later.prepend(rows.lastElementChild);
+    next.prepend(rest);
+  }
+  shrink(slide, 60);
+}
+
+function start() {
+  document.body.classList.add("measuring");
+  document.querySelectorAll(".slides > section > section").forEach(cut);
+  document.body.classList.remove("measuring");
+  Reveal.initialize({
+    width: 1280, height: 720, margin: 0, center: false, transition: "none",
+    navigationMode: "linear", slideNumber: "c/t", hash: true, scrollActivationWidth: null,
+  });
+}
+
+// Pictures have their size, and fonts their width, only when everything is loaded.
+window.addEventListener("load", () => document.fonts.ready.then(start));
