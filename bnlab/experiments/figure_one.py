@@ -13,20 +13,19 @@ from bnlab.experiments.seeds import over_seeds
 
 __all__ = ["W7_FIGURE_ONE", "FigureOne", "curves_at_best", "first_reached", "rates_as_good"]
 
-
 SIDES = ("plain", "bn")
-MARGIN = 0.5  # points, two of 450 test images; at 0, rounding decides what six seeds say
 
 
 @dataclass(frozen=True)
 class FigureOne:
-    """3 x 100 sigmoids, batches of 60, on digits in place of MNIST; 90 seconds for 6 seeds.
+    """3 x 100 sigmoids, batches of 60, on digits in place of MNIST; about 9 minutes on one core.
 
     The paper does not state its rate or the size of its first weights. Both were chosen for the
     side without batch norm: of 0.05, 0.1, 0.25 and He's 0.14 to 0.18, and of rates up to 4.
+    The seeds took no part in that.
     """
 
-    plain_lrs: tuple[float, ...] = (0.1, 2.0, 4.0)
+    plain_lrs: tuple[float, ...] = (0.1, 2.0, 3.0, 4.0)
     bn_lrs: tuple[float, ...] = (0.1, 1.0, 2.0)
     std: float = 0.25
     depth: int = 3
@@ -34,7 +33,7 @@ class FigureOne:
     every: int = 50
     batch_size: int = 60
     target: float = 0.95
-    seeds: tuple[int, ...] = (0, 1, 2, 3, 4, 5)
+    seeds: tuple[int, ...] = tuple(range(100, 132))
 
 
 def _curve(config, digits, batchnorm, lr, seed):
@@ -105,7 +104,7 @@ def rates_as_good(validation):
 
 
 def _judge_w7(arrays):
-    """Faster: fewer steps to the target in every seed. Better: the paired 95% interval above 0.5.
+    """Faster: fewer steps to the target in every seed. Better: the paired 95% interval above 0.
 
     Both: RIGHT. Faster alone: NOT REPRODUCED, since the claim is both. Neither: WRONG. Where the
     validation images cannot tell rates apart, the side without batch norm gets the benefit of the
@@ -120,7 +119,7 @@ def _judge_w7(arrays):
     leads = [paired_interval(final_bn - final) for final in finals]
     least = int(np.argmin([mean - half for mean, half in leads]))
     gain, half = leads[least]
-    faster, better = bool((bn < plain).all()), gain - half > MARGIN
+    faster, better = bool((bn < plain).all()), gain - half > 0
     verdict = "RIGHT" if faster and better else "NOT REPRODUCED" if faster else "WRONG"
     measured = (
         f"{100 * target:.0f}% of the test images after {np.median(bn):.0f} steps with batch norm, "
@@ -136,8 +135,8 @@ W7_FIGURE_ONE = Experiment(
         "W7",
         "With batch norm the network of the paper's figure 1 trains faster and ends with a higher "
         "test accuracy.",
-        "Faster: yes. Better: half a point is not established, once the side without batch norm "
-        "has been given its own rate and first weights, neither of which the paper states.",
+        "Faster: yes. Better: a little, in this network, once the side without batch norm has its "
+        "own rate and first weights, neither of which the paper states; untuned, by more.",
         "experiment", "08", "Ioffe & Szegedy 2015, section 4.1 and figure 1 (a)",
     ),
     FigureOne(), _run_w7, _judge_w7,
