@@ -50,7 +50,7 @@ class Misconception:
     answer: object
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # one object for each exercise, and a key of a cache
 class Exercise:
     """A function to write.
 
