@@ -27,6 +27,8 @@ def spread(v, x):
     >>> spread(np.array([7, 8]), x=np.zeros((5, 2, 1, 3)))
     array([7, 7, 7, 8, 8, 8])
     """
+    if x.ndim == 2:  # a column is a channel; in a small network skipping this saves a tenth
+        return v
     return v.repeat(math.prod(x.shape[2:]))
 
 
@@ -50,6 +52,8 @@ def dots(a, b, x):
 
 
 def _per_channel(columns, x):
+    if x.ndim == 2:  # as in `spread`
+        return columns
     return columns.reshape(x.shape[1], math.prod(x.shape[2:])).sum(axis=1)
 
 
