@@ -1,4 +1,7 @@
-"""`bnlab doctor`: is this computer ready for the course? One line for each thing that matters."""
+"""`bnlab doctor`: is this computer ready for the course? One line for each thing that matters.
+
+`needs` asks the same of one package at the top of a notebook.
+"""
 
 import importlib
 import importlib.metadata
@@ -16,7 +19,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-__all__ = ["CheckLine", "examine", "to_do"]
+__all__ = ["CheckLine", "MissingPackage", "examine", "needs", "to_do"]
 
 OLDEST_PYTHON = (3, 11)
 LEAST_MEMORY_GB = 1.5
@@ -84,6 +87,44 @@ def to_do():
     """
     lines = [_look(*check) for check in _course_checks(_installed)]
     return [line for line in lines if not line.ok]
+
+
+class MissingPackage(ImportError):
+    """A package of the course is not installed; a notebook shows the sentence and no traceback."""
+
+    def _render_traceback_(self):  # IPython asks an exception for this
+        return [str(self)]
+
+
+def needs(*names):
+    """Import packages that a notebook uses, or say how to install the first that is missing.
+
+    Parameters
+    ----------
+    *names : str
+        Packages of the `course` extra.
+
+    Raises
+    ------
+    MissingPackage
+        If one is not installed where this code runs.
+
+    Examples
+    --------
+    >>> needs("numpy")
+    """
+    advice = {name: advice for name, _, advice in _package_checks(_installed)}
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            if error.name != name:
+                raise
+            install = advice.get(name, f"pip install {name}").removeprefix("python -m ")
+            raise MissingPackage(
+                f"This notebook needs {name}, which is not installed where it runs. "
+                f"Run %{install} in a new cell, then restart the kernel."
+            ) from None
 
 
 def _look(name, check, advice):

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from bnlab import doctor
-from bnlab.doctor import CheckLine, examine, to_do
+from bnlab.doctor import CheckLine, MissingPackage, examine, needs, to_do
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -55,6 +55,23 @@ def test_an_error_without_words_is_named():
 
 
 # Python and packages
+
+
+def test_what_a_notebook_needs_is_imported_or_the_way_to_get_it_is_said(monkeypatch):
+    needs("numpy", "torch")
+    monkeypatch.setitem(sys.modules, "torch", None)
+    sentence = r'^This notebook needs torch, which is not .*Run %pip install "torch[<>=.,\d]+" in a'
+    with pytest.raises(MissingPackage, match=sentence) as raised:
+        needs("numpy", "torch")
+    assert raised.value._render_traceback_() == [str(raised.value)]
+
+
+def test_a_package_that_is_there_but_lacks_another_is_not_called_missing(monkeypatch, tmp_path):
+    (tmp_path / "half_installed.py").write_text("import not_there")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ModuleNotFoundError, match="not_there") as raised:
+        needs("half_installed")
+    assert not isinstance(raised.value, MissingPackage)
 
 
 @pytest.mark.parametrize("version", [(3, 10, 14), (2, 7)])

@@ -338,3 +338,33 @@ def test_without_torch_an_experiment_that_needs_it_says_so(without):
     assert sentence(done) == (
         "A1 cannot run: No module named 'torch'; `bnlab doctor` says what to install"
     )
+
+
+WITHOUT_TORCH = ("00", "01", "04", "07")  # the notebooks that do not use it
+
+
+def notebooks(used):
+    files = sorted((ROOT / "notebooks").glob("*.ipynb"))
+    return [pytest.param(p, id=p.stem[:2]) for p in files if (p.stem[:2] in WITHOUT_TORCH) != used]
+
+
+@pytest.mark.parametrize("notebook", notebooks(used=True))
+def test_without_torch_a_notebook_says_what_to_do_before_anything_else(without, notebook):
+    settings = without("torch")
+    content = json.loads(notebook.read_text())
+    content["cells"] = [cell for cell in content["cells"] if cell["cell_type"] == "code"][:1]
+    start = settings["cwd"] / "start.ipynb"
+    start.write_text(json.dumps(content))
+    call(sys.executable, "-m", "nbconvert", "--to", "notebook", "--execute", "--inplace",
+         "--allow-errors", start, **settings)  # fmt: skip
+    (error,) = json.loads(start.read_text())["cells"][0]["outputs"]
+    (said,) = error["traceback"]
+    assert said.startswith("This notebook needs torch, which is not installed where it runs. Run")
+
+
+@pytest.mark.parametrize("notebook", notebooks(used=False))
+def test_the_other_notebooks_run_without_torch(without, notebook):
+    settings = without("torch")
+    done = call(sys.executable, "-m", "nbconvert", "--to", "notebook", "--execute", "--output",
+                "run", "--output-dir", settings["cwd"], notebook, **settings)  # fmt: skip
+    assert done.returncode == 0, done.stderr
