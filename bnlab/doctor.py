@@ -90,7 +90,7 @@ def to_do():
 
 
 class MissingPackage(ImportError):
-    """A package of the course is not installed; a notebook shows the sentence and no traceback."""
+    """A package is not installed; a notebook shows the sentence and no traceback."""
 
     def _render_traceback_(self):  # IPython asks an exception for this
         return [str(self)]

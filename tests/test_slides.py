@@ -12,8 +12,9 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from bnlab.data import course_files
+from bnlab.doctor import MissingPackage
 from bnlab.workshop import slides
-from bnlab.workshop.formulas import MissingPackage, mathml, render_markdown
+from bnlab.workshop.formulas import mathml, render_markdown
 from bnlab.workshop.slides import cut, write_slides
 
 NOTEBOOKS = sorted(Path(course_files(), "notebooks").glob("*.ipynb"))

@@ -29,7 +29,7 @@ from bnlab.experiments.ledger import ledger
 from bnlab.workshop import build as building
 from bnlab.workshop.build import build
 from bnlab.workshop.cutting import cut, given_and_taken
-from bnlab.workshop.formulas import MissingPackage
+from bnlab.workshop.formulas import missing
 from bnlab.workshop.handout import FORMULAS, formulas_of, handout
 from bnlab.workshop.plans import PLANS, WorkshopError, mark, parts_of, read_plan
 from bnlab.workshop.schedule import schedule
@@ -476,7 +476,7 @@ def test_what_somebody_puts_there_meanwhile_is_not_lost(tmp_path, monkeypatch):
     [
         (KeyboardInterrupt(), KeyboardInterrupt, None),
         (WorkshopError("a cell failed"), WorkshopError, "a cell failed"),
-        (MissingPackage("nbclient"), WorkshopError, r"nbclient is not installed.*\[workshop\]"),
+        (missing("nbclient"), WorkshopError, r"nbclient is not installed.*\[workshop\]"),
         (OSError(28, "No space left on device"), WorkshopError, "cannot write .*No space left"),
     ],
 )

@@ -5,9 +5,10 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+from bnlab.doctor import MissingPackage
 from bnlab.workshop import offline
 from bnlab.workshop.cutting import cut
-from bnlab.workshop.formulas import MissingPackage, load
+from bnlab.workshop.formulas import load
 from bnlab.workshop.handout import handout
 from bnlab.workshop.plans import WorkshopError, read_plan
 from bnlab.workshop.schedule import schedule

@@ -10,7 +10,9 @@ import html
 import importlib
 import re
 
-__all__ = ["MissingPackage", "load", "mathml", "render_markdown"]
+from bnlab.doctor import MissingPackage
+
+__all__ = ["load", "mathml", "missing", "render_markdown"]
 
 # What latex2mathml writes, and what browsers understand instead.
 REPAIRS = {
@@ -22,22 +24,20 @@ REPAIRS = {
 }
 
 
-class MissingPackage(ImportError):
-    """A package that makes the pages of a workshop is not there; the message says what to do."""
-
-    def __init__(self, package):
-        super().__init__(
-            f"{package} is not installed, and the pages of a workshop need it; "
-            'in the folder of the course: python -m pip install -e ".[workshop]"'
-        )
-
-
 def load(module):
     """Import a module by name; if it is not installed, say in a sentence what to install."""
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise MissingPackage(module.partition(".")[0]) from error
+        raise missing(module.partition(".")[0]) from error
+
+
+def missing(package):
+    """Make the exception for a package of the workshop extra."""
+    return MissingPackage(
+        f"{package} is not installed, and the pages of a workshop need it; "
+        'in the folder of the course: python -m pip install -e ".[workshop]"'
+    )
 
 
 def mathml(latex, display=False):

@@ -11,7 +11,7 @@ import re
 from html import escape
 from pathlib import Path
 
-from bnlab.workshop.formulas import MissingPackage, load, render_markdown
+from bnlab.workshop.formulas import load, missing, render_markdown
 
 __all__ = ["cut", "write_slides"]
 
@@ -155,7 +155,7 @@ def _reveal_files():
     """The folder with reveal.js: inside sphinx-revealjs, which itself need not be imported."""
     package = importlib.util.find_spec("sphinx_revealjs")
     if package is None:
-        raise MissingPackage("sphinx-revealjs")
+        raise missing("sphinx-revealjs")
     return Path(package.submodule_search_locations[0], "_static", "revealjs", "dist")
 
 
