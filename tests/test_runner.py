@@ -446,7 +446,7 @@ def test_the_same_call_runs_on_a_dask_cluster(log, tmp_path):
     distributed = pytest.importorskip("distributed")
     with (
         distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=False,
-                                 host="127.0.0.1", dashboard_address=None) as cluster,
+                                 dashboard_address=None) as cluster,
         distributed.Client(cluster),
         joblib.parallel_config(backend="dask"),
     ):  # fmt: skip
