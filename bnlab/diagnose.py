@@ -88,6 +88,8 @@ def diagnose(model, x=None):
     ------
     TypeError
         If `model` is not a torch module.
+    ValueError
+        If its statistics are on the meta device, where tensors have no values.
 
     Examples
     --------
@@ -101,6 +103,11 @@ def diagnose(model, x=None):
         raise TypeError(
             f"diagnose needs a torch.nn.Module, got a {type(model).__name__}; "
             "a layer of bnlab.layers has no need of it"
+        )
+    if any(buffer.is_meta for buffer in model.buffers()):
+        raise ValueError(
+            "diagnose needs a model whose tensors have values, got one on the meta device; "
+            'give it memory with model.to_empty(device="cpu") and load its weights first'
         )
     norms = {name: m for name, m in model.named_modules() if _is_ready(m)}
     pairs = [(name, problem) for name, norm in norms.items() for problem in _alone(norm)]

@@ -320,3 +320,11 @@ def test_another_model_is_refused_with_a_sentence():
     model = layers.mlp([2, 3, 1], rng=np.random.default_rng(0))
     with pytest.raises(TypeError, match=r"needs a torch\.nn\.Module, got a Sequential"):
         diagnose(model)
+
+
+def test_a_model_without_values_is_refused_with_a_sentence():
+    model = torch.nn.Sequential(torch.nn.BatchNorm1d(2, device="meta"))
+    with pytest.raises(ValueError, match=r"values, got one on the meta device; give it memory"):
+        diagnose(model)
+    model.to_empty(device="cpu")[0].reset_parameters()
+    assert [finding.problem for finding in diagnose(model.eval())] == ["untouched statistics"]
