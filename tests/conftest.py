@@ -1,6 +1,7 @@
 """A browser for the slow tests: Chromium, in which no request leaves the machine."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -15,10 +16,11 @@ OPTIONS = [
 @pytest.fixture(scope="module")
 def chromium():
     playwright = pytest.importorskip("playwright.sync_api")
-    program = next(filter(None, map(shutil.which, PROGRAMS)), None)
-    if program is None:
-        pytest.skip(f"none of {', '.join(PROGRAMS)} is installed")
     with playwright.sync_playwright() as driver:
+        programs = [*map(shutil.which, PROGRAMS), driver.chromium.executable_path]
+        program = next((p for p in programs if p and Path(p).exists()), None)
+        if program is None:
+            pytest.skip(f"none of {', '.join(PROGRAMS)} is installed, and none by playwright")
         yield driver.chromium.launch(executable_path=program, args=OPTIONS)
 
 

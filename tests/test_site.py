@@ -5,7 +5,6 @@ import http.server
 import json
 import pkgutil
 import re
-import shutil
 import subprocess
 import sys
 import threading
@@ -203,18 +202,6 @@ def address(site):
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as driver:
-        path = shutil.which("chromium") or driver.chromium.executable_path
-        if not Path(path).exists():
-            pytest.skip("there is no Chromium here")
-        browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(params=[(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")],
