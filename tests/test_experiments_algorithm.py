@@ -10,6 +10,7 @@ from bnlab.experiments.algorithm import (
     A3_OTHER_CENTRE,
     A4_DOUBLE_CENTRING,
     A17_ONE_ROW,
+    EXACT,
     digits_activations,
     double_centring,
 )
@@ -57,6 +58,8 @@ FLIPS = [
      "RIGHT"),
     (A7_SUBTRACTED_SHIFT, {"difference": 0.5, "error_minus": 0.0, "error_plus": 2.0}, "WRONG"),
     (A7_SUBTRACTED_SHIFT, {"difference": 0.0, "error_minus": 0.0, "error_plus": 0.0}, "RIGHT"),
+    (A7_SUBTRACTED_SHIFT, {"difference": 0.0, "error_minus": 2.0, "error_plus": 2.0}, "WRONG"),
+    (A7_SUBTRACTED_SHIFT, {"difference": 0.0, "error_minus": 2.0, "error_plus": 0.0}, "WRONG"),
     (A8_IDENTITY, {"said": 0.0, "paper": 1e-5, "exact": 0.0}, "RIGHT"),
     (A9_LINEAR_PART, {"gammas": [1, 8], "r_squared": np.array([0.6, 0.5])}, "WRONG"),
     (A9_LINEAR_PART, {"gammas": [1, 8], "r_squared": np.array([0.98, 0.97])}, "IMPRECISE"),
@@ -81,21 +84,79 @@ def test_other_arrays_give_another_verdict(experiment, arrays, verdict):
     assert verdict != VERDICTS[experiment]
 
 
+# Every value on its limit: `<` leaves it out, `<=` lets it in.
+
+LIMITS = [
+    (A7_SUBTRACTED_SHIFT, {"difference": EXACT, "error_minus": 0.0, "error_plus": 1e-6},
+     "IMPRECISE"),
+    (A8_IDENTITY, {"said": EXACT, "paper": 1e-5, "exact": 0.0}, "RIGHT"),
+    (A9_LINEAR_PART, {"gammas": [1, 8], "r_squared": np.array([0.95, 0.8])}, "WRONG"),
+    (A9_LINEAR_PART, {"gammas": [1, 8], "r_squared": np.array([0.98, 0.9])}, "IMPRECISE"),
+    (A11_TWO_MOMENTS, {"mean": 1e-6, "var": 1.0, "near_zero": 0.38, "near_zero_normal": 0.38},
+     "WRONG"),
+    (A11_TWO_MOMENTS, {"mean": 0.0, "var": 1.0, "near_zero": 0.05, "near_zero_normal": 0.0},
+     "IMPRECISE"),
+    (A15_TWO_AFFINES, {"difference": EXACT, "threes": 1.0, "threes_normalized": 1 - 0.05},
+     "IMPRECISE"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("experiment", "arrays", "verdict"), LIMITS, ids=_id)
+def test_a_value_on_its_limit_is_judged_as_the_criterion_says(experiment, arrays, verdict):
+    assert experiment.read(arrays).verdict == verdict
+
+
+@pytest.mark.parametrize(("mean", "var"), [(0.0, 0.5), (0.01, 1.0)])
+def test_activations_are_normalized_only_if_both_moments_are(mean, var):
+    arrays = {"mean_before": 0.0, "var_before": 1.0, "mean": mean, "var": var, "zeros": 0.5}
+    assert A10_AFTER_RELU.read(arrays).verdict == "WRONG"
+
+
+BOUND = np.array([1.0, 7.0])
+
+
 @pytest.mark.parametrize(
     ("changed", "verdict"),
     [
         ({"heavy": np.array([1.0, 8.0])}, "WRONG"),  # above the bound
         ({"normal": np.array([1.0, 8.0])}, "WRONG"),
+        ({"heavy": BOUND * (1 + 1e-12)}, "IMPRECISE"),  # above it by rounding, which is allowed
         ({"outlier": np.array([0.7, 6.9])}, "WRONG"),  # the bound is never met
-        ({"scaled": np.array([1.0, 7.0])}, "RIGHT"),  # y would be bounded as well
+        ({"outlier": BOUND * (1 - 1e-7)}, "WRONG"),  # met in 7 digits is not met
+        ({"scaled": BOUND}, "RIGHT"),  # y would be bounded as well
+        ({"scaled": BOUND * (1 + 1e-12)}, "RIGHT"),  # beyond it by rounding is not beyond
+        ({"scaled": 1.5 * BOUND}, "IMPRECISE"),
     ],
 )
 def test_the_bound_is_judged_by_each_of_its_parts(changed, verdict):
-    bound = np.array([1.0, 7.0])
-    arrays = {"bound": bound, "outlier": bound, "scaled": 10 * bound,
-              "heavy": bound, "normal": 0.5 * bound}  # fmt: skip
+    arrays = {"bound": BOUND, "outlier": BOUND, "scaled": 10 * BOUND,
+              "heavy": BOUND, "normal": 0.5 * BOUND}  # fmt: skip
     assert A18_BOUND.read(arrays).verdict == "IMPRECISE"
     assert A18_BOUND.read(arrays | changed).verdict == verdict
+
+
+# What the sentence says of planted arrays.
+
+
+def test_the_linear_part_is_left_at_the_largest_gamma_and_each_is_listed():
+    evidence = A9_LINEAR_PART.read({"gammas": [1, 4, 8], "r_squared": np.array([0.98, 0.92, 0.8])})
+    assert evidence.verdict == "RIGHT"
+    listed = "0.98 at gamma = 1, 0.92 at gamma = 4, 0.80 at gamma = 8"
+    assert evidence.measured.endswith(f": {listed}")
+
+
+def test_the_parameters_of_the_identity_are_exact_up_to_their_limit():
+    measured = A8_IDENTITY.read({"said": 1.0, "paper": 1e-5, "exact": EXACT}).measured
+    assert measured.endswith(": True")
+
+
+@pytest.mark.parametrize(
+    ("threes", "normalized", "found", "lost"), [(1.0, 0.3, True, False), (0.9, 0.2, False, True)]
+)
+def test_the_threes_found_before_and_after_batch_norm_are_said(threes, normalized, found, lost):
+    arrays = {"difference": 0.0, "threes": threes, "threes_normalized": normalized}
+    measured = A15_TWO_AFFINES.read(arrays).measured
+    assert f"over 90% of them: {found}, after batch norm under 30%: {lost}" in measured
 
 
 # The runs against oracles that do not use bnlab.batchnorm.

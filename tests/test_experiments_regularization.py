@@ -142,16 +142,33 @@ def test_r1_is_right_and_its_sizes_are_ordered():
     assert evidence.verdict == "RIGHT", evidence
 
 
+def planted_r1(factors):
+    """Six sizes; the noise is the prediction times a factor, given at the first, third and last."""
+    predicted = 0.8 / 2.0 ** np.arange(6)
+    noise = predicted * np.interp(np.arange(6), [0, 2, 5], factors)
+    return {"sizes": 2 ** np.arange(6), "predicted": predicted, "mean": noise[None],
+            "n": np.array([99])}  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("factors", "verdict"),
     [((1.0, 1.02, 0.97), "RIGHT"), ((1.0, 1.1, 1.5), "IMPRECISE"), ((0.2, 1.0, 1.0), "WRONG")],
 )
 def test_r1_follows_the_prediction_or_not(factors, verdict):
-    predicted = np.geomspace(0.7, 0.07, 5)
-    noise = predicted * np.interp(np.arange(5), [0, 2, 4], factors)
-    arrays = {"sizes": 2 ** np.arange(5), "predicted": predicted, "mean": noise[None],
-              "n": np.array([99])}  # fmt: skip
-    assert R1_NOISE.read(arrays).verdict == verdict
+    evidence = R1_NOISE.read(planted_r1(factors))
+    assert evidence.verdict == verdict
+    assert f"within 5%: {verdict == 'RIGHT'};" in evidence.measured
+
+
+def test_r1_noise_that_stays_the_same_does_not_fall():
+    arrays = planted_r1((1.0, 1.0, 1.0))
+    arrays["mean"][0, 3] = arrays["mean"][0, 2]
+    assert R1_NOISE.read(arrays).verdict == "WRONG"
+
+
+def test_r1_lists_the_first_the_fifth_and_the_last_size():
+    measured = R1_NOISE.read(planted_r1((1.0, 1.0, 1.0))).measured
+    assert measured.endswith("0.800 at m = 1, 0.050 at m = 16, 0.025 at m = 32")
 
 
 def test_noise_of_batches_equals_a_loop_over_batches():
@@ -283,12 +300,27 @@ def planted_r5(before, last=(1.0, 1.0, 1.0)):
     [
         (planted_r5([0.8, 0.5, 0.2]), "RIGHT"),
         (planted_r5([0.2, 0.5, 0.8]), "IMPRECISE"),  # not the more the larger p
+        (planted_r5([0.8, 0.5, 0.5]), "IMPRECISE"),
         (planted_r5([0.8, 0.5, 0.2], last=[0.8, 0.5, 0.2]), "IMPRECISE"),  # not dropout's place
         (planted_r5([1.0, 1.0, 1.0]), "WRONG"),
+        (planted_r5([0.9, 0.5, 0.2]), "WRONG"),  # on the limit
     ],
 )
 def test_r5_needs_a_shift_that_depends_on_place_and_rate(arrays, verdict):
     assert R5_VARIANCE_SHIFT.read(arrays).verdict == verdict
+
+
+def test_r5_lists_each_ratio_and_the_errors_at_the_largest_rate():
+    arrays = planted_r5([0.8, 0.5, 0.2], last=[0.95, 1.0, 1.05])
+    arrays["ratio_before"] += [[0.0], [0.1]]  # the second seed
+    names = ("error_before", "error_last", "repaired_before", "repaired_last")
+    for i, name in enumerate(names):
+        arrays[name] = 10.0 * i + np.array([[1, 2, 3], [2, 3, 4]])
+    evidence = R5_VARIANCE_SHIFT.read(arrays)
+    assert ": 0.85 at p = 0.2, 0.55 at p = 0.5, 0.25 at p = 0.8, " in evidence.measured
+    assert "0.95 to 1.05; test error at p = 0.8: 3.5% and 13.5%, " in evidence.measured
+    assert evidence.measured.endswith(" 23.5% and 33.5%")
+    assert evidence.uncertainty == "2 seeds, standard deviation of a ratio 0.05"
 
 
 def test_r5_runs_small():

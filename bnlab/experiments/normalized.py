@@ -185,7 +185,7 @@ def _judge_a18(arrays):
     bound = arrays["bound"]
     largest = np.maximum(arrays["heavy"], arrays["normal"])
     held = (np.maximum(largest, arrays["outlier"]) <= bound * (1 + 1e-12)).all()
-    met = np.allclose(arrays["outlier"], bound, rtol=1e-9)
+    met = np.allclose(arrays["outlier"], bound, rtol=1e-9, atol=0)
     beyond = (arrays["scaled"] > bound * (1 + 1e-12)).all()
     verdict = "WRONG" if not (held and met) else "IMPRECISE" if beyond else "RIGHT"
     measured = (

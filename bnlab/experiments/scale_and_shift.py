@@ -35,8 +35,7 @@ def _run_a7(config):
 def _judge_a7(arrays):
     legal = arrays["difference"] <= EXACT
     minus, plus = (arrays[f"error_{sign}"] < 1e-6 for sign in ("minus", "plus"))
-    one_sign = minus and not plus
-    verdict = "WRONG" if not legal else "IMPRECISE" if one_sign else "RIGHT"
+    verdict = "WRONG" if not (legal and minus) else "RIGHT" if plus else "IMPRECISE"
     measured = (
         f"same outputs as adding -beta: {legal}; gradient check passes with dbeta = -sum(dy): "
         f"{minus}, with dbeta = sum(dy): {plus}"
