@@ -23,11 +23,11 @@ FILES = sorted(p for p in PACKAGE.rglob("*.py") if "_course" not in p.parts)
 # Low to high, as in the design: an import only ever points to the left. A part that does not
 # exist yet is simply absent; a new file needs its place here. `arrays` is what everything may
 # use, `channels` a piece of batchnorm, `convolution` and `normalization` of functional, `layer` and
-# `norms` of layers, `idx` of data, `lab` and `doctor` of the command line.
+# `norms` of layers, `idx` of data, `lab` of the command line; notebooks ask `doctor` too.
 ORDER = (
     "arrays", "channels", "batchnorm", "convolution", "normalization", "functional", "gradcheck",
     "idx", "data", "layer", "norms", "layers", "optim", "training", "plots", "experiments",
-    "exercises", "distributed", "diagnose", "workshop", "lab", "doctor", "cli", "__init__",
+    "exercises", "distributed", "diagnose", "doctor", "workshop", "lab", "cli", "__init__",
     "__main__",
 )  # fmt: skip
 CORE = ORDER[: ORDER.index("experiments")]
