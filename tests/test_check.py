@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bnlab.exercises import CheckFailed, check, hint, progress, solution
-from bnlab.exercises.registry import all_exercises
+from bnlab.exercises.registry import all_exercises, find
 
 NAME = "batchnorm_forward"
 
@@ -233,6 +233,36 @@ def test_two_mistakes_are_both_named():
     assert report.mistake == "eps_forgotten"
     assert "sqrt(Var + eps)" in report.message
     assert "wrong sign" in report.message
+
+
+@pytest.mark.parametrize(
+    ("answer", "named"),
+    [
+        (lambda x, eps: (np.ones(x.shape[1]), -x.mean(axis=0)), ("gamma_of_one", "minus_the_mean")),
+        (lambda x, eps: (x.std(axis=0), 0 * x[0]), ("eps_forgotten", "beta_of_zero")),
+        (lambda x, eps: (-np.sqrt(x.var(axis=0) + eps), x.sum(axis=0)), ("negative_gamma",)),
+        (lambda x, eps: (x.mean(axis=0), x.mean(axis=0)), ("gamma_and_beta_swapped",)),
+    ],
+)
+def test_of_two_mistakes_each_gets_the_sentence_that_is_true_of_it(answer, named):
+    """No sentence speaks of an output that it does not explain."""
+    known = {m.name: m.sentence for m in find("identity_parameters").misconceptions}
+    report = check("identity_parameters", answer)
+    assert report.mistake == named[0]
+    assert report.message == " ".join(known[name] for name in named)
+
+
+def test_the_mistake_that_explains_most_is_named():
+    """A wrong sign in dvar that dx inherits is not a wrong sign in dx."""
+
+    def answer(dy, x, gamma, beta, eps):
+        mistakes = {m.name: m.answer for m in find("batchnorm_backward_staged").misconceptions}
+        wrong = mistakes["dvar_sign"](dy, x, gamma, beta, eps)
+        return wrong | {"dgamma": wrong["dgamma"] / len(x)}
+
+    known = {m.name: m.sentence for m in find("batchnorm_backward_staged").misconceptions}
+    report = check("batchnorm_backward_staged", answer)
+    assert report.message == f"{known['dvar_sign']} {known['dgamma_averaged']}"
 
 
 def test_too_few_values():

@@ -200,7 +200,7 @@ def test_a_row_uses_the_words_of_the_table(name):
     c = CONVENTIONS[name]
     assert c.multiplies in ("new", "old", "none")
     assert c.variance in ("biased", "unbiased")
-    assert c.start in ("0 and 1", "debiased", "first batch", "none")
+    assert c.start in ("0 and 1", "debiased", "first batch", "inputs", "none")
     assert c.channel_axis in (0, 1, -1, None)
     assert c.source
     assert c.names

@@ -318,7 +318,7 @@ def test_r5_lists_each_ratio_and_the_errors_at_the_largest_rate():
         arrays[name] = 10.0 * i + np.array([[1, 2, 3], [2, 3, 4]])
     evidence = R5_VARIANCE_SHIFT.read(arrays)
     assert ": 0.85 at p = 0.2, 0.55 at p = 0.5, 0.25 at p = 0.8, " in evidence.measured
-    assert "0.95 to 1.05; test error at p = 0.8: 3.5% and 13.5%, " in evidence.measured
+    assert "0.95 to 1.05; test error at p = 0.8: before 3.5%, after 13.5%, " in evidence.measured
     assert evidence.measured.endswith(" 23.5% and 33.5%")
     assert evidence.uncertainty == "2 seeds, standard deviation of a ratio 0.05"
 

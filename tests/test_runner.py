@@ -212,12 +212,13 @@ def test_leftovers_are_removed_when_nobody_can_be_writing_them(tmp_path):
     with replacing(tmp_path / "x.npz") as new:
         ours = new.parent.name
         new.write_text("half")
-    for name, age in ((ours, 2 * files.DEAD), (ours[:-6] + "2.part", 0), ("yours.part", 1e6)):
+    young = ".bnlab-young.part"
+    for name, age in ((ours, 2 * files.DEAD), (young, 0), ("yours.part", 1e6)):
         (tmp_path / name).mkdir()
         (tmp_path / name / "x.npz").write_text("half")
         os.utime(tmp_path / name, 2 * (time.time() - age,))
     remove_leftovers(tmp_path)
-    assert sorted(os.listdir(tmp_path)) == sorted([ours[:-6] + "2.part", "x.npz", "yours.part"])
+    assert sorted(os.listdir(tmp_path)) == sorted([young, "x.npz", "yours.part"])
 
 
 def test_leftovers_that_may_not_be_removed_are_no_error(tmp_path):

@@ -157,23 +157,31 @@ def _diagnose(exercise, targets, answers):
         Empty if nothing known equals the answer.
     """
     wrong = _wrong_outputs(targets, answers)
-    explained = {}  # name of an output -> the first misconception that equals it
+    partial = []
     for misconception in exercise.misconceptions:
         theirs = [target_of(exercise, case, misconception.answer) for case in exercise.cases]
         apart = _wrong_outputs(theirs, answers)
         if not apart:
             return [misconception]
         matches = [name for name in wrong if name not in apart]
-        if _first_wrong(targets, theirs) in matches:  # else its sentence would not be true
-            for name in matches:
-                explained.setdefault(name, misconception)
-    return list(dict.fromkeys(explained.values()))
+        own = _wrong_outputs(targets, _values(theirs))
+        if next(iter(own), None) in matches:  # else its sentence would not be true
+            unmatched = len(own) - len(matches)
+            partial.append((unmatched, -len(matches), misconception, matches))
+    return _best_for_each(wrong, partial)
 
 
-def _first_wrong(targets, theirs):
-    """The output in which a misconception goes wrong first: what its sentence is about."""
-    values = [{name: target.value for name, target in case.items()} for case in theirs]
-    return next(iter(_wrong_outputs(targets, values)), None)
+def _best_for_each(wrong, partial):
+    """For each wrong output the misconception that fits best: little unmatched, much explained."""
+    explained = {}
+    for _, _, misconception, matches in sorted(partial, key=lambda found: found[:2]):
+        for name in matches:
+            explained.setdefault(name, misconception)
+    return list(dict.fromkeys(explained[name] for name in wrong if name in explained))
+
+
+def _values(case_targets):
+    return [{name: target.value for name, target in case.items()} for case in case_targets]
 
 
 def _wrong_outputs(targets, answers):

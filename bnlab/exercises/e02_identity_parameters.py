@@ -48,8 +48,8 @@ IDENTITY = Exercise(
 
 @IDENTITY.misconception(
     "gamma_of_one",
-    "Your beta is right, but with gamma = 1 the output keeps the standard deviation 1 of x_hat. "
-    "gamma has to undo the division.",
+    "With gamma = 1 the output keeps the standard deviation 1 of x_hat; gamma has to undo the "
+    "division.",
 )
 def _(x, eps):
     return np.ones(x.shape[1]), x.mean(axis=0)
@@ -57,7 +57,7 @@ def _(x, eps):
 
 @IDENTITY.misconception(
     "negative_gamma",
-    "Your gamma has the wrong sign: -gamma * x_hat is x, mirrored about its mean.",
+    "Your gamma has the wrong sign: it mirrors x about its mean.",
 )
 def _(x, eps):
     return -np.sqrt(x.var(axis=0) + eps), x.mean(axis=0)
@@ -124,7 +124,7 @@ def _(x, eps):
 
 @IDENTITY.misconception(
     "gamma_and_beta_swapped",
-    "You return them in the wrong order: gamma, the factor, comes first, then beta.",
+    "Your gamma is the mean, and that is beta's place: gamma, the factor, comes first.",
 )
 def _(x, eps):
     return x.mean(axis=0), np.sqrt(x.var(axis=0) + eps)
@@ -142,8 +142,7 @@ def _(x, eps):
 
 @IDENTITY.misconception(
     "beta_of_zero",
-    "Your gamma is right, but with beta = 0 the output keeps the mean 0 of x_hat. beta has to add "
-    "the mean again.",
+    "With beta = 0 the output keeps the mean 0 of x_hat; beta has to add the mean again.",
 )
 def _(x, eps):
     return np.sqrt(x.var(axis=0) + eps), np.zeros(x.shape[1])

@@ -85,12 +85,12 @@ STATISTICS = Question(
     notebook="02",
     answer="b",
     choices=("a", "b", "c", "d"),
-    explanation="Deviations from another point than the batch's own mean are too large: the mean "
-    "of (z - a)^2 is the variance plus (mean - a)^2. What is averaged is the variance of each "
-    "batch about its own mean.",
+    explanation="The mean of (z - a)^2 is the variance plus (mean - a)^2, far too much while a is "
+    "still far from the mean (at the first update a is 0). What is averaged is the variance of "
+    "each batch about its own mean.",
     hints=(
         "Algorithm 1 has two lines of statistics. Compare each line of the notes with them.",
-        "For which point a is the mean of (z - a)^2 smallest?",
+        "A variance is a mean of squared distances. Ask of each line: distances from what?",
     ),
     minutes=4,
     difficulty=2,
@@ -125,9 +125,8 @@ NET = Question(
     "(g * gamma) * x_hat + (g * beta + b). The second pair adds parameters to learn and nothing "
     "that the network could not do before.",
     hints=(
-        "Three of the four lines leave the set of functions that the network can compute as large "
-        "as it should be.",
-        "Write out line c for a single number: which maps of x_hat can it make?",
+        "Three of the four lines are true. One promises something that it cannot give.",
+        "Write each line as a formula for one number, and see which one can be made shorter.",
     ),
     minutes=4,
     difficulty=2,

@@ -214,7 +214,8 @@ def _(dy, cache):
 
 @CLOSED_FORM.misconception(
     "parameters_swapped",
-    "dgamma and dbeta are swapped. Return dx, dgamma, dbeta; dgamma is the one with x_hat.",
+    "Your dgamma is the sum of dy, which is dbeta. dgamma is the one with x_hat: the order is dx, "
+    "dgamma, dbeta.",
 )
 def _(dy, cache):
     dx, dgamma, dbeta = batchnorm_backward(dy, cache)

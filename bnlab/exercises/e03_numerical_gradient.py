@@ -128,7 +128,8 @@ def _(f, x, dy):
 
 @NUMERICAL_GRADIENT.misconception(
     "divided_by_one_step",
-    "Your gradient is twice too large: from x - h to x + h it is two steps, divide by 2h.",
+    "Your gradient is twice as large as it should be: from x - h to x + h it is two steps, so "
+    "divide by 2h.",
 )
 def _(f, x, dy):
     return _measured(x, lambda step: np.sum(dy * (f(x + step) - f(x - step))) / 1e-5)
@@ -137,7 +138,7 @@ def _(f, x, dy):
 @NUMERICAL_GRADIENT.misconception(
     "upstream_ignored",
     "You measure the gradient of sum(f(x)) and never use dy. With ones in place of dy the gradient "
-    "of batch norm is zero, whatever the function does.",
+    "of batch norm is zero, whatever x is.",
 )
 def _(f, x, dy):
     return numerical_gradient(f, x, np.ones_like(dy))
@@ -216,8 +217,9 @@ def _(f, x, dy):
 
 @NUMERICAL_GRADIENT.misconception(
     "no_difference",
-    "Your gradient is 0 everywhere: f got the same numbers twice. up = x gives x a second name and "
-    "no copy; write up = x.copy(). (Or h is so small that x + h is x.)",
+    "Your gradient is 0 everywhere. Is each slope stored in it? If so, f got the same numbers "
+    "twice: up = x gives x a second name and no copy, write up = x.copy(). (Or h is so small that "
+    "x + h is x.)",
 )
 def _(f, x, dy):
     return np.zeros_like(x)

@@ -72,7 +72,7 @@ FALSE_NOTE = Question(
     "good check takes m = 3 rows or more, a variance far above eps, and a random dy.",
     hints=(
         "Write the closed form down and read each note as a change of one letter in it.",
-        "One note is about a batch in which P = I - 11'/m - x_hat x_hat'/m is zero.",
+        "Ask of each note: what does it say for the smallest m, and for eps = 0?",
     ),
     minutes=5,
     difficulty=3,

@@ -166,7 +166,8 @@ def _(dy, x, gamma, beta, eps):
 
 @STAGED.misconception(
     "parameters_swapped",
-    "dgamma and dbeta are swapped: gamma is the factor of x_hat, so x_hat stands in dgamma.",
+    "Your dgamma is the sum of dy, which is dbeta: gamma is the factor of x_hat, so x_hat stands "
+    "in dgamma.",
 )
 def _(dy, x, gamma, beta, eps):
     right = right_stages(dy, x, gamma, eps)

@@ -7,9 +7,9 @@ SORTED = Question(
     notebook="05",
     answer="c",
     choices=("a", "b", "c"),
-    explanation="In a batch of one class the mean holds what these images have in common, which "
-    "is what tells the class, and batch norm subtracts it. What is left looks like a mixture of "
-    "all classes.",
+    explanation="In a batch of one class (or two) the mean holds what these images have in common, "
+    "which is what tells the class, and batch norm subtracts it. What is left looks like a "
+    "mixture of all classes.",
     hints=("A batch of 32 images of the digit 4: what does its mean over the batch contain?",),
     minutes=2,
     difficulty=1,
@@ -17,7 +17,7 @@ SORTED = Question(
         Misconception(
             "order_does_not_matter",
             "The images are the same, but the batches are not: each image is normalized by the "
-            "other 31, and these all show the same digit now.",
+            "other 31, and these show only one or two digits now.",
             "a",
         ),
         Misconception(
@@ -116,8 +116,9 @@ NOTES = Question(
         ),
         Misconception(
             "unbiased",
-            "This line is right: the running variance estimates the variance of all examples, "
-            "and the biased variance of a batch is too small for that by the factor (m - 1)/m.",
+            "This line is right of PyTorch: the running variance estimates the variance of all "
+            "examples, and the biased variance of a batch is too small for that by the factor "
+            "(m - 1)/m.",
             "b",
         ),
         Misconception(

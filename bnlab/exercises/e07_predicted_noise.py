@@ -11,7 +11,8 @@ def predicted_noise(m, n):
 
 
 def _numbers(m, n):
-    return lambda rng: (m, n)
+    """NumPy's integers: where they divide by 0 there is an inf, and the other cases still count."""
+    return lambda rng: (np.int64(m), np.int64(n))
 
 
 NOISE = Exercise(
@@ -69,7 +70,7 @@ def _(m, n):
     "m and n are swapped: m is the batch, n the set it is drawn from.",
 )
 def _(m, n):
-    return np.sqrt(abs(m - n) / (max(m - 1, 1) * n))
+    return np.sqrt((m - n) / ((m - 1) * n))
 
 
 @NOISE.misconception(
@@ -104,7 +105,7 @@ def _(m, n):
     "Your divisor holds m - 1 in place of m. The minus 1 belongs to n, the size of the set.",
 )
 def _(m, n):
-    return np.sqrt((n - m) / ((n - 1) * max(m - 1, 1)))
+    return np.sqrt((n - m) / ((n - 1) * (m - 1)))
 
 
 @NOISE.misconception(
@@ -112,7 +113,7 @@ def _(m, n):
     "n - 1 * m is n - m: put n - 1 in parentheses.",
 )
 def _(m, n):
-    return np.sqrt((n - m) / (n - m if n > m else 1))
+    return np.sqrt((n - m) / (n - 1 * m))
 
 
 @NOISE.misconception(

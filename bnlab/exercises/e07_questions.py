@@ -26,9 +26,8 @@ HALF = Question(
             "c",
         ),
         Misconception(
-            "in_proportion_to_the_square",
-            "You squared once too often: half the noise is a quarter of the variance, and the "
-            "variance falls as 1 / m or a little faster.",
+            "the_whole_set",
+            "With all 1000 in the batch nothing is left to miss: the noise is 0, not half.",
             "d",
         ),
     ),
@@ -135,7 +134,8 @@ NOTES = Question(
         ),
         Misconception(
             "strength_by_batch_size",
-            "This line is right: the batch size is the only knob, and it turns other things too.",
+            "This line is right: the fewer rows share a mean, the noisier it is. (Ghost batches "
+            "set that number without changing the batch of the gradient.)",
             "d",
         ),
     ),

@@ -64,8 +64,9 @@ GROWTH = Question(
             1 + 20 * 0.2112,
         ),
         Misconception(
-            "squared_norm",
-            "That is the growth of the *squared* norm; the factor 1.2112 is the one of the norm.",
+            "forty_layers",
+            "That is 40 factors. Twenty layers lie between the two places, and 1.2112 is the "
+            "factor of the norm already, not of its square.",
             1.2112**40,
         ),
         Misconception(
@@ -122,8 +123,8 @@ BLIND = Question(
     name="test_that_finds_the_sign",
     notebook="08",
     answer="c",
-    explanation="The sign of beta matters only where beta is not 0, and only together with its "
-    "gradient: compare the backward pass with finite differences at a random beta.",
+    explanation="The outputs show the sign only where beta is not 0, and then they fit a "
+    "parameter of the other sign. Only its gradient is wrong, and finite differences see it.",
     hints=(
         "Try each test in your mind on a layer that is right except for this sign.",
         "At beta = 0 plus and minus are the same.",

@@ -171,7 +171,7 @@ HUNT_8 = _hunt(
     8,
     "mean gradients",
     "dgamma and dbeta are smaller than those of the healthy layer by exactly the number of values "
-    "per channel. dbeta is the *sum* of dy over the batch; a mean belongs into the loss.",
+    "per channel. dbeta is the *sum* of dy over the batch; a mean belongs in the loss.",
     (
         "All outputs are right, and so is dx. What else does a backward pass give?",
         "Compare layer.grads['bias'] with dy.sum(axis=0), for two batch sizes.",

@@ -115,8 +115,8 @@ def _(x, gamma, beta, num_groups, eps):
 
 @GROUPNORM.misconception(
     "images_joined",
-    "You reshape the whole batch to (num_groups, -1): that cuts it into num_groups pieces of whole "
-    "images. Keep the axis of the images: (N, num_groups, -1).",
+    "You reshape the whole batch to (num_groups, -1): that cuts it into num_groups pieces, "
+    "wherever an image ends. Keep the axis of the images: (N, num_groups, -1).",
 )
 def _(x, gamma, beta, num_groups, eps):
     groups = x.reshape(num_groups, -1)

@@ -104,7 +104,7 @@ TRAVELS = Question(
     choices=("a", "b", "c", "d"),
     explanation="The forward pass needs the mean and the variance of all rows. Each replica's rows "
     "have a part in them, so the gradients of these statistics have to be summed as well. Two "
-    "numbers per feature and way are enough; no row leaves its replica.",
+    "numbers per feature in each direction are enough; no row leaves its replica.",
     hints=(
         "In the closed form of the backward pass there are means over the batch. Over which one?",
     ),
@@ -125,8 +125,8 @@ TRAVELS = Question(
         ),
         Misconception(
             "all_rows",
-            "It would work, but sums are enough: the mean and the variance need two numbers per "
-            "feature from each replica.",
+            "For the forward pass it would do, but sums are enough: the mean and the variance need "
+            "two numbers per feature from each replica. And gradients have to travel as well.",
             "d",
         ),
     ),

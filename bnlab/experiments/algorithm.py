@@ -130,8 +130,8 @@ A3_OTHER_CENTRE = Experiment(
     Claim(
         "A3",
         "The running variance averages mean((z - a)^2), where a is the running mean.",
-        "That is the batch variance plus (mean - a)^2: too large as long as the mean moves. What "
-        "is averaged is the variance of each batch about its own mean.",
+        "That is the batch variance plus (mean - a)^2: far too much while a is still far from the "
+        "mean. What is averaged is the variance of each batch about its own mean.",
         "identity", "02", "Ioffe & Szegedy 2015, Algorithms 1 and 2; algebra",
     ),
     Batch(), _run_a3, _judge_a3,

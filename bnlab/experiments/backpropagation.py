@@ -275,7 +275,8 @@ D4_ZERO_TERM = Experiment(
     Claim(
         "D4",
         "The second term in the gradient of the mean, the way through the variance, is always 0.",
-        "Yes: deviations from the mean add up to zero. A bug in this term cannot be seen.",
+        "Yes: deviations from the mean add up to zero. A wrong sign or factor in this term cannot "
+        "be seen.",
         "identity", "03", "algebra, from section 3 of Ioffe & Szegedy 2015",
     ),
     Batch(), _run_d4, _judge_d4,

@@ -131,8 +131,9 @@ N1_BATCH_SIZE = Experiment(
     Claim(
         "N1",
         "Batch norm fails when the batch is very small; layer norm and group norm do not mind.",
-        "Yes. With two rows no gradient passes a dense batch norm, and the running statistics fit "
-        "badly. What normalizes each example by itself has no such limit.",
+        "Yes. With two rows a dense batch norm passes no gradient but what eps makes of near ties, "
+        "and the running statistics fit badly. What normalizes each example by itself has no such "
+        "limit.",
         "experiment", "10", "Wu & He 2018, figure 1 and table 2",
     ),
     BatchSizes(), _run, _judge,

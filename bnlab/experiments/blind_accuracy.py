@@ -154,7 +154,7 @@ W9_BLIND = Experiment(
     Claim(
         "W9",
         "If batch norm has a bug, the accuracy curve will show it.",
-        "It does not: the network learns around the bug. Test the property (mean 0, standard "
+        "Often it does not: the network learns around the bug. Test the property (mean 0, standard "
         "deviation 1) and the gradient.",
         "experiment", "08", "measured here; the two tests are those of notebooks 02 and 03",
     ),

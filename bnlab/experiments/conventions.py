@@ -27,7 +27,7 @@ class Convention:
         The defaults; None where there is none.
     variance : {"biased", "unbiased"}
         What the running variance is fed.
-    start : {"0 and 1", "debiased", "first batch", "none"}
+    start : {"0 and 1", "debiased", "first batch", "inputs", "none"}
         Where mean and variance start; "debiased" divides by 1 - (share of the start).
     channel_axis : int or None
     names : str
@@ -72,11 +72,12 @@ CONVENTIONS = {
     ),
     "Equinox": Convention(
         "old", 0.99, 1e-5, "biased", "first batch", 0, "weight, bias",
-        'equinox.nn.BatchNorm; mode "ema" normalizes training by the averages (A2)',
+        'equinox.nn.BatchNorm in mode "ema", which normalizes training by the averages (A2); '
+        'mode "batch" starts at 0 and 1 and debiases',
     ),
     "ONNX": Convention(
-        "old", 0.9, 1e-5, "biased", "0 and 1", 1, "scale, B, input_mean, input_var",
-        "operator BatchNormalization, opset 15; the start values are inputs",
+        "old", 0.9, 1e-5, "biased", "inputs", 1, "scale, B, input_mean, input_var",
+        "operator BatchNormalization, opset 15",
     ),
     "Caffe": Convention(
         "old", 0.999, 1e-5, "unbiased", "debiased", 1, "three blobs; a separate Scale layer",

@@ -93,9 +93,9 @@ W3_DEPTH = Experiment(
     Claim(
         "W3",
         "With batch norm very deep networks become easy to train.",
-        "Half true: it rescues deep sigmoid nets, and gains nothing with tanh and ReLU, whose "
-        "gradients it makes grow. With skip connections 100 layers train, and there are other "
-        "ways to make them do so than batch norm.",
+        "Half true: it rescues deep sigmoid nets, and gains nothing with tanh and ReLU. With skip "
+        "connections 100 layers train, and there are other ways to make them do so than batch "
+        "norm.",
         "experiment", "08", "Yang et al. 2019; De & Smith 2020",
     ),
     Deep(), _run_w3, _judge_w3,

@@ -140,7 +140,7 @@ def _judge_r5(arrays):
     measured = (
         f"variance at test time / running variance: {listed}, with dropout after batch "
         f"norm {last.min():.2f} to {last.max():.2f}; test error at p = "
-        f"{arrays['rates'][-1]:g}: {mean['error_before'][-1]:.1f}% and "
+        f"{arrays['rates'][-1]:g}: before {mean['error_before'][-1]:.1f}%, after "
         f"{mean['error_last'][-1]:.1f}%, "
         f"with the variances recomputed {mean['repaired_before'][-1]:.1f}% and "
         f"{mean['repaired_last'][-1]:.1f}%"

@@ -68,8 +68,8 @@ W2_INITIALIZATION = Experiment(
     Claim(
         "W2",
         "With batch norm the initialisation needs less care.",
-        "Yes: in front of batch norm the size of the first weights does not change the function, "
-        "only their effective learning rate.",
+        "Yes: in front of batch norm the size of the first weights changes their effective "
+        "learning rate, and the function only where their outputs' variance comes near eps.",
         "experiment", "08", "Ioffe & Szegedy 2015, abstract and section 3.3",
     ),
     Scales(), _run_w2, _judge_w2,

@@ -146,7 +146,7 @@ S8_INPUTS = Experiment(
         "S8",
         "Normalizing the inputs makes learning faster.",
         "Yes: it brings the eigenvalues of the inputs' second moments closer together, so that "
-        "one learning rate suits all directions.",
+        "one learning rate suits them better.",
         "experiment", "01", "LeCun et al. 1998, section 4.3; Ioffe & Szegedy 2015, section 2",
     ),
     Scaling(), _run_s8, _judge_s8,

@@ -225,7 +225,7 @@ A16_COUPLING = Experiment(
         "Batch norm makes the layers independent of each other, so that the weights of the second "
         "layer have less to follow.",
         "Not independent: the second layer's gradient still turns when the first one steps. What "
-        "is true is that the coupling is weaker here.",
+        "is true is that at the same rate the coupling is weaker here.",
         "experiment", "08", "Santurkar et al. 2018, section 2.2",
     ),
     Coupling(), _run_a16, _judge_a16,

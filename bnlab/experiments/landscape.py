@@ -113,7 +113,7 @@ def _judge_w5(arrays):
         smoother[name] = int((range_bn < range_plain).all()) + int((beta_bn < beta_plain).all())
         texts[name] = (
             f"{name}: range of the loss {range_plain.mean():.2g} to {range_bn.mean():.2g}, "
-            f"beta {beta_plain.mean():.2g} to {beta_bn.mean():.2g}"
+            f"turning of the gradient {beta_plain.mean():.2g} to {beta_bn.mean():.2g}"
         )
     verdict = {2: "RIGHT", 1: "IMPRECISE"}.get(smoother["relu"], "WRONG")
     measured = f"without to with batch norm, {'; '.join(texts.values())}"

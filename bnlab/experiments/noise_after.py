@@ -112,8 +112,9 @@ W6_NOISE = Experiment(
     Claim(
         "W6",
         "Mild noise behind batch norm, with a new mean and variance in each step, does not hurt.",
-        "It does not, which speaks against stable distributions as the reason why batch norm "
-        "works. Strong noise does break the training.",
+        "It does not. But mild noise hardly moves a feature's mean, and stronger noise takes part "
+        "of the gain and in the end all of it: weak evidence against stable distributions as the "
+        "reason why batch norm works.",
         "experiment", "08", "Santurkar et al. 2018, section 2.1 and figure 2",
     ),
     Noisy(), _run_w6, _judge_w6,

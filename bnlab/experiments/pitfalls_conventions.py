@@ -51,8 +51,8 @@ P10_WEIGHT_DECAY = pitfall(
     "P10",
     "Weight decay makes a batch norm network fit worse, although decay on the weights below "
     "batch norm changes nothing but their learning rate.",
-    "Decay on gamma is no harmless rescaling: it shrinks the activations. Give gamma and beta a "
-    "parameter group without decay.",
+    "Decay on gamma and beta of the last batch norm shrinks the logits, and nothing undoes it. "
+    "(Further down the next batch norm does.) Give gamma and beta a group without decay.",
     "van Laarhoven 2017; He et al. 2019 (bag of tricks), section 3.1",
     config=Decay(),
     demo=weight_decay,
@@ -100,9 +100,9 @@ def biased_or_unbiased(config):
 
 P17_BIASED = pitfall(
     "P17",
-    "A model carried to another framework gives slightly different outputs.",
-    "torch feeds the running variance m/(m-1) times what Keras and Flax feed it. Multiply by "
-    "(m-1)/m when carrying from torch; and compare eps, 1e-5 and 1e-3.",
+    "Trained on the same batches from the same weights, two frameworks evaluate differently.",
+    "torch feeds the running variance m/(m-1) times what Keras 3 and Flax feed it: convert one to "
+    "compare. Statistics that are carried over stay as they are; only eps has to come along.",
     "torch.nn.BatchNorm1d and keras.layers.BatchNormalization, documentation",
     config=Port(),
     demo=biased_or_unbiased,

@@ -108,8 +108,8 @@ def one_inf(config):
 P6_ONE_INF = pitfall(
     "P6",
     "The training loss is fine again after one bad batch, but evaluation is stuck at chance.",
-    "An inf or nan in one batch makes the running mean and variance nan, and an average that "
-    "holds nan stays nan. Look for it before the forward pass; repair with reset_running_stats() "
+    "An inf or nan in one batch makes the running mean inf or nan and the running variance nan, "
+    "and so they stay. Look for it before the forward pass; repair with reset_running_stats() "
     "and a pass over clean data.",
     "algebra: (1 - momentum) * nan + momentum * batch is nan",
     config=OneInf(),

@@ -209,7 +209,8 @@ B1_REDUNDANT_BIAS = Experiment(
         "B1",
         "The bias of the layer before batch norm is irrelevant and can be removed.",
         "That bias and no other: batch norm's own beta stays, and so does the bias of the last "
-        "layer. It is no longer true if the statistics are detached, averaged or frozen.",
+        "layer. With averaged or frozen statistics the bias counts; with detached ones it "
+        "still drops out, but drifts.",
         "identity", "04", "Ioffe & Szegedy 2015, section 3.2; algebra",
     ),
     RedundantBias(), _run_b1, _judge_b1,

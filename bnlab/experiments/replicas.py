@@ -233,7 +233,7 @@ N4_GHOSTS = Experiment(
         "N4",
         "Replicas that keep their statistics to themselves do ghost batch norm: each replica's "
         "rows are one ghost batch.",
-        "Yes, to the last digit. More replicas with fewer rows each means noisier statistics.",
+        "Yes, to rounding. More replicas with fewer rows each means noisier statistics.",
         "experiment", "10", "Hoffer, Hubara & Soudry 2017 (arXiv:1705.08741)",
     ),
     Replicas(), _run, _judge_n4,

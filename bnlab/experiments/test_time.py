@@ -260,8 +260,9 @@ T3_UNBIASED = Experiment(
     Claim(
         "T3",
         "At inference, batch norm uses unbiased statistics.",
-        "The running variance is fed m/(m-1) times the batch variance. Training itself "
-        "normalizes by the biased one.",
+        "In the paper, in PyTorch and here: the running variance is fed m/(m-1) times the batch "
+        "variance. Many libraries feed the biased one. Training always normalizes by the biased "
+        "one.",
         "identity", "05", "Ioffe & Szegedy 2015, Algorithm 2, step 10",
     ),
     Pairs(), _run_t3, _judge_t3,
