@@ -120,7 +120,7 @@ def to_ours(library, momentum, eps, m):
 
     Exact for everything the averages have taken from batches. The share of the start values,
     ``(1 - momentum)**t`` after t steps, is not multiplied by the factor; libraries that debias
-    have removed it. A trained model that is only evaluated elsewhere needs none of this but its eps:
+    have removed it. A trained model that is only evaluated elsewhere needs nothing but its eps:
     every library divides by the variance that is stored.
 
     Parameters
