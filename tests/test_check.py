@@ -1,6 +1,7 @@
 """`check` against functions that do anything: one helpful sentence each, never a traceback."""
 
 import json
+import re
 import sys
 
 import numpy as np
@@ -241,7 +242,7 @@ def test_two_mistakes_are_both_named():
         (lambda x, eps: (np.ones(x.shape[1]), -x.mean(axis=0)), ("gamma_of_one", "minus_the_mean")),
         (lambda x, eps: (x.std(axis=0), 0 * x[0]), ("eps_forgotten", "beta_of_zero")),
         (lambda x, eps: (-np.sqrt(x.var(axis=0) + eps), x.sum(axis=0)), ("negative_gamma",)),
-        (lambda x, eps: (x.mean(axis=0), x.mean(axis=0)), ("gamma_and_beta_swapped",)),
+        (lambda x, eps: (x.mean(axis=0), 0 * x[0]), ("mean_for_gamma", "beta_of_zero")),
     ],
 )
 def test_of_two_mistakes_each_gets_the_sentence_that_is_true_of_it(answer, named):
@@ -355,3 +356,53 @@ def test_a_place_that_cannot_be_written_is_no_error(tmp_path, monkeypatch):
     monkeypatch.setenv("BNLAB_HOME", str(blocker))
     assert check(NAME, right).outcome == "correct"
     assert str(progress())
+
+
+def solved(name):
+    return find(name).reference
+
+
+# What a report says of a shape, a value that is missing, and an argument that was put back.
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "said"),
+    [
+        ("feature_means", lambda x: x.mean(axis=1), r"sum or mean run over the other axis\?"),
+        ("feature_means", lambda x: x, "Its mean over axis 0 would be right"),
+        ("feature_means", lambda x: x / len(x), "Its sum over axis 0 would be right"),
+        ("feature_means", lambda x: x[0].mean(), "`return` inside a loop ends it"),
+        ("identity_parameters", lambda x, eps: (None, x.mean(axis=0)), "gamma is None; an array"),
+        (
+            "fold_linear",
+            lambda *a: solved("fold_linear")(*a)[::-1],
+            "order is not: return weight, bias",
+        ),
+        (
+            "batchnorm_backward",
+            lambda *a: solved("batchnorm_backward")(*a)[::-1],
+            "order is not: return dx, dgamma, dbeta",
+        ),
+        ("predicted_noise", lambda m, n: 1 / (m - m).item(), r"In the case '32 of 1145'\.\)"),
+    ],
+)
+def test_a_sentence_says_what_is_missing(name, answer, said):
+    assert re.search(said, check(name, answer).message)
+
+
+def test_an_argument_that_is_put_back_but_for_rounding_gets_a_sentence_of_its_own():
+    def answer(x, gamma, beta, eps):
+        x += 0.1
+        x -= 0.1
+        return right(x, gamma, beta, eps)
+
+    report = check(NAME, answer)
+    assert report.mistake == "changes_inputs"
+    assert "puts x back with changed last digits" in report.message
+
+
+def test_a_part_of_np_empty_is_one_reason_for_two_different_answers():
+    draws = iter(range(100))
+    report = check(NAME, lambda x, gamma, beta, eps: right(x, gamma, beta, eps) + next(draws))
+    assert report.mistake == "keeps_state"
+    assert "np.empty" in report.message

@@ -187,7 +187,7 @@ def test_a_wrong_update_is_caught(name):
 
 def test_a_reversed_mean_alone_is_named():
     report = check("update_running_stats", WRONG_UPDATE["reversed for the mean alone"])
-    assert report.mistake == "momentum_reversed"
+    assert report.mistake == "momentum_reversed_in_the_mean"
 
 
 # batchnorm_inference: the same.

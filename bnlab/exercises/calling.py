@@ -66,6 +66,13 @@ def call(function, arguments, names):
     ):
         value = _call(function, arguments)
     changed = [n for n, a, b in zip(names, arguments, before, strict=True) if not _same(a, b)]
+    if changed and _nearly(arguments, before):
+        raise CallProblem(
+            f"Your function puts {' and '.join(changed)} back with changed last digits: x + h - h "
+            "is not quite x. Keep the old value and restore that, or work on a copy.",
+            outcome="incorrect",
+            mistake="changes_inputs",
+        )
     if changed:
         raise CallProblem(
             f"Your function changes its argument {' and '.join(changed)}. The caller still needs "
@@ -126,6 +133,12 @@ def _describe(error, function):
     if not own:
         return sentence + "."
     return f"{sentence}. It happened in your line `{own[-1].line}`."
+
+
+def _nearly(arguments, before):
+    """Whether the arguments still are what they were, up to rounding."""
+    pairs = [(a, b) for a, b in zip(arguments, before, strict=True) if isinstance(a, np.ndarray)]
+    return all(a.shape == b.shape and np.allclose(a, b, rtol=1e-9, atol=1e-9) for a, b in pairs)
 
 
 def _same(a, b):

@@ -91,7 +91,7 @@ def _evaluate(exercise, function, targets):
             answers.append(outputs_of(exercise, value, target))
         except CallProblem as problem:
             if problem.mistake is None and problem.outcome == "error":
-                where = f"In the case '{case.name}': {_shapes(exercise, case)}."
+                where = f"In the case '{case.name}'{_shapes(exercise, case)}."
                 problem.args = (f"{problem} ({where})",)
             raise
     _refuse_memory(exercise, function, targets, answers)
@@ -106,7 +106,8 @@ def _refuse_memory(exercise, function, targets, answers):
         if any(not np.array_equal(again[n], before[n], equal_nan=True) for n in again):
             raise CallProblem(
                 "Your function gives two different answers for the same inputs. It uses random "
-                "numbers, or keeps something from one call to the next.",
+                "numbers, keeps something from one call to the next, or returns a part of np.empty "
+                "that it never fills (does a loop stop one early?).",
                 outcome="incorrect",
                 mistake="keeps_state",
             )
@@ -123,7 +124,10 @@ def _judge(exercise, targets, answers):
     if exercise.about_precision and all(
         targets[i][n].ill_conditioned for n, where in wrong.items() for i in where
     ):
-        sentence = f"It is right except where digits are lost: {exercise.about_precision}"
+        sentence = (
+            "It is right except where digits are lost. Is something cast to float32? Another "
+            f"common reason: {exercise.about_precision}"
+        )
         return Report(exercise.name, "incorrect", sentence, "lost_digits")
     return Report(exercise.name, "incorrect", _describe(exercise, targets, answers, wrong))
 
@@ -137,7 +141,8 @@ def _praise(exercise, targets, answers):
     ]
     if losing and exercise.about_precision:
         count += (
-            f" A warning: digits are lost in the case '{losing[0]}'. {exercise.about_precision}"
+            f" A warning: digits are lost in the case '{losing[0]}'. A common reason: "
+            f"{exercise.about_precision}"
         )
     return Report(exercise.name, "correct", count)
 
@@ -165,7 +170,8 @@ def _diagnose(exercise, targets, answers):
             return [misconception]
         matches = [name for name in wrong if name not in apart]
         own = _wrong_outputs(targets, _values(theirs))
-        if next(iter(own), None) in matches:  # else its sentence would not be true
+        # Its sentence is about its first wrong output, and may be about them all.
+        if next(iter(own), None) in matches and set(own) <= set(wrong):
             unmatched = len(own) - len(matches)
             partial.append((unmatched, -len(matches), misconception, matches))
     return _best_for_each(wrong, partial)
@@ -228,7 +234,8 @@ def _told_apart(yours, right):
 
 def _shapes(exercise, case):
     pairs = zip(exercise.arguments, case.arguments(), strict=True)
-    return ", ".join(f"{n} {a.shape}" for n, a in pairs if isinstance(a, np.ndarray) and a.ndim)
+    shapes = [f"{n} {a.shape}" for n, a in pairs if isinstance(a, np.ndarray) and a.ndim]
+    return f": {', '.join(shapes)}" if shapes else ""
 
 
 def _check_question(question, answer):

@@ -7,6 +7,7 @@ be off by what float32 costs there, and by no more.
 
 import dataclasses
 import functools
+import itertools
 from collections.abc import Mapping
 
 import numpy as np
@@ -97,6 +98,8 @@ def target_of(exercise, case, function):
 def outputs_of(exercise, value, targets):
     """The learner's outputs as arrays by name, or a `CallProblem` that says what is missing."""
     items = _named(exercise, value)
+    if not exercise.returns_dict and all(map(_is_numeric, items.values())):
+        _refuse_another_order(list(items.values()), targets)
     return {name: _array(name, items[name], target.value) for name, target in targets.items()}
 
 
@@ -134,18 +137,38 @@ def _named(exercise, value):
     return dict(zip(names, value, strict=False))
 
 
+def _is_numeric(item):
+    return isinstance(item, np.ndarray) and item.dtype.kind in "fiub"
+
+
+def _refuse_another_order(arrays, targets):
+    """Right values in a wrong order, where their shapes give it away."""
+
+    def agree(names):
+        wanted = [targets[name].value for name in names]
+        pairs = list(zip(arrays, wanted, strict=True))
+        return all(a.shape == w.shape for a, w in pairs) and all(np.allclose(*p) for p in pairs)
+
+    in_order = [a.shape == t.value.shape for a, t in zip(arrays, targets.values(), strict=True)]
+    if not all(in_order) and any(map(agree, itertools.permutations(targets))):
+        raise _wrong(f"Your values are right, their order is not: return {', '.join(targets)}.",
+                     "wrong_order")  # fmt: skip
+
+
 def _array(name, item, expected):
     if type(item).__module__.split(".")[0] == "torch":
         raise _wrong(f"{name} is a torch tensor. The exercise is about NumPy arrays: keep to np, "
                      "or return tensor.detach().numpy().", "wrong_type")  # fmt: skip
-    if item is None or isinstance(item, list | tuple | str | Mapping):
+    if item is None:
+        raise _wrong(f"{name} is None; an array of shape {expected.shape} is wanted.", "wrong_type")
+    if isinstance(item, list | tuple | str | Mapping):
         raise _wrong(f"{name} is a {type(item).__name__}, not a NumPy array; "
                      "np.array(...) makes one.", "wrong_type")  # fmt: skip
     try:
         array = np.asarray(item)
     except Exception:
         array = np.asarray(None)
-    if array.dtype.kind not in "fiub":
+    if not _is_numeric(array):
         raise _wrong(f"{name} should hold real numbers, yours holds {array.dtype} "
                      f"(a {type(item).__name__}).", "wrong_type")  # fmt: skip
     if array.shape != expected.shape:
@@ -161,7 +184,13 @@ def _about_shape(name, array, expected):
     if array.T.shape == expected.shape and np.allclose(array.T, expected, rtol=1e-6):
         return sentence + " The numbers are right, but transposed: .T turns them back."
     if array.shape == () and expected.ndim:
-        return sentence + " A sum or mean without axis= runs over everything."
+        return (f"{sentence} A sum or mean without axis= runs over everything, and a `return` "
+                "inside a loop ends it.")  # fmt: skip
+    for name, reduced in (("sum", np.sum), ("mean", np.mean)):
+        if array.shape[1:] == expected.shape and np.allclose(reduced(array, axis=0), expected):
+            return f"{sentence} Its {name} over axis 0 would be right."
+    if array.ndim == expected.ndim == 1:
+        return sentence + " Does a sum or mean run over the other axis?"
     return sentence
 
 

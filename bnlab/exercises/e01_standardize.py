@@ -216,8 +216,8 @@ def _(x, eps):
 
 @STANDARDIZE.misconception(
     "constant_divided_by_one",
-    "You leave eps out, and divide by 1 where the standard deviation is 0, as scikit-learn does. "
-    "Batch norm has no such exception: it adds eps to every variance.",
+    "You leave eps out, and treat a standard deviation of 0 apart, as scikit-learn does. Batch "
+    "norm has no such exception: it adds eps to every variance.",
 )
 def _(x, eps):
     std = x.std(axis=0)

@@ -214,8 +214,8 @@ def _(x, eps):
 
 @ZCA.misconception(
     "rows_scaled",
-    "You divide the rows of V where its columns are meant; what is left of V V' is then only a "
-    "division of each feature. V / np.sqrt(values + eps) divides the columns.",
+    "You divide each feature by the root of an eigenvalue (or the rows of V where its columns are "
+    "meant). Eigenvalues belong to eigenvectors: V / np.sqrt(values + eps) divides the columns.",
 )
 def _(x, eps):
     return _centred(x) / np.sqrt(np.linalg.eigvalsh(_covariance(x)) + eps)

@@ -65,7 +65,8 @@ def _(x, gamma, beta, eps):
 
 @FORWARD.misconception(
     "mirrored",
-    "Your x_hat has the wrong sign: subtract the mean from x, not x from the mean.",
+    "Your x_hat has the wrong sign, or is subtracted: it is x minus the mean, and gamma * x_hat "
+    "is added to beta.",
 )
 def _(x, gamma, beta, eps):
     return batchnorm_forward(x, -gamma, beta, eps)

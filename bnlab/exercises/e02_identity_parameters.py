@@ -124,7 +124,7 @@ def _(x, eps):
 
 @IDENTITY.misconception(
     "gamma_and_beta_swapped",
-    "Your gamma is the mean, and that is beta's place: gamma, the factor, comes first.",
+    "You return them in the wrong order: gamma, the factor, comes first, then beta.",
 )
 def _(x, eps):
     return x.mean(axis=0), np.sqrt(x.var(axis=0) + eps)
@@ -169,3 +169,11 @@ def _(x, eps):
 @IDENTITY.misconception("eps_fixed", "You always use 1e-5; use the argument eps.")
 def _(x, eps):
     return np.sqrt(x.var(axis=0) + 1e-5), x.mean(axis=0)
+
+
+@IDENTITY.misconception(
+    "mean_for_gamma",
+    "Your gamma is the mean. gamma is the factor: the root of Var + eps.",
+)
+def _(x, eps):
+    return x.mean(axis=0), x.mean(axis=0)

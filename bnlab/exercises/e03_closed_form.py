@@ -56,8 +56,8 @@ def _(dy, cache):
 
 @CLOSED_FORM.misconception(
     "detached_variance",
-    "Your dx lacks the term x_hat * mean(dy * x_hat): that is the gradient with the batch variance "
-    "taken as a constant.",
+    "Your dx lacks the term x_hat * mean(dy * x_hat), or has a zero there: that is the gradient "
+    "with the batch variance taken as a constant. (mean(dy) * mean(x_hat) is 0.)",
 )
 def _(dy, cache):
     return _from_bracket(dy, cache, dy - dy.mean(axis=0))

@@ -37,8 +37,8 @@ def _(dy, x, gamma, beta, eps):
 
 @STAGED.misconception(
     "dvar_with_x_hat",
-    "Your dvar multiplies dx_hat by x_hat. x_hat is already divided by the standard deviation; "
-    "with the power -3/2 the sum runs over dx_hat * (x - mean).",
+    "Your dvar is divided by one standard deviation too many: with x_hat in the sum, or with the "
+    "power -2. With the power -3/2 the sum runs over dx_hat * (x - mean).",
 )
 def _(dy, x, gamma, beta, eps):
     _, inv_std = pieces(x, eps)
@@ -195,3 +195,23 @@ def _(dy, x, gamma, beta, eps):
 )
 def _(dy, x, gamma, beta, eps):
     return with_changed(dy, x, gamma, eps, dbeta=(dy * gamma).sum(axis=0))
+
+
+# a stage left at zero
+
+
+@STAGED.misconception(
+    "dvar_zero",
+    "Your dvar is 0: that is the gradient with the batch variance taken as a constant. It sums "
+    "dx_hat * (x - mean), times -1/2 (var + eps)^(-3/2).",
+)
+def _(dy, x, gamma, beta, eps):
+    return with_changed(dy, x, gamma, eps, dvar=0.0 * gamma)
+
+
+@STAGED.misconception(
+    "dmean_zero",
+    "Your dmean is 0. Only its second term vanishes; -sum(dx_hat) / sqrt(var + eps) stays.",
+)
+def _(dy, x, gamma, beta, eps):
+    return with_changed(dy, x, gamma, eps, dmean=0.0 * gamma)

@@ -197,8 +197,7 @@ def _(weight, bias, gamma, beta, running_mean, running_var, eps):
 
 @FOLD.misconception(
     "weight_not_scaled",
-    "You fold everything into the bias and leave the weight as it is. The scale multiplies W u "
-    "as well, so the weight changes too.",
+    "You leave the weight as it is. The scale multiplies W u as well, so the weight changes too.",
 )
 def _(weight, bias, gamma, beta, running_mean, running_var, eps):
     return weight, fold_linear(weight, bias, gamma, beta, running_mean, running_var, eps)[1]
@@ -262,9 +261,17 @@ def _(weight, bias, gamma, beta, running_mean, running_var, eps):
 
 @FOLD.misconception(
     "bias_left_alone",
-    "You scale the weight and return the old bias. beta, the running mean and the scale all "
-    "change it.",
+    "Your new bias is the old one. beta, the running mean and the scale all change it.",
 )
 def _(weight, bias, gamma, beta, running_mean, running_var, eps):
     new_weight, _ = fold_linear(weight, bias, gamma, beta, running_mean, running_var, eps)
     return new_weight, _or_zero(bias) + 0.0 * beta
+
+
+@FOLD.misconception(
+    "nothing_folded",
+    "You return the layer as it came. Batch norm's scale goes into the weight, its offset into "
+    "the bias.",
+)
+def _(weight, bias, gamma, beta, running_mean, running_var, eps):
+    return weight, _or_zero(bias) + 0.0 * beta

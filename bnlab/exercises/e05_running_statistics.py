@@ -269,3 +269,67 @@ def _(running_mean, running_var, x, momentum):
 def _(running_mean, running_var, x, momentum):
     mean, var = update_running_stats(running_mean, running_var, x, momentum)
     return mean, var + momentum * (1 - momentum) * (x.mean(axis=0) - running_mean) ** 2
+
+
+# one of the two alone
+
+
+@UPDATE.misconception(
+    "mean_left_alone",
+    "Your running mean does not move. It moves at every step, by the share momentum.",
+)
+def _(running_mean, running_var, x, momentum):
+    return running_mean, update_running_stats(running_mean, running_var, x, momentum)[1]
+
+
+@UPDATE.misconception(
+    "mean_not_averaged",
+    "Your running mean is the mean of the batch alone. It should move by the share momentum.",
+)
+def _(running_mean, running_var, x, momentum):
+    return x.mean(axis=0), update_running_stats(running_mean, running_var, x, momentum)[1]
+
+
+@UPDATE.misconception(
+    "variance_not_averaged",
+    "Your running variance is the variance of the batch alone. It should move by the share "
+    "momentum.",
+)
+def _(running_mean, running_var, x, momentum):
+    return _mix(running_mean, x.mean(axis=0), momentum), x.var(axis=0, ddof=1)
+
+
+@UPDATE.misconception(
+    "one_mean_for_all",
+    "You take one mean over the whole array; each feature has its own (axis=0).",
+)
+def _(running_mean, running_var, x, momentum):
+    var = update_running_stats(running_mean, running_var, x, momentum)[1]
+    return _mix(running_mean, x.mean(), momentum), var
+
+
+@UPDATE.misconception(
+    "one_variance_for_all",
+    "You take one variance over the whole array; each feature has its own (axis=0).",
+)
+def _(running_mean, running_var, x, momentum):
+    return _mix(running_mean, x.mean(0), momentum), _mix(running_var, x.var(ddof=1), momentum)
+
+
+@UPDATE.misconception(
+    "momentum_reversed_in_the_variance",
+    "In your running variance momentum multiplies the old value; here, as in torch, it is the "
+    "weight of the new one, as in your mean.",
+)
+def _(running_mean, running_var, x, momentum):
+    return _mix(running_mean, x.mean(0), momentum), _mix(x.var(0, ddof=1), running_var, momentum)
+
+
+@UPDATE.misconception(
+    "momentum_reversed_in_the_mean",
+    "In your running mean momentum multiplies the old value; here, as in torch, it is the weight "
+    "of the new one, as in your variance.",
+)
+def _(running_mean, running_var, x, momentum):
+    var = update_running_stats(running_mean, running_var, x, momentum)[1]
+    return _mix(x.mean(axis=0), running_mean, momentum), var

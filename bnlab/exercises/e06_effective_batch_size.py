@@ -31,7 +31,8 @@ SIZE = Exercise(
 
 @SIZE.misconception(
     "batch_only",
-    "You count the images. Every pixel of the map contributes a value to its channel's mean.",
+    "Your number is that of the images. Every pixel of the map contributes a value to its "
+    "channel's mean.",
 )
 def _(n, h, w):
     return n

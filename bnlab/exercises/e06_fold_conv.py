@@ -225,8 +225,8 @@ def _(weight, bias, gamma, beta, running_mean, running_var, eps):
 
 @FOLD.misconception(
     "weight_not_scaled",
-    "You fold everything into the bias and leave the weight as it is. The scale multiplies what "
-    "the convolution computes, so the weight changes too.",
+    "You leave the weight as it is. The scale multiplies what the convolution computes, so the "
+    "weight changes too.",
 )
 def _(weight, bias, gamma, beta, running_mean, running_var, eps):
     return weight, fold_conv(weight, bias, gamma, beta, running_mean, running_var, eps)[1]
@@ -277,3 +277,29 @@ def _(weight, bias, gamma, beta, running_mean, running_var, eps):
 def _(weight, bias, gamma, beta, running_mean, running_var, eps):
     scale = gamma * np.sqrt(running_var + eps)
     return scale[:, None, None, None] * weight, beta + (_or_zero(bias) - running_mean) * scale
+
+
+@FOLD.misconception(
+    "bias_left_alone",
+    "Your new bias is the old one. beta, the running mean and the scale all change it.",
+)
+def _(weight, bias, gamma, beta, running_mean, running_var, eps):
+    new_weight, _ = fold_conv(weight, bias, gamma, beta, running_mean, running_var, eps)
+    return new_weight, _or_zero(bias) + 0.0 * beta
+
+
+@FOLD.misconception(
+    "nothing_folded",
+    "You return the layer as it came. Batch norm's scale goes into the weight, its offset into "
+    "the bias.",
+)
+def _(weight, bias, gamma, beta, running_mean, running_var, eps):
+    return weight, _or_zero(bias) + 0.0 * beta
+
+
+@FOLD.misconception(
+    "beta_subtracted",
+    "You subtract beta; batch norm adds it.",
+)
+def _(weight, bias, gamma, beta, running_mean, running_var, eps):
+    return fold_conv(weight, bias, gamma, -beta, running_mean, running_var, eps)

@@ -25,6 +25,18 @@ def _zero(rng):
     return np.zeros((3, 4)), rng.normal(size=(3, 4))
 
 
+def _other_zero(rng):
+    return rng.normal(size=(2, 5)), np.zeros((2, 5))
+
+
+def _zero_entries(rng):
+    """Some entries are 0, as below a ReLU, and one gradient sums to exactly 0."""
+    g = rng.integers(-3, 4, (4, 5)).astype(np.float64)
+    g[0], g[1, :2], g[1, 2] = 0.0, 0.0, 1.0
+    g[-1, -1] -= g.sum()
+    return g, g + rng.normal(size=(4, 5)) * (g != 0)
+
+
 def _longer(rng):
     g = rng.normal(size=(4, 6))
     return g, 5 * g
@@ -44,6 +56,9 @@ COSINE = Exercise(
         Case("very small gradients", _pair(4, 4, along=0.8, size=1e-6), seed=5),
         Case("gradients whose entries have a common mean", _pair(6, 5, offset=2.0), seed=6),
         Case("a gradient of zero", _zero, seed=7),
+        Case("the second gradient is zero", _other_zero, seed=8),
+        Case("entries that are zero, and a sum of zero", _zero_entries, seed=9),
+        Case("even smaller gradients", _pair(3, 5, along=0.6, size=1e-10), seed=10),
     ),
     hints=(
         "Flatten both arrays in your mind: a gradient of a whole layer is one long vector.",
@@ -249,3 +264,21 @@ def _(g, h):
 def _(g, h):
     lengths = np.linalg.norm(g), np.linalg.norm(h)
     return np.linalg.norm(g / lengths[0] - h / lengths[1]) if min(lengths) > 0 else 0.0
+
+
+@COSINE.misconception(
+    "zero_entry",
+    "You return 0 as soon as one entry is 0. A gradient is zero if all its entries are: look at "
+    "its length.",
+)
+def _(g, h):
+    return gradient_cosine(g, h) if g.all() and h.all() else 0.0
+
+
+@COSINE.misconception(
+    "close_to_zero",
+    "You return 0 for gradients that are small and not zero. Small gradients have a direction too: "
+    "treat a length of exactly zero apart.",
+)
+def _(g, h):
+    return 0.0 if np.allclose(g, 0) or np.allclose(h, 0) else gradient_cosine(g, h)

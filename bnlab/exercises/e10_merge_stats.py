@@ -76,8 +76,8 @@ def _weighted(counts, values):
 
 @MERGE.misconception(
     "shards_count_alike",
-    "You give each shard the same weight. A shard with twice the rows counts twice: weight by "
-    "counts, the mean and the variance too.",
+    "You give each shard the same weight. A shard with twice the rows counts twice: weight the "
+    "mean by counts, and the variance too.",
 )
 def _(counts, means, variances):
     return means.mean(axis=0), variances.mean(axis=0) + means.var(axis=0)
@@ -262,3 +262,12 @@ def _(counts, means, variances):
         between = (new_mean - mean) ** 2 * rows * n / (rows + n)
         rows, var = rows + n, (rows * var + n * new_var + between) / (rows + n)
     return mean, var
+
+
+@MERGE.misconception(
+    "only_the_mean_unweighted",
+    "Your mean is the plain mean of the means. A shard with twice the rows counts twice: weight "
+    "by counts.",
+)
+def _(counts, means, variances):
+    return means.mean(axis=0), merge_stats(counts, means, variances)[1]
