@@ -17,7 +17,7 @@ __all__ = ["BatchNormCache", "batchnorm_backward", "batchnorm_forward", "batchno
            "fold_batchnorm"]  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays have no single answer to ==
 class BatchNormCache:
     """What the backward pass needs to know about a forward pass.
 

@@ -62,6 +62,7 @@ def lab(
     from bnlab.doctor import JUPYTER, to_do
     from bnlab.lab import LabError, working_copy
 
+    folder = _without_tilde(folder)
     try:
         results = working_copy(folder)
     except LabError as error:
@@ -136,6 +137,11 @@ def run_experiment(
     from bnlab.experiments.campaign import choose, run_campaign, write_ledger
     from bnlab.experiments.files import ResultsError
 
+    if jobs == 0:
+        _stop(
+            "--jobs is the number of seeds run at the same time: 1 or more, or -1 for one a core."
+        )
+    out = _without_tilde(out)
     try:
         entries = choose(name, data, seeds)
     except (ValueError, OSError) as error:
@@ -174,6 +180,7 @@ def build_workshop(
     from bnlab.workshop.build import WorkshopError, build
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends it as Ctrl-C does
+    folder = _without_tilde(folder)
     try:
         with Console().status("reading the notebooks") as status:
             kit = build(folder, minutes, offline, tell=status.update)
@@ -183,6 +190,14 @@ def build_workshop(
         typer.echo(f"Stopped. Nothing is left in {folder}; the same command begins anew.")
         raise typer.Exit(130) from None
     typer.echo(f"The kit for {minutes} minutes is in {kit}. Begin with schedule.html.")
+
+
+def _without_tilde(folder):
+    """Expand a leading ~, which not every shell does."""
+    try:
+        return folder.expanduser()
+    except RuntimeError:
+        _stop(f"{folder}: there is no such user here; write the folder without ~.")
 
 
 def _jupyterlab(folder, no_browser, port):

@@ -179,7 +179,8 @@ def _untouched(model, norms):
 
 def _by_order(model):
     """Problems that show in what lies below a batch norm: (name, problem) pairs."""
-    modules, chains = dict(model.named_modules()), list(_chains(model))
+    modules = dict(model.named_modules(remove_duplicate=False))
+    chains = list(_chains(model))
     for name, count in Counter(name for name, _ in chains).items():
         if count > 1:
             yield name, "shared"
@@ -235,7 +236,8 @@ def _chains_in_sequentials(model):
     """The same, as far as it can be known without tracing: inside each Sequential."""
     for prefix, module in model.named_modules():
         if isinstance(module, nn.Sequential):
-            names = [f"{prefix}.{i}".lstrip(".") for i, _ in module.named_children()]
+            # Every place, where named_children() has a layer that stands in two of them once.
+            names = [f"{prefix}.{i}".lstrip(".") for i in module._modules]
             for k, layer in enumerate(module):
                 if isinstance(layer, _BatchNorm):
                     yield names[k], names[:k][::-1]

@@ -167,7 +167,7 @@ def _raise(error):
 
 
 def _package_check(requirement, look):
-    """Turn "torch<2.14,>=2.4" into a check and its advice."""
+    """Turn "torch<2.14,>=2.5" into a check and its advice."""
     name, ranges = re.fullmatch(r"([\w.-]+)(.*)", requirement).groups()
     advice = f'python -m pip install "{requirement}"'
     return name, partial(look, name, ranges), advice

@@ -1,8 +1,8 @@
 """Pairs of functions: a forward pass and, directly below it, its gradients.
 
 ``NAME_forward(x, ...)`` returns ``(y, cache)``, ``NAME_backward(dy, cache)`` the gradients. Nothing
-is modified and nothing is remembered between calls; state lives in `bnlab.layers`. Shape letters:
-N batch, C channels or features, H and W image size, K classes. Results keep the dtype of the input.
+is modified or remembered between calls; layers hold the state. Results have the dtype of the input,
+or of wider weights. Letters: N batch, C channels, H and W image size, K classes.
 """
 
 import numpy as np

@@ -58,9 +58,10 @@ def numerical_gradient(f, x, dy, h=None):
         above, below = x.copy(), x.copy()
         above[i] += step[i]
         below[i] -= step[i]
-        # Subtract before summing, and divide by the step that rounding left: fewer lost digits.
-        change = np.sum(dy * (f(above) - f(below)))
-        gradient[i] = change / (above[i] - below[i])
+        width = above[i] - below[i]  # what rounding left of it; f may overwrite its argument
+        gradient[i] = (
+            np.sum(dy * (f(above) - f(below))) / width
+        )  # subtract first: fewer lost digits
     return gradient
 
 
@@ -141,7 +142,12 @@ def gradcheck(f, inputs, gradients, dy, rtol=1e-6):
 
 def _numerical_gradient_of(f, inputs, k, dy):
     """Numerical gradient with respect to input k, the others held fixed."""
-    return numerical_gradient(lambda x: f(*inputs[:k], x, *inputs[k + 1 :]), inputs[k], dy)
+
+    def f_of_k(x):
+        others = [np.array(other) for other in inputs]  # f may overwrite them
+        return f(*others[:k], x, *others[k + 1 :])
+
+    return numerical_gradient(f_of_k, inputs[k], dy)
 
 
 def _disagreement(k, got, want, error):

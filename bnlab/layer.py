@@ -57,6 +57,10 @@ class Layer:
         """Call `forward`."""
         return self.forward(x)
 
+    def modules(self):
+        """Yield the layer and, if it is made of layers, these after it; as in torch."""
+        yield self
+
     def train(self, mode=True):
         """Switch to training mode (evaluation mode if `mode` is false); return the layer."""
         self.training = bool(mode)
@@ -97,7 +101,7 @@ class Layer:
         """
         mine = self._state()
         _check_keys(type(self).__name__, set(mine), set(state))
-        values = {name: np.asarray(value) for name, value in state.items()}
+        values = {name: np.asarray(state[name], dtype=array.dtype) for name, array in mine.items()}
         for name, array in mine.items():
             if values[name].shape != array.shape:
                 raise ValueError(
@@ -125,6 +129,7 @@ class Sequential(Layer):
         # `grads` is a view of the layers' own, so there is nothing to set up in the base class.
         self.training = True
         self.layers = list(layers)
+        _refuse_repeats(self)
 
     def forward(self, x):
         """Pass x through all layers."""
@@ -137,6 +142,12 @@ class Sequential(Layer):
         for layer in reversed(self.layers):
             dy = layer.backward(dy)
         return dy
+
+    def modules(self):
+        """Yield the model, then its layers and what they are made of."""
+        yield self
+        for layer in self.layers:
+            yield from layer.modules()
 
     def train(self, mode=True):
         """Switch the mode of all layers; return the model."""
@@ -173,6 +184,17 @@ class Sequential(Layer):
 
     def __iter__(self):
         return iter(self.layers)
+
+
+def _refuse_repeats(model):
+    seen = set()
+    for layer in model.modules():
+        if id(layer) in seen:
+            raise ValueError(
+                "Sequential needs a layer of its own for each place, got one "
+                f"{type(layer).__name__} twice; a layer remembers its last forward pass: make two"
+            )
+        seen.add(id(layer))
 
 
 def _check_keys(name, mine, theirs):

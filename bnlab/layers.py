@@ -19,6 +19,7 @@ from itertools import pairwise
 import numpy as np
 
 from bnlab import functional as F
+from bnlab.arrays import upstream
 from bnlab.layer import Layer, Sequential
 from bnlab.norms import BatchNorm, GroupNorm, LayerNorm
 
@@ -42,7 +43,7 @@ __all__ = [
 
 
 class Linear(Layer):
-    """Affine map of the last axis, y = x @ weight.T + bias; see `functional.linear_forward`.
+    """Affine map of each row, y = x @ weight.T + bias; see `functional.linear_forward`.
 
     Parameters
     ----------
@@ -182,7 +183,8 @@ class Flatten(Layer):
         return x.reshape(len(x), math.prod(x.shape[1:])), x.shape
 
     def _backward(self, dy, cache):
-        return dy.reshape(cache)
+        shape = (cache[0], math.prod(cache[1:]))
+        return upstream("Flatten.backward", dy, shape, None).reshape(cache)
 
 
 class MaxPool2d(Layer):

@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from bnlab.arrays import check_eps, fitting, float_array, upstream
+from bnlab.arrays import check_eps, fitting, float_array, upstream, working_dtype
 
 __all__ = ["groupnorm_backward", "groupnorm_forward", "layernorm_backward", "layernorm_forward"]
 
@@ -46,20 +46,22 @@ def layernorm_forward(x, gamma, beta, eps=1e-5):
     array([[-1.225,  0.   ,  1.225],
            [-0.707, -0.707,  1.414]])
     """
-    x = _checked("layernorm_forward", x, eps)
-    shape = x.shape[1:]
-    gamma = fitting("layernorm_forward", "gamma", gamma, shape, x.dtype)
-    beta = fitting("layernorm_forward", "beta", beta, shape, x.dtype)
-    rows, inv_std = _standardize(x.reshape(len(x), -1), eps)
+    x, eps = _checked("layernorm_forward", x, eps)
+    shape, work = x.shape[1:], working_dtype(x)
+    gamma = fitting("layernorm_forward", "gamma", gamma, shape, work)
+    beta = fitting("layernorm_forward", "beta", beta, shape, work)
+    rows, inv_std = _standardize(x.reshape(len(x), -1).astype(work, copy=False), eps)
     x_hat = rows.reshape(x.shape)
-    return gamma * x_hat + beta, (x_hat, inv_std, gamma)
+    y = gamma * x_hat + beta
+    return y.astype(x.dtype, copy=False), (x_hat, inv_std, gamma, x.dtype)
 
 
 def layernorm_backward(dy, cache):
     """Return dx (shape of x), dgamma and dbeta (shape of gamma)."""
-    x_hat, inv_std, gamma = cache
+    x_hat, inv_std, gamma, dtype = cache
     dy = upstream("layernorm_backward", dy, x_hat.shape, x_hat.dtype)
     dx = _standardize_backward(dy * gamma, x_hat, inv_std)
+    dx = dx.astype(dtype, copy=False)
     return dx, (dy * x_hat).sum(axis=0), dy.sum(axis=0)
 
 
@@ -97,27 +99,30 @@ def groupnorm_forward(x, gamma, beta, num_groups, eps=1e-5):
     >>> groupnorm_forward(x, np.ones(4), np.zeros(4), num_groups=2)[0].round(3)
     array([[-1.,  1., -1.,  1.]])
     """
-    x = _checked("groupnorm_forward", x, eps)
+    x, eps = _checked("groupnorm_forward", x, eps)
     channels = x.shape[1]
     if num_groups < 1 or channels % num_groups:
         raise ValueError(
             f"groupnorm_forward needs num_groups that divides the number of channels, {channels}, "
             f"got num_groups={num_groups}; C groups of one channel and 1 group of C always fit"
         )
-    gamma = fitting("groupnorm_forward", "gamma", gamma, (channels,), x.dtype)
-    beta = fitting("groupnorm_forward", "beta", beta, (channels,), x.dtype)
+    work = working_dtype(x)
+    gamma = fitting("groupnorm_forward", "gamma", gamma, (channels,), work)
+    beta = fitting("groupnorm_forward", "beta", beta, (channels,), work)
     gamma, beta = (v.reshape(-1, *[1] * (x.ndim - 2)) for v in (gamma, beta))  # (C, 1...)
-    rows, inv_std = _standardize(x.reshape(len(x) * num_groups, -1), eps)
+    rows = x.reshape(len(x) * num_groups, -1).astype(work, copy=False)
+    rows, inv_std = _standardize(rows, eps)
     x_hat = rows.reshape(x.shape)
-    return gamma * x_hat + beta, (x_hat, inv_std, gamma)
+    y = gamma * x_hat + beta
+    return y.astype(x.dtype, copy=False), (x_hat, inv_std, gamma, x.dtype)
 
 
 def groupnorm_backward(dy, cache):
     """Return dx (shape of x), dgamma and dbeta (shape (C,))."""
-    x_hat, inv_std, gamma = cache
+    x_hat, inv_std, gamma, dtype = cache
     dy = upstream("groupnorm_backward", dy, x_hat.shape, x_hat.dtype)
     dx = _standardize_backward(dy * gamma, x_hat, inv_std)
-    not_channels = (0, *range(2, dy.ndim))
+    dx, not_channels = dx.astype(dtype, copy=False), (0, *range(2, dy.ndim))
     return dx, (dy * x_hat).sum(axis=not_channels), dy.sum(axis=not_channels)
 
 
@@ -138,12 +143,11 @@ def _standardize_backward(dx_hat, x_hat, inv_std):
 
 
 def _checked(function, x, eps):
-    x = float_array(function, "x", x)
-    check_eps(function, eps)
+    x, eps = float_array(function, "x", x), check_eps(function, eps)
     if x.ndim < 2:
         raise ValueError(
             f"{function} needs x of shape (N, C) or (N, C, *spatial), got x.shape={x.shape}"
         )
     if x.size == 0:
         raise ValueError(f"{function} needs at least one example, got x.shape={x.shape}")
-    return x
+    return x, eps

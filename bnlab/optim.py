@@ -61,14 +61,14 @@ class SGD:
 
     def _update(self, name, parameter, direction):
         own = self._own.get(name, {})
-        momentum = own.get("momentum", self.momentum)
-        decay = own.get("weight_decay", self.weight_decay)
+        # Plain floats keep float32 parameters in float32 arithmetic.
+        momentum = float(own.get("momentum", self.momentum))
+        decay = float(own.get("weight_decay", self.weight_decay))
         if decay:
             direction = direction + decay * parameter
         if momentum:
             direction = momentum * self._velocity.get(name, 0) + direction
             self._velocity[name] = direction
-        # A plain float keeps float32 parameters in float32 arithmetic.
         parameter -= float(own.get("lr", self.lr)) * direction
 
 

@@ -81,6 +81,8 @@ def fit(model, x, y, optimizer, *, steps, batch_size, rng, every=None, measure=N
         raise ValueError(
             f"fit needs both every and measure, or neither, got every={every}, measure={measure}"
         )
+    if every is not None and every < 1:
+        raise ValueError(f"fit needs every >= 1, in steps, got every={every}")
     history = History(loss=np.full(steps, np.nan))
     batches = _endless_minibatches(x, y, batch_size, rng)
     for step in range(steps):
@@ -113,17 +115,30 @@ def evaluate(model, x, y, batch_size=1000):
     float
         Share of rows whose largest logit is at the label, 0 to 1.
 
+    Raises
+    ------
+    ValueError
+        If there are no rows, or not one label for each, or batch_size is less than 1.
+
     Examples
     --------
     >>> from bnlab.layers import Sequential
     >>> evaluate(Sequential(), x=np.array([[2.0, 1.0], [0.0, 3.0]]), y=np.array([0, 0]))
     0.5
     """
-    was_training = model.training
+    if len(x) == 0 or np.shape(y) != (len(x),) or batch_size < 1:
+        raise ValueError(
+            "evaluate needs one label for each row, y of shape (N,), N >= 1 and batch_size >= 1, "
+            f"got len(x)={len(x)}, y.shape={np.shape(y)}, batch_size={batch_size}"
+        )
+    modes = [(layer, layer.training) for layer in model.modules()]
     model.eval()
-    starts = range(0, len(x), batch_size)
-    guesses = [model(x[i : i + batch_size]).argmax(axis=1) for i in starts]
-    model.train(was_training)
+    try:
+        starts = range(0, len(x), batch_size)
+        guesses = [model(x[i : i + batch_size]).argmax(axis=1) for i in starts]
+    finally:
+        for layer, mode in modes:  # a whole before its parts, some of which may be frozen
+            layer.train(mode)
     return float(np.mean(np.concatenate(guesses) == y))
 
 
@@ -134,7 +149,7 @@ def _endless_minibatches(x, y, batch_size, rng):
 
 @np.errstate(over="ignore", invalid="ignore", divide="ignore")
 def _update(model, optimizer, x, y):
-    """One step on one batch; the loss before it. A loss that is not finite changes nothing."""
+    """One step on one batch; the loss before it. A loss that is not finite changes no parameter."""
     loss, cache = F.cross_entropy_forward(model(x), y)
     if np.isfinite(loss):
         model.backward(F.cross_entropy_backward(cache))

@@ -297,3 +297,29 @@ def _answer(url, process, seconds=60):
         except OSError:
             time.sleep(0.2)
     return None
+
+
+def test_a_tilde_that_the_shell_left_is_expanded(run, course, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    result = run("lab", "~/desk", "--copy-only")
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "desk" / "00_start_here.ipynb").exists()
+    assert not (tmp_path / "~").exists()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["lab", "~nobody-of-this-name/x"], ["workshop", "build", "~nobody-of-this-name/x"],
+     ["experiment", "run", "S1", "--out", "~nobody-of-this-name/x"]],
+)  # fmt: skip
+def test_the_home_of_nobody_gets_a_sentence(run, command):
+    result = run(*command)
+    assert result.exit_code == 1
+    assert "there is no such user here; write the folder without ~" in result.output
+
+
+def test_no_jobs_at_all_get_a_sentence(run):
+    result = run("experiment", "run", "S4", "--jobs", "0")
+    assert result.exit_code == 1
+    assert "1 or more, or -1 for one a core" in result.output

@@ -328,3 +328,21 @@ def test_a_model_without_values_is_refused_with_a_sentence():
         diagnose(model)
     model.to_empty(device="cpu")[0].reset_parameters()
     assert [finding.problem for finding in diagnose(model.eval())] == ["untouched statistics"]
+
+
+def test_a_layer_in_two_places_of_a_model_that_cannot_be_traced():
+    class Untraceable(torch.nn.Module):
+        def __init__(self, *body):
+            super().__init__()
+            self.body = torch.nn.Sequential(*body)
+
+        def forward(self, x):
+            return self.body(x) if x.sum() > 0 else x
+
+    relu, norm = torch.nn.ReLU(), torch.nn.BatchNorm1d(8)
+    model = Untraceable(torch.nn.Linear(8, 8), relu, torch.nn.Linear(8, 8), relu,
+                        torch.nn.Linear(8, 8), norm)  # fmt: skip
+    assert [(f.problem, f.layers) for f in diagnose(model)] == [("redundant bias", ("body.4",))]
+    model = Untraceable(relu, relu, relu, torch.nn.Linear(8, 8, bias=False), norm,
+                        torch.nn.Linear(8, 8), torch.nn.Sigmoid())  # fmt: skip
+    assert diagnose(model) == []

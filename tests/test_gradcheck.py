@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from bnlab.batchnorm import batchnorm_backward, batchnorm_forward
 from bnlab.gradcheck import gradcheck, numerical_gradient, relative_error
 
 
@@ -134,3 +135,20 @@ def test_gradcheck_refuses_a_missing_gradient():
     message = "^gradcheck needs one gradient for each input, got 1 gradients for 2 inputs$"
     with pytest.raises(AssertionError, match=message):
         gradcheck(f, inputs, gradients[:1], dy)
+
+
+def test_a_function_that_works_in_place_is_measured_all_the_same():
+    def in_place(x):
+        x -= x.mean(axis=0)
+        x /= np.sqrt((x * x).mean(axis=0) + 1e-5)
+        return x
+
+    rng = np.random.default_rng(0)
+    x, dy = rng.normal(size=(5, 3)), rng.normal(size=(5, 3))
+    _, cache = batchnorm_forward(x, np.ones(3), np.zeros(3))
+    dx = batchnorm_backward(dy, cache)[0]
+    assert relative_error(numerical_gradient(in_place, x, dy), dx) < 1e-8
+    assert (
+        gradcheck(lambda a, b: np.multiply(a, b, out=a), [x, x + 1], [dy * (x + 1), dy * x], dy)
+        < 1e-8
+    )

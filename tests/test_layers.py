@@ -514,3 +514,28 @@ def test_a_subclass_needs_two_methods():
 
 def test_everything_is_reachable_from_layers():
     assert set(layer.__all__) | set(norms.__all__) < set(layers.__all__)
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_one_layer_in_two_places_is_refused(nested):
+    relu = ReLU()
+    second = Sequential(relu) if nested else relu
+    with pytest.raises(ValueError, match=r"a layer of its own for each place, got one ReLU twice"):
+        Sequential(relu, Flatten(), second)
+
+
+def test_flatten_refuses_a_gradient_of_another_shape():
+    layer = Flatten()
+    layer(np.zeros((2, 3, 4)))
+    with pytest.raises(
+        ValueError, match=r"Flatten.backward needs dy .* \(2, 12\), got .*\(12, 2\)"
+    ):
+        layer.backward(np.zeros((12, 2)))
+
+
+def test_a_state_that_cannot_be_cast_changes_nothing():
+    layer = Linear(2, 1, rng=np.random.default_rng(0))
+    before = layer.weight.copy()
+    with pytest.raises(ValueError, match="could not convert"):
+        layer.load_state_dict({"weight": np.ones((1, 2)), "bias": np.array(["x"])})
+    np.testing.assert_array_equal(layer.weight, before)

@@ -149,3 +149,24 @@ X, ONE = np.ones((2, 6, 3)), np.ones(6)
 def test_bad_input_gets_a_sentence(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+@pytest.mark.parametrize("norm", ["layernorm", "groupnorm"])
+def test_half_precision_is_computed_in_single_precision(norm):
+    """Squares of thousands pass the largest float16, 65504."""
+    x = (np.random.default_rng(0).normal(size=(4, 8)) * 1000).astype(np.float16)
+    gamma, beta, more = np.ones(8), np.zeros(8), {"layernorm": (), "groupnorm": (2,)}[norm]
+    forward, backward = (getattr(F, f"{norm}_{way}") for way in ("forward", "backward"))
+    y, cache = forward(x, gamma, beta, *more)
+    exact, _ = forward(x.astype(np.float64), gamma, beta, *more)
+    assert y.dtype == np.float16
+    np.testing.assert_allclose(y, exact, rtol=2e-3, atol=2e-3)
+    assert backward(np.ones((4, 8)), cache)[0].dtype == np.float16
+
+
+@pytest.mark.parametrize("norm", ["layernorm", "groupnorm"])
+def test_an_eps_of_numpys_leaves_the_dtype_alone(norm):
+    more = {"layernorm": (), "groupnorm": (1,)}[norm]
+    x = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
+    forward = getattr(F, f"{norm}_forward")
+    assert forward(x, np.ones(4), np.zeros(4), *more, np.float64(1e-5))[0].dtype == np.float32

@@ -130,3 +130,12 @@ def test_step_without_gradients_gets_a_sentence():
 def test_bad_groups_get_a_sentence(groups, message):
     with pytest.raises(ValueError, match=message):
         SGD(Stub(), lr=0.1, groups=groups)
+
+
+def test_settings_of_numpys_keep_single_precision():
+    model = Linear(2, 1, rng=np.random.default_rng(0), dtype=np.float32)
+    optimizer = SGD(model, *map(np.float64, (0.1, 0.9, 0.01)))
+    model(np.ones((3, 2), np.float32))
+    model.backward(np.ones((3, 1), np.float32))
+    optimizer.step()
+    assert {v.dtype for v in optimizer._velocity.values()} == {np.dtype(np.float32)}

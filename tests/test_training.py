@@ -197,3 +197,40 @@ def test_too_few_examples_get_a_sentence():
 
 def test_public_names():
     assert training.__all__ == ["History", "evaluate", "fit"]
+
+
+def test_evaluate_gives_every_layer_its_own_mode_back():
+    model = mlp([4, 3, 2], rng=np.random.default_rng(0))
+    x, y = np.random.default_rng(1).normal(size=(5, 4)), np.zeros(5, int)
+    model[1].eval()  # frozen, in a model that trains
+    evaluate(model, x, y)
+    assert [layer.training for layer in model] == [True, False, True, True]
+    model.eval()
+    evaluate(model[:], x, y)  # the slice is new and says that it trains; its layers do not
+    assert not any(layer.training for layer in model)
+
+
+def test_evaluate_gives_the_mode_back_when_the_model_raises():
+    model = mlp([4, 3, 2], rng=np.random.default_rng(0))
+    with pytest.raises(ValueError, match="linear_forward"):
+        evaluate(model, np.zeros((5, 3)), np.zeros(5))
+    assert model.training
+    assert all(layer.training for layer in model)
+
+
+@pytest.mark.parametrize(
+    ("rows", "y", "batch_size"),
+    [(0, np.zeros(0), 10), (5, np.zeros((5, 1)), 10), (5, np.zeros(1), 10), (5, np.zeros(5), 0)],
+)
+def test_evaluate_refuses_what_it_cannot_count(rows, y, batch_size):
+    with pytest.raises(
+        ValueError, match=r"evaluate needs one label for each row, .* got len\(x\)="
+    ):
+        evaluate(Sequential(), np.zeros((rows, 2)), y, batch_size)
+
+
+def test_measuring_every_zero_steps_gets_a_sentence():
+    model = mlp([4, 2], rng=np.random.default_rng(0))
+    with pytest.raises(ValueError, match="fit needs every >= 1, in steps, got every=0"):
+        fit(model, np.zeros((4, 4)), np.zeros(4, int), SGD(model, lr=0.1), steps=1, batch_size=2,
+            rng=np.random.default_rng(0), every=0, measure=len)  # fmt: skip

@@ -509,9 +509,9 @@ def test_the_command_refuses_in_a_sentence(tmp_path):
     (tmp_path / "mine.txt").touch()
     done = CliRunner().invoke(cli.app, ["workshop", "build", str(tmp_path)])
     assert done.exit_code == 1
-    assert "is in use" in done.stderr
+    assert "is in use" in done.output
     done = CliRunner().invoke(cli.app, ["workshop", "build", str(tmp_path / "k"), "--minutes=60"])
-    assert "takes 45, 90, 180 minutes, got 60" in done.stderr
+    assert "takes 45, 90, 180 minutes, got 60" in done.output
 
 
 @pytest.mark.slow
