@@ -1,7 +1,7 @@
 """The layers of the course: `bnlab.functional` with parameters, under torch's names.
 
-State lives in layers and nowhere else. The functions use the symbols of the paper, the layers the names
-of torch, and this is the one place where they meet:
+State lives in layers and nowhere else. The functions use the symbols of the paper, the layers the
+names of torch, and this is the one place where they meet:
 
 =====================  =====================================================================
 paper                  layer
