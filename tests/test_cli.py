@@ -270,7 +270,7 @@ def test_a_real_jupyterlab_answers_and_ends_cleanly(course, stop, alone):
     try:
         assert _answer(f"http://127.0.0.1:{port}/lab", process) == 200
         (os.kill if alone else os.killpg)(process.pid, stop)
-        output, _ = process.communicate(timeout=30)
+        output, _ = process.communicate(timeout=120)
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
