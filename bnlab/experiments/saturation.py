@@ -53,8 +53,7 @@ class Trace:
     """Follow the last sigmoids of a network of 3 layers; 3 seconds for 3 seeds."""
 
     depth: int = 3
-    # Of 0.1, 0.5, 1, 2 and 4, on validation images: the best with batch norm (98.0%), and without
-    # it second to 4 (95.7% and 96.4%, means of the seeds).
+    # Of 0.1, 0.5, 1, 2 and 4, on validation images: the best with batch norm, second without.
     lr: float = 2.0
     steps: int = 1000
     batch_size: int = 60
