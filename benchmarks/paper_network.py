@@ -18,7 +18,7 @@ import numpy as np  # noqa: E402  (threads and allocator must be pinned before)
 import torch  # noqa: E402
 
 from bnlab.batchnorm import batchnorm_forward  # noqa: E402
-from bnlab.experiments.paper_figure import paper_net  # noqa: E402
+from bnlab.course.lessons.nb08.paper_figure import paper_net  # noqa: E402
 from bnlab.optim import SGD  # noqa: E402
 from bnlab.training import fit  # noqa: E402
 

@@ -72,11 +72,11 @@ def load_digits(seed=0, dtype=np.float64):
 def course_files():
     """Find the folder that holds `notebooks` and `data`, as a pathlib.Path.
 
-    A wheel carries them in ``bnlab/_course``. In a clone (and an editable install is one) they
+    A wheel carries them in ``bnlab/_files``. In a clone (and an editable install is one) they
     stand beside the package.
     """
     package = Path(__file__).resolve().parent
-    inside = package / "_course"
+    inside = package / "_files"
     return inside if inside.is_dir() else package.parent
 
 

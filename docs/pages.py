@@ -11,11 +11,11 @@ from unittest import mock
 
 import taste
 
+from bnlab.course import check
+from bnlab.course.experiments.evidence import VERDICTS
+from bnlab.course.experiments.ledger import ledger
+from bnlab.course.experiments.table import evidence_of
 from bnlab.data import course_files
-from bnlab.exercises import check
-from bnlab.experiments.evidence import VERDICTS
-from bnlab.experiments.ledger import ledger
-from bnlab.experiments.table import evidence_of
 
 TIME = re.compile(r"(\d+) minutes of reading, (\d+) minutes of exercises")
 WIDGET = "application/vnd.jupyter.widget-view+json"

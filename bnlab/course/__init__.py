@@ -1,0 +1,11 @@
+"""Everything that exists for the lessons: check an answer, get a hint, see the evidence.
+
+- `exercises/` and `experiments/` are the engines, `lessons/nb00` to `nb10` what they run.
+"""
+
+from bnlab.course.exercises.checking import check
+from bnlab.course.exercises.helping import hint, solution
+from bnlab.course.exercises.progress import progress
+from bnlab.course.exercises.report import CheckFailed, Report
+
+__all__ = ["CheckFailed", "Report", "check", "hint", "progress", "solution"]

@@ -1,0 +1,128 @@
+"""What the learner has done so far, in one small local file that never leaves the machine."""
+
+import contextlib
+import html
+import json
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from bnlab.course.exercises.registry import all_exercises
+
+__all__ = ["Progress", "home", "progress", "remember"]
+
+
+def home():
+    """The folder of the progress file: ``BNLAB_HOME``, or the platform's place for user data.
+
+    Returns
+    -------
+    pathlib.Path
+    """
+    import platformdirs
+
+    return Path(os.environ.get("BNLAB_HOME") or platformdirs.user_data_dir("bnlab", False))
+
+
+def remember(name, outcome):
+    """Note one check. A correct answer stays noted; a folder that cannot be written is no error."""
+    if outcome == "not attempted":
+        return
+    with contextlib.suppress(OSError):
+        outcomes = _read()
+        if outcomes.get(name) != "correct":
+            _write(outcomes | {name: outcome})
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Exercises done, by notebook.
+
+    Parameters
+    ----------
+    rows : tuple of (notebook, done, total, minutes left)
+    upcoming : str or None
+        Name of the first exercise that is not yet correct.
+    """
+
+    rows: tuple
+    upcoming: str | None
+
+    def __str__(self):
+        lines = [f"notebook {n}: {done:2d} of {total:2d} exercises, {left:3d} minutes left"
+                 for n, done, total, left in self.rows]  # fmt: skip
+        return "\n".join([*lines, self._closing()])
+
+    __repr__ = __str__
+
+    def _closing(self):
+        if self.upcoming is None:
+            return "Everything is done."
+        return f"Next: {self.upcoming}, in notebook {all_exercises()[self.upcoming].notebook}."
+
+    def _repr_html_(self):
+        cells = "".join(
+            f"<tr><td>{n}</td><td>{done} of {total}</td><td>{left}</td></tr>"
+            for n, done, total, left in self.rows
+        )
+        head = "<tr><th>notebook</th><th>exercises done</th><th>minutes left</th></tr>"
+        return f"<table>{head}{cells}</table><p>{html.escape(self._closing())}</p>"
+
+
+def progress():
+    """What is done, what is next, and how many minutes are left.
+
+    Returns
+    -------
+    Progress
+        Prints as lines in a terminal and as a table in a notebook.
+    """
+    try:
+        outcomes = _read()
+    except OSError:
+        outcomes = {}
+    exercises = all_exercises()
+    open_ones = [e for e in exercises.values() if outcomes.get(e.name) != "correct"]
+    rows = []
+    for notebook in sorted({e.notebook for e in exercises.values()}):
+        here = [e for e in exercises.values() if e.notebook == notebook]
+        left = [e for e in open_ones if e.notebook == notebook]
+        minutes = sum(e.minutes for e in left)
+        rows.append((notebook, len(here) - len(left), len(here), minutes))
+    return Progress(tuple(rows), open_ones[0].name if open_ones else None)
+
+
+def _read():
+    file = home() / "progress.json"
+    try:
+        outcomes = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (ValueError, RecursionError):
+        outcomes = None
+    if isinstance(outcomes, dict):
+        return outcomes
+    _set_aside(file)
+    return {}
+
+
+def _set_aside(file):
+    """Keep a damaged file under another name rather than overwrite it."""
+    numbers = (i for i in range(1, 1000) if not file.with_suffix(f".damaged-{i}").exists())
+    os.replace(file, file.with_suffix(f".damaged-{next(numbers)}"))
+
+
+def _write(outcomes):
+    """Write beside the file and rename, so that a crash leaves the old one whole."""
+    folder = home()
+    folder.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=folder, prefix="progress.", suffix=".tmp")
+    try:
+        with open(handle, "w", encoding="utf-8") as stream:
+            json.dump(outcomes, stream, indent=1, sort_keys=True)
+        os.replace(temporary, folder / "progress.json")
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise

@@ -1,0 +1,43 @@
+"""Every exercise of the course by name, from the lessons."""
+
+import difflib
+import functools
+
+from bnlab.course.discovery import lesson_modules
+from bnlab.course.exercises.exercise import Exercise, Question
+
+__all__ = ["all_exercises", "closest", "find"]
+
+
+@functools.cache
+def all_exercises():
+    """Name -> `Exercise` or `Question`, in the order of the notebooks.
+
+    Returns
+    -------
+    dict
+
+    Examples
+    --------
+    >>> all_exercises()["batchnorm_forward"].notebook
+    '02'
+    """
+    found = {}
+    for module in lesson_modules("ex_", "questions"):
+        for value in vars(module).values():
+            if isinstance(value, Exercise | Question):
+                found[value.name] = value
+    return found
+
+
+def find(name):
+    """The exercise of this name, or None."""
+    return all_exercises().get(name) if isinstance(name, str) else None
+
+
+def closest(name):
+    """A sentence that helps with a mistyped name."""
+    near = difflib.get_close_matches(str(name), all_exercises(), n=1)
+    if near:
+        return f"Did you mean {near[0]!r}?"
+    return f"There are: {', '.join(sorted(all_exercises()))}."

@@ -1,0 +1,119 @@
+"""Several experiments after another, with a progress bar: what `bnlab experiment run` does."""
+
+import csv
+
+import joblib
+
+from bnlab.course.experiments.files import ResultsError, paragraph, replacing
+from bnlab.course.experiments.ledger import ledger
+from bnlab.course.experiments.runner import finished, run, units
+from bnlab.course.experiments.selection import find, with_data, with_seeds
+from bnlab.data import load_digits
+
+__all__ = ["choose", "run_campaign", "write_ledger"]
+
+
+def choose(name, data="digits", seeds=None):
+    """The experiments of this name, on these data, with this many seeds.
+
+    Parameters
+    ----------
+    name : str
+        An id, "figure1", or "all" for every row of the ledger.
+    data : str
+        "digits", or a folder in MNIST's format.
+    seeds : int, optional
+
+    Returns
+    -------
+    list of Experiment or Definition
+
+    Raises
+    ------
+    ValueError, OSError
+        If there is no such experiment, it cannot take these data, or the data cannot be read.
+    """
+    entries = list(ledger().values()) if name.lower() == "all" else [find(name)]
+    if data == "digits":
+        load_digits()  # what is wrong with the file is said now, not by a worker
+    return [with_seeds(with_data(entry, data), seeds) for entry in entries]
+
+
+def run_campaign(entries, folder, jobs=1, console=None):
+    """Run each entry into the folder and print its verdict as soon as it is there.
+
+    If there are several, one that fails does not stop the others, unless there is no place left
+    for the results.
+
+    Parameters
+    ----------
+    entries : list of Experiment or Definition
+    folder : Path
+    jobs : int
+        Seeds to run at the same time.
+    console : rich.console.Console, optional
+
+    Returns
+    -------
+    evidence : list of Evidence
+    failures : list of str
+        One sentence for each entry that failed.
+
+    Raises
+    ------
+    ResultsError
+        If the folder cannot be written.
+    """
+    evidence, failures = [], []
+    with joblib.parallel_config(n_jobs=jobs), _progress_bar(console) as bar:
+        there = sum(finished(entry, folder) for entry in entries)
+        task = bar.add_task("", total=sum(len(units(e)) for e in entries), completed=there)
+        for entry in entries:
+            bar.update(task, description=entry.claim.id)
+            try:
+                evidence.append(run(entry, folder, tick=lambda: bar.advance(task)))
+            except Exception as error:
+                if len(entries) == 1 or isinstance(error, ResultsError):
+                    raise
+                failures.append(f"{entry.claim.id} failed: {type(error).__name__}: {error}")
+                bar.console.print(failures[-1], markup=False, highlight=False)
+            else:
+                bar.console.print(paragraph(evidence[-1]), "", sep="\n", markup=False,
+                                  highlight=False, soft_wrap=True)  # fmt: skip
+    return evidence, failures
+
+
+def write_ledger(evidence, folder):
+    """Write ledger.csv, one row a claim.
+
+    Parameters
+    ----------
+    evidence : list of Evidence
+    folder : Path
+    """
+    claim_fields = ("id", "notebook", "kind", "said", "correct", "source")
+    with (
+        replacing(folder / "ledger.csv") as new,
+        new.open("w", encoding="utf-8", newline="") as file,
+    ):
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow([*claim_fields, "measured", "uncertainty", "verdict"])
+        for found in evidence:
+            claim = [getattr(found.claim, field) for field in claim_fields]
+            rows.writerow([*claim, found.measured, found.uncertainty, found.verdict])
+
+
+def _progress_bar(console):
+    """How many seeds are done, and the time left at the pace of the last ones."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (TextColumn("{task.description:>7}"), BarColumn(), MofNCompleteColumn(),
+               TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())  # fmt: skip
+    return Progress(*columns, console=console, speed_estimate_period=600)

@@ -1,0 +1,1 @@
+"""What belongs to one notebook: its exercises, questions, claims and pictures, in a folder each."""

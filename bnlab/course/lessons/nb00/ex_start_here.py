@@ -1,0 +1,122 @@
+"""Exercises of notebook 00: how a check works, and which axis is which."""
+
+import numpy as np
+
+from bnlab.course.exercises.exercise import Case, Exercise, Misconception, Question
+
+
+def feature_means(x):
+    """The mean of each column."""
+    return x.mean(axis=0)
+
+
+def _normal(n, c, mean=0.0):
+    return lambda rng: (mean + rng.normal(size=(n, c)),)
+
+
+FEATURE_MEANS = Exercise(
+    name="feature_means",
+    notebook="00",
+    reference=feature_means,
+    outputs=("means",),
+    cases=(
+        Case("five examples of three features", _normal(5, 3)),
+        Case("as many examples as features", _normal(4, 4), seed=1),
+        Case("one feature", _normal(6, 1), seed=2),
+        Case("a large mean", _normal(7, 3, mean=1e4), seed=3),
+    ),
+    hints=(
+        "Three features have three means, whatever the number of examples.",
+        "x.mean() takes an argument axis: the axis that disappears from the shape.",
+    ),
+    minutes=3,
+    difficulty=1,
+)
+
+
+@FEATURE_MEANS.misconception(
+    "unfinished_mean",
+    "You add the examples up but do not divide by their number; a mean is the sum divided by N.",
+)
+def _(x):
+    return x.sum(axis=0)
+
+
+@FEATURE_MEANS.misconception(
+    "mean_of_magnitudes",
+    "You average the absolute values; a mean keeps the signs.",
+)
+def _(x):
+    return np.abs(x).mean(axis=0)
+
+
+@FEATURE_MEANS.misconception(
+    "one_too_few",
+    "You divide by N - 1. That is for unbiased variances; a mean divides by N.",
+)
+def _(x):
+    return x.sum(axis=0) / max(len(x) - 1, 1)
+
+
+@FEATURE_MEANS.misconception(
+    "median_for_mean",
+    "You take the median of each feature; batch norm uses the mean.",
+)
+def _(x):
+    return np.median(x, axis=0)
+
+
+@FEATURE_MEANS.misconception(
+    "divided_by_features",
+    "You divide by x.shape[1], the number of features; the mean of a feature divides by the number "
+    "of examples, x.shape[0] or len(x).",
+)
+def _(x):
+    return x.sum(axis=0) / x.shape[1]
+
+
+@FEATURE_MEANS.misconception(
+    "divided_by_all",
+    "You divide by x.size, the number of all values; one feature has only N of them.",
+)
+def _(x):
+    return x.sum(axis=0) / x.size
+
+
+@FEATURE_MEANS.misconception(
+    "one_mean_repeated",
+    "You repeat one mean of the whole array; each feature has its own: x.mean needs axis=0.",
+)
+def _(x):
+    return np.full(x.shape[1], x.mean())
+
+
+HOW_MANY_MEANS = Question(
+    name="how_many_means",
+    notebook="00",
+    answer=100,
+    rtol=1e-9,
+    explanation="One mean for each of the 100 features, taken over the 32 examples.",
+    hints=("Which axis of (32, 100) holds the features?",),
+    minutes=2,
+    difficulty=1,
+    misconceptions=(
+        Misconception(
+            "one_per_example",
+            "32 would be one mean for each example. Examples are rows here, and batch norm "
+            "averages over the examples.",
+            32,
+        ),
+        Misconception(
+            "one_for_all",
+            "One single mean would mix features that have nothing to do with each other; each "
+            "feature has its own.",
+            1,
+        ),
+        Misconception(
+            "one_per_number",
+            "3200 is how many numbers the batch holds; a mean takes many of them together.",
+            3200,
+        ),
+    ),
+)

@@ -1,0 +1,228 @@
+"""Exercises of notebook 01: which shift is it, how activations drift, what sigmoids leave over."""
+
+import numpy as np
+
+from bnlab.course.exercises.exercise import Case, Exercise, Misconception, Question
+
+WHICH_SHIFT = Question(
+    name="which_shift",
+    notebook="01",
+    answer="b",
+    choices=("a", "b", "c"),
+    explanation="Nothing came from outside: the update moved the weights of the first layer, and "
+    "with them the inputs of the second. That is internal covariate shift; a is covariate shift, "
+    "and in c the relation between x and y itself has changed.",
+    hints=(
+        "Internal means inside the network, between two layers.",
+        "Internal covariate shift needs no new data: ask of each story whether training itself "
+        "is the cause.",
+    ),
+    minutes=1,
+    difficulty=1,
+    misconceptions=(
+        Misconception(
+            "covariate_shift",
+            "Thicker pens change P(x) at the door of the network: covariate shift, but not the "
+            "internal one, which the network's own updates cause.",
+            "a",
+        ),
+        Misconception(
+            "concept_shift",
+            "Here P(y given x) changes: the same image should now get another label. Neither kind "
+            "of covariate shift does that.",
+            "c",
+        ),
+    ),
+)
+
+
+def activation_percentiles(a):
+    """The 15th, 50th and 85th percentile of each feature over the batch, (3, C)."""
+    return np.percentile(a, [15, 50, 85], axis=0)
+
+
+def _skewed(n, c, scale=1.0, offset=0.0):
+    """Draws a (n, c) whose mean, median and quantiles all differ."""
+
+    def draw(rng):
+        shape = rng.uniform(0.7, 2, c)
+        return (offset + scale * (rng.gamma(shape, size=(n, c)) - rng.normal(size=c)),)
+
+    return draw
+
+
+def _one_constant(rng):
+    (a,) = _skewed(9, 3)(rng)
+    a[:, 1] = -0.5
+    return (a,)
+
+
+PERCENTILES = Exercise(
+    name="activation_percentiles",
+    notebook="01",
+    reference=activation_percentiles,
+    outputs=("percentiles",),
+    cases=(
+        Case("a typical batch", _skewed(60, 5)),
+        Case("percentiles between two examples", _skewed(8, 3), seed=1),
+        Case("percentiles that are examples", _skewed(21, 4), seed=2),
+        Case("two examples", _skewed(2, 4), seed=3),
+        Case("as many examples as features", _skewed(6, 6), seed=4),
+        Case("a constant feature", _one_constant, seed=5),
+        Case("a large mean", _skewed(30, 3, offset=1e4), seed=6),
+    ),
+    hints=(
+        "Sort the values of one feature. Half of them lie below the 50th percentile; how many "
+        "lie below the 15th?",
+        "np.percentile takes several percentages at once and puts them on the first axis.",
+        "Percentages go from 0 to 100, and axis=0 runs over the batch.",
+    ),
+    minutes=3,
+    difficulty=1,
+)
+
+
+@PERCENTILES.misconception(
+    "fractions_for_percent",
+    "np.percentile counts from 0 to 100, so that 0.15 is the 0.15th percentile, almost the "
+    "smallest value. Pass 15, 50 and 85, or use np.quantile.",
+)
+def _(a):
+    return np.percentile(a, [0.15, 0.50, 0.85], axis=0)
+
+
+@PERCENTILES.misconception(
+    "mean_and_std",
+    "You return mean - std, mean and mean + std. For a normal distribution that is nearly the "
+    "same; activations are skewed, and then it is not.",
+)
+def _(a):
+    mean, std = a.mean(axis=0), a.std(axis=0)
+    return np.stack([mean - std, mean, mean + std])
+
+
+@PERCENTILES.misconception(
+    "mean_for_median",
+    "Your middle row is the mean; the 50th percentile is the median, which one extreme value "
+    "cannot move.",
+)
+def _(a):
+    low, high = np.percentile(a, [15, 85], axis=0)
+    return np.stack([low, a.mean(axis=0), high])
+
+
+@PERCENTILES.misconception(
+    "minimum_and_maximum",
+    "Your outer rows are the minimum and the maximum, the 0th and the 100th percentile.",
+)
+def _(a):
+    return np.percentile(a, [0, 50, 100], axis=0)
+
+
+@PERCENTILES.misconception(
+    "quartiles", "These are the 25th, 50th and 75th percentile; the 15th and the 85th were asked."
+)
+def _(a):
+    return np.percentile(a, [25, 50, 75], axis=0)
+
+
+@PERCENTILES.misconception(
+    "outer_tenths", "Your outer rows are the 10th and the 90th percentile; take the 15th and 85th."
+)
+def _(a):
+    return np.percentile(a, [10, 50, 90], axis=0)
+
+
+@PERCENTILES.misconception(
+    "one_standard_deviation",
+    "Your outer rows are the 16th and the 84th percentile, one standard deviation from the middle "
+    "of a normal distribution. The paper's figure takes the 15th and the 85th.",
+)
+def _(a):
+    return np.percentile(a, [16, 50, 84], axis=0)
+
+
+@PERCENTILES.misconception(
+    "highest_first", "The rows are upside down: the 15th percentile comes first, the 85th last."
+)
+def _(a):
+    return np.percentile(a, [85, 50, 15], axis=0)
+
+
+@PERCENTILES.misconception(
+    "not_interpolated",
+    "You take the sorted value at place int(q * N). Most percentiles fall between two examples: "
+    "their place is q * (N - 1), and the value there is interpolated, as np.percentile does.",
+)
+def _(a):
+    places = (np.array([0.15, 0.50, 0.85]) * len(a)).astype(int)
+    return np.sort(a, axis=0)[places]
+
+
+@PERCENTILES.misconception(
+    "rounded_down",
+    "You take the sorted value just below the place q * (N - 1). Where the place falls between two "
+    "examples, interpolate between them, as np.percentile does by default.",
+)
+def _(a):
+    return np.percentile(a, [15, 50, 85], axis=0, method="lower")
+
+
+@PERCENTILES.misconception(
+    "nearest_example",
+    "You take the example nearest to each percentile. Where a percentile falls between two "
+    "examples, interpolate between them, as np.percentile does by default.",
+)
+def _(a):
+    return np.percentile(a, [15, 50, 85], axis=0, method="nearest")
+
+
+@PERCENTILES.misconception(
+    "of_the_magnitudes", "You take the percentiles of |a|; the sign of an activation counts."
+)
+def _(a):
+    return np.percentile(np.abs(a), [15, 50, 85], axis=0)
+
+
+@PERCENTILES.misconception(
+    "not_sorted",
+    "You take the rows at 15, 50 and 85 percent of the batch as they come; the values of each "
+    "feature have to be sorted first.",
+)
+def _(a):
+    places = (np.array([0.15, 0.50, 0.85]) * len(a)).astype(int)
+    return a[places]
+
+
+LARGEST_FACTOR = Question(
+    name="largest_factor",
+    notebook="01",
+    answer=0.25**5,
+    explanation="The slope s(1 - s) of a sigmoid is at most 1/4, at input 0, and slopes along a "
+    "path multiply: (1/4)^5, just under a thousandth. Away from 0 it is less still.",
+    hints=(
+        "The slope of the sigmoid is s(1 - s), where s is its output. Where is it largest?",
+        "The chain rule multiplies one slope for each sigmoid on the way.",
+    ),
+    minutes=1,
+    difficulty=1,
+    misconceptions=(
+        Misconception(
+            "one_sigmoid", "That is the factor of one sigmoid; the gradient passes five.", 0.25
+        ),
+        Misconception(
+            "added", "You add the slopes of five sigmoids; the chain rule multiplies.", 1.25
+        ),
+        Misconception(
+            "output_for_slope",
+            "You multiply outputs (0.5 at input 0); the gradient passes through slopes, s(1 - s).",
+            0.5**5,
+        ),
+        Misconception(
+            "slope_of_one",
+            "A slope of 1 would let the gradient through unchanged. The sigmoid is nowhere that "
+            "steep: look at s(1 - s).",
+            1.0,
+        ),
+    ),
+)

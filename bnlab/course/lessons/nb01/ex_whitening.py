@@ -1,0 +1,273 @@
+"""Exercises of notebook 01: whiten the inputs, and why a batch may be too small for it."""
+
+import numpy as np
+
+from bnlab.course.exercises.exercise import Case, Exercise, Misconception, Question
+from bnlab.course.lessons.nb01.ex_standardize import constant_feature, features, standardize
+
+
+def zca_whiten(x, eps):
+    """Decorrelate the features of x, shape (N, C), by the symmetric root of their covariance."""
+    centred = x - x.mean(axis=0)
+    covariance = centred.T @ centred / len(x)  # (C, C)
+    values, vectors = np.linalg.eigh(covariance)  # one eigenvector in each column
+    whitening = vectors / np.sqrt(values + eps) @ vectors.T  # (C, C), symmetric
+    return centred @ whitening
+
+
+ZCA = Exercise(
+    name="zca_whiten",
+    notebook="01",
+    reference=zca_whiten,
+    outputs=("z",),
+    cases=(
+        Case("a typical data set", features(20, 4)),
+        Case("odd sizes and another eps", features(11, 3, eps=1e-3), seed=1),
+        Case("two features", features(9, 2, eps=1e-4), seed=2),
+        Case("fewer examples than features", features(4, 6, eps=1e-2), seed=3),
+        Case("a constant feature", constant_feature, seed=4),
+        Case("a large eps", features(15, 3, eps=0.5), seed=5),
+        Case("a mean of 100", features(30, 3, mean=100.0), seed=6),
+    ),
+    hints=(
+        "Three steps: centre, find the covariance (C, C), multiply by its inverse square root.",
+        "np.linalg.eigh gives the eigenvalues and, as columns, the eigenvectors V of the "
+        "covariance. A function of a symmetric matrix acts on the eigenvalues alone.",
+        "The whitening matrix is V D V' with D diagonal: 1 / sqrt(eigenvalue + eps). The last V' "
+        "turns the data back to the old axes; without it you have PCA whitening.",
+    ),
+    minutes=6,
+    difficulty=3,
+)
+
+
+def _centred(x):
+    return x - x.mean(axis=0)
+
+
+def _covariance(x):
+    return _centred(x).T @ _centred(x) / len(x)
+
+
+def _symmetric(matrix, of_eigenvalues):
+    """Apply a function to the eigenvalues of a symmetric matrix."""
+    values, vectors = np.linalg.eigh(matrix)
+    return vectors * of_eigenvalues(values) @ vectors.T
+
+
+@ZCA.misconception(
+    "only_standardized",
+    "You give each feature variance 1 but leave the correlations between features as they were. "
+    "White also means uncorrelated: use the whole covariance matrix.",
+)
+def _(x, eps):
+    return standardize(x, eps)
+
+
+@ZCA.misconception(
+    "not_turned_back",
+    "You return the data along the eigenvectors, which is PCA whitening. ZCA turns them back to "
+    "the old axes: multiply by the transposed eigenvectors once more.",
+)
+def _(x, eps):
+    values, vectors = np.linalg.eigh(_covariance(x))
+    return _centred(x) @ vectors / np.sqrt(values + eps)
+
+
+@ZCA.misconception(
+    "not_turned_back_svd",
+    "You return the data along the singular vectors, which is PCA whitening. ZCA turns them back "
+    "to the old axes: multiply by the transposed vectors once more.",
+)
+def _(x, eps):
+    vectors, values, _ = np.linalg.svd(_covariance(x))
+    return _centred(x) @ vectors / np.sqrt(values + eps)
+
+
+@ZCA.misconception(
+    "eigenvectors_as_rows",
+    "eigh returns the eigenvectors as columns, V[:, i]. You use them as rows: the matrix is "
+    "V D V', not V' D V.",
+)
+def _(x, eps):
+    values, vectors = np.linalg.eigh(_covariance(x))
+    return _centred(x) @ (vectors.T / np.sqrt(values + eps) @ vectors)
+
+
+@ZCA.misconception(
+    "cholesky_root",
+    "You use a Cholesky factor as the root. The result is white, but turned: ZCA takes the "
+    "symmetric root, which changes the data least.",
+)
+def _(x, eps):
+    root = np.linalg.cholesky(_covariance(x) + eps * np.eye(x.shape[1]))
+    return np.linalg.solve(root, _centred(x).T).T
+
+
+@ZCA.misconception(
+    "standardized_first",
+    "You standardize before you whiten. The result is white too, but it is the whitening of the "
+    "correlations (ZCA-cor); here the covariance of x itself is asked.",
+)
+def _(x, eps):
+    return zca_whiten(standardize(x, eps), eps)
+
+
+@ZCA.misconception(
+    "unbiased_covariance",
+    "You divide the covariance by N - 1, as np.cov does by default; the exercise divides by N.",
+)
+def _(x, eps):
+    scaled = _covariance(x) * len(x) / (len(x) - 1)
+    return _centred(x) @ _symmetric(scaled, lambda v: 1 / np.sqrt(v + eps))
+
+
+@ZCA.misconception(
+    "scatter_for_covariance",
+    "Your matrix is a sum of products, not their mean: divide by N.",
+)
+def _(x, eps):
+    return _centred(x) @ _symmetric(_covariance(x) * len(x), lambda v: 1 / np.sqrt(v + eps))
+
+
+@ZCA.misconception(
+    "not_centred",
+    "You do not subtract the mean, so that the matrix is E[x x'] and not the covariance.",
+)
+def _(x, eps):
+    return x @ _symmetric(x.T @ x / len(x), lambda v: 1 / np.sqrt(v + eps))
+
+
+@ZCA.misconception(
+    "mean_kept",
+    "The whitening matrix is right, but you apply it to x itself: apply it to the centred x, "
+    "or the mean stays.",
+)
+def _(x, eps):
+    return x @ _symmetric(_covariance(x), lambda v: 1 / np.sqrt(v + eps))
+
+
+@ZCA.misconception(
+    "root_forgotten",
+    "You multiply by the inverse of the covariance; its inverse square root makes the variances 1.",
+)
+def _(x, eps):
+    return _centred(x) @ _symmetric(_covariance(x), lambda v: 1 / (v + eps))
+
+
+@ZCA.misconception(
+    "multiplied_by_the_root",
+    "You multiply by the root of the covariance, which makes the correlations stronger. Divide: "
+    "1 / sqrt(eigenvalue + eps).",
+)
+def _(x, eps):
+    return _centred(x) @ _symmetric(_covariance(x), lambda v: np.sqrt(v + eps))
+
+
+@ZCA.misconception(
+    "eps_outside_root",
+    "You add eps to the root of the eigenvalue; it is added to the eigenvalue, inside the root.",
+)
+def _(x, eps):
+    return _centred(x) @ _symmetric(_covariance(x), lambda v: 1 / (np.sqrt(v) + eps))
+
+
+@ZCA.misconception(
+    "eps_forgotten",
+    "You leave eps out. With fewer examples than features, or a constant feature, an eigenvalue "
+    "is 0 (or a rounded -1e-17), and its inverse root is inf or NaN.",
+)
+def _(x, eps):
+    return _centred(x) @ _symmetric(_covariance(x), lambda v: 1 / np.sqrt(v))
+
+
+@ZCA.misconception("eps_fixed", "You always use 1e-5; use the argument eps.")
+def _(x, eps):
+    return zca_whiten(x, 1e-5)
+
+
+@ZCA.misconception(
+    "eps_in_every_entry",
+    "covariance + eps adds eps to every entry of the matrix. Added to the eigenvalues means on "
+    "the diagonal only: covariance + eps * np.eye(C).",
+)
+def _(x, eps):
+    return _centred(x) @ _symmetric(_covariance(x) + eps, lambda v: 1 / np.sqrt(v))
+
+
+@ZCA.misconception(
+    "eps_as_floor",
+    "You replace the eigenvalues below eps by eps; here eps is added to every eigenvalue.",
+)
+def _(x, eps):
+    return _centred(x) @ _symmetric(_covariance(x), lambda v: 1 / np.sqrt(np.maximum(v, eps)))
+
+
+@ZCA.misconception(
+    "only_turned",
+    "You turn the data to the eigenvectors: the features are uncorrelated now, but their variances "
+    "are the eigenvalues. Divide by their roots, then turn back.",
+)
+def _(x, eps):
+    return _centred(x) @ np.linalg.eigh(_covariance(x))[1]
+
+
+@ZCA.misconception(
+    "rows_scaled",
+    "You divide each feature by the root of an eigenvalue (or the rows of V where its columns are "
+    "meant). Eigenvalues belong to eigenvectors: V / np.sqrt(values + eps) divides the columns.",
+)
+def _(x, eps):
+    return _centred(x) / np.sqrt(np.linalg.eigvalsh(_covariance(x)) + eps)
+
+
+@ZCA.misconception(
+    "root_of_each_entry",
+    "np.sqrt takes the root of each entry. The root of a *matrix* has the same eigenvectors and "
+    "the roots of the eigenvalues.",
+)
+def _(x, eps):
+    return _centred(x) @ np.sqrt(np.linalg.inv(_covariance(x) + eps * np.eye(x.shape[1])))
+
+
+@ZCA.misconception(
+    "mean_added_again",
+    "You add the mean again at the end. White features have mean 0: leave it off.",
+)
+def _(x, eps):
+    return zca_whiten(x, eps) + x.mean(axis=0)
+
+
+RANK_FROM_A_BATCH = Question(
+    name="rank_from_a_batch",
+    notebook="01",
+    answer=31,
+    explanation="The 32 centred rows add up to zero, so that at most 31 of them are independent, "
+    "and the covariance has at most that rank. At least 69 of its 100 eigenvalues are 0.",
+    hints=(
+        "The rank of the covariance is the number of independent rows of the centred batch.",
+        "What is the sum of all rows, once their mean has been subtracted?",
+    ),
+    minutes=1,
+    difficulty=2,
+    rtol=1e-9,
+    misconceptions=(
+        Misconception(
+            "mean_forgotten",
+            "32 rows, but their mean was subtracted: the last one follows from the others.",
+            32,
+        ),
+        Misconception(
+            "as_many_as_features",
+            "The matrix is 100 by 100, but it is built from only 32 rows, and they cannot span "
+            "100 directions.",
+            100,
+        ),
+        Misconception(
+            "features_minus_one",
+            "One is lost to the mean, that is right; but count the rows of the batch, not its "
+            "features.",
+            99,
+        ),
+    ),
+)

@@ -1,0 +1,244 @@
+"""Claims about the inputs of a network: what scaling them does, and what whitening is.
+
+The digits and random features, in float64 where identities are checked.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bnlab import functional as F
+from bnlab.batchnorm import batchnorm_forward, batchnorm_inference
+from bnlab.course.experiments.evidence import Claim, Experiment
+from bnlab.course.experiments.seeds import over_seeds
+from bnlab.data import load_digits
+from bnlab.layers import Linear
+from bnlab.optim import SGD
+from bnlab.training import fit
+
+__all__ = ["S8_INPUTS", "S9_WHITENING", "Features", "Scaling", "correlated_features",
+           "eigenvalue_ratio", "scaled_inputs", "steps_needed", "whiten"]  # fmt: skip
+
+EXACT = 1e-12  # largest difference of two float64 results that are the same formula
+
+
+# S8: the same images on four scales.
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Gradient descent of a linear classifier on all training images; 10 seconds for 4 splits.
+
+    Each scale of the inputs gets its best rate of `lrs`, see `best_run`.
+    """
+
+    lrs: tuple[float, ...] = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
+    steps: int = 150
+    target: float = 0.3
+    eps: float = 1e-5
+    seeds: tuple[int, ...] = (0, 1, 2, 3)
+
+
+def scaled_inputs(digits, eps=1e-5):
+    """Name -> function of images: four ways to hand the same pictures to a network.
+
+    "plus 1" adds 1 to every pixel, "raw" leaves them, "centred" subtracts the mean of each pixel,
+    "standardized" divides by its standard deviation too. All statistics are of the training
+    images.
+
+    Examples
+    --------
+    >>> digits = load_digits()
+    >>> z = scaled_inputs(digits)["standardized"](digits.x_train)
+    >>> bool(np.allclose(z.mean(axis=0), 0)), np.median(z.std(axis=0)).round(3).item()
+    (True, 1.0)
+    """
+    mean, var = digits.x_train.mean(axis=0), digits.x_train.var(axis=0)
+    ones, zeros = np.ones(64), np.zeros(64)
+    return {
+        "plus 1": lambda x: x + 1,
+        "raw": lambda x: x,
+        "centred": lambda x: x - mean,
+        "standardized": lambda x: batchnorm_inference(x, ones, zeros, mean, var, eps),
+    }
+
+
+def eigenvalue_ratio(x):
+    """Largest eigenvalue of x'x over their median, a measure of how stretched the loss is.
+
+    Gradient descent on a least-squares loss needs a rate that suits the largest eigenvalue, and
+    then takes long along the others (LeCun et al. 1998, section 5).
+
+    >>> eigenvalue_ratio(np.diag([1.0, 2.0, 20.0])).round(3).item()
+    100.0
+    """
+    values = np.linalg.eigvalsh(x.T @ x)
+    return values[-1] / np.median(values)
+
+
+def descend(digits, scale, lr, steps):
+    """Validation loss after 0, 1, 2, ... steps of gradient descent from weights of zero."""
+    model = Linear(64, 10, rng=np.random.default_rng(0), std=0, dtype=digits.x_train.dtype)
+    x, x_val = scale(digits.x_train), scale(digits.x_val)
+    history = fit(
+        model, x, digits.y_train, SGD(model, lr), steps=steps, batch_size=len(x),
+        rng=np.random.default_rng(0), every=1,
+        measure=lambda model: F.cross_entropy_forward(model(x_val), digits.y_val)[0],
+    )  # fmt: skip
+    return np.array(history.measured)
+
+
+def steps_needed(losses, target):
+    """Steps until the loss is first below the target; one more than were made if it never is.
+
+    >>> steps_needed([2.3, 0.5, 0.2], target=0.3), steps_needed([2.3, 0.5], target=0.3)
+    (2, 2)
+    """
+    below = np.flatnonzero(np.asarray(losses) < target)
+    return int(below[0]) if len(below) else len(losses)
+
+
+def best_run(runs, target):
+    """The run that is below the target first, of those that never rise above their start.
+
+    A rate that is too large makes the loss jump up first; it may come down later, by luck.
+
+    >>> best_run([np.array([2.0, 1.0, 0.5]), np.array([2.0, 3.0, 0.1])], target=0.6)
+    array([2. , 1. , 0.5])
+    """
+    calm = [run for run in runs if run.max() <= run[0]]
+    return min(calm, key=lambda run: (steps_needed(run, target), run[-1]))
+
+
+def _one_seed_s8(config, seed):
+    digits = load_digits(seed)
+    scales = scaled_inputs(digits, config.eps).values()
+    curves = [[descend(digits, scale, lr, config.steps) for lr in config.lrs] for scale in scales]
+    best = [best_run(runs, config.target) for runs in curves]
+    ratios = [eigenvalue_ratio(scale(digits.x_train)) for scale in scales]
+    return {"ratios": np.array(ratios), "losses": np.array(best)}
+
+
+def _run_s8(config):
+    return {"target": config.target, **over_seeds(_one_seed_s8, config)}
+
+
+def _judge_s8(arrays):
+    """RIGHT if standardized inputs need fewer steps than raw ones in every split, at best rates."""
+    target, ratios = arrays["target"], np.median(arrays["ratios"], axis=0)
+    steps = np.array([[steps_needed(run, target) for run in runs] for runs in arrays["losses"]])
+    gain = steps[:, 1] - steps[:, 3]
+    verdict = "RIGHT" if (gain > 0).all() else "WRONG" if (gain < 0).all() else "NOT REPRODUCED"
+    listed = ", ".join(f"{ratio:,.0f}" for ratio in ratios)
+    made = arrays["losses"].shape[-1] - 1
+    counted = ", ".join(
+        f"over {made}" if count > made else f"{count:.0f}" for count in np.median(steps, axis=0)
+    )
+    measured = (
+        "pixels plus 1, raw, centred, standardized: largest eigenvalue over the median one "
+        f"{listed}; steps of gradient descent at the best rate {counted}"
+    )
+    return verdict, measured, f"{len(steps)} splits, medians"
+
+
+S8_INPUTS = Experiment(
+    Claim(
+        "S8",
+        "Normalizing the inputs makes learning faster.",
+        "Yes: it brings the eigenvalues of the inputs' second moments closer together, so that "
+        "one learning rate suits them better.",
+        "experiment", "01", "LeCun et al. 1998, section 4.3; Ioffe & Szegedy 2015, section 2",
+    ),
+    Scaling(), _run_s8, _judge_s8,
+)  # fmt: skip
+
+
+# S9: white means uncorrelated too.
+
+
+@dataclass(frozen=True)
+class Features:
+    """Correlated features drawn from a seed, and a small batch of them."""
+
+    examples: int = 200
+    features: int = 6
+    few: int = 4
+    seed: int = 0
+
+
+def whiten(x, eps=0.0):
+    """ZCA: centre x, then make its covariance the identity by the symmetric inverse root.
+
+    Computed from the singular values of the centred data; `eps` is added to the eigenvalues of
+    the covariance, which is divided by N.
+
+    Parameters
+    ----------
+    x : ndarray, shape (N, C)
+    eps : float
+
+    Returns
+    -------
+    ndarray, shape (N, C)
+
+    References
+    ----------
+    Bell & Sejnowski 1997; Kessy, Lewin & Strimmer 2018, which compares five ways to whiten.
+
+    Examples
+    --------
+    >>> z = whiten(np.random.default_rng(0).normal(size=(50, 2)) @ np.array([[3.0, 1.0], [0, 1]]))
+    >>> np.allclose(np.cov(z, rowvar=False, bias=True), np.eye(2))
+    True
+    """
+    left, singular, right = np.linalg.svd(x - x.mean(axis=0), full_matrices=False)
+    return left * (singular / np.sqrt(singular**2 / len(x) + eps)) @ right
+
+
+def correlated_features(config):
+    """Features mixed at random, (examples, C)."""
+    rng = np.random.default_rng(config.seed)
+    mixing = rng.normal(size=(config.features, config.features))
+    return rng.normal(size=(config.examples, config.features)) @ mixing
+
+
+def _run_s9(config):
+    x = correlated_features(config)
+    standardized, _ = batchnorm_forward(x, np.ones(config.features), np.zeros(config.features))
+    covariance = np.cov(x[: config.few], rowvar=False, bias=True)
+    others = ~np.eye(config.features, dtype=bool)
+    return {
+        "before": np.corrcoef(x, rowvar=False)[others],
+        "standardized": np.corrcoef(standardized, rowvar=False)[others],
+        "whitened": np.corrcoef(whiten(x), rowvar=False)[others],
+        "few": config.few,
+        "features": config.features,
+        "rank": np.linalg.matrix_rank(covariance),
+    }
+
+
+def _judge_s9(arrays):
+    """WRONG if mean 0 and variance 1 leave features correlated."""
+    change = np.abs(arrays["standardized"] - arrays["before"]).max()
+    left = np.abs(arrays["standardized"]).max()
+    whitened = np.abs(arrays["whitened"]).max()
+    verdict = "WRONG" if left > 0.01 else "RIGHT"
+    measured = (
+        f"strongest correlation {np.abs(arrays['before']).max():.2f}, after batch norm {left:.2f} "
+        f"(no correlation changes: {change <= EXACT}), after ZCA 0: {whitened <= EXACT}; "
+        f"the covariance of {arrays['features']} features from {arrays['few']} examples has "
+        f"rank {arrays['rank']}"
+    )
+    return verdict, measured, f"identity, float64, within {EXACT:g}"
+
+
+S9_WHITENING = Experiment(
+    Claim(
+        "S9",
+        "Whitening means to give every input mean 0 and variance 1.",
+        "White inputs are uncorrelated as well. Batch norm leaves correlations as they are: "
+        "to remove them is costly, and impossible if a batch has no more examples than features.",
+        "identity", "01", "Ioffe & Szegedy 2015, sections 2 and 3; LeCun et al. 1998",
+    ),
+    Features(), _run_s9, _judge_s9,
+)  # fmt: skip

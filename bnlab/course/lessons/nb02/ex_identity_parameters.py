@@ -1,0 +1,179 @@
+"""Exercise of notebook 02: the gamma and beta that undo the normalization."""
+
+import numpy as np
+
+from bnlab.course.exercises.exercise import Case, Exercise
+from bnlab.course.lessons.nb02.ex_batchnorm_algorithm import batch, constant_feature, small_variance
+
+
+def identity_parameters(x, eps):
+    """The gamma and beta with which batch norm gives x back."""
+    gamma = np.sqrt(x.var(axis=0) + eps)
+    beta = x.mean(axis=0)
+    return gamma, beta
+
+
+def _only_x(draw):
+    def draw_x(rng):
+        x, _, _, eps = draw(rng)
+        return x, eps
+
+    return draw_x
+
+
+IDENTITY = Exercise(
+    name="identity_parameters",
+    notebook="02",
+    reference=identity_parameters,
+    outputs=("gamma", "beta"),
+    cases=(
+        Case("a typical batch", _only_x(batch(8, 5))),
+        Case("odd sizes and a large eps", _only_x(batch(7, 3, eps=0.5)), seed=1),
+        Case("two examples", _only_x(batch(2, 4)), seed=2),
+        Case("a feature whose variance is near eps", _only_x(small_variance), seed=3),
+        Case("a constant feature", _only_x(constant_feature), seed=4),
+    ),
+    hints=(
+        "Write y = x and solve gamma * x_hat + beta = x for gamma and beta.",
+        "x = (standard deviation) * x_hat + mean: read gamma and beta off, and remember what "
+        "x_hat was divided by.",
+    ),
+    minutes=4,
+    difficulty=2,
+)
+
+
+# gamma alone, before the pairs that have the same gamma
+
+
+@IDENTITY.misconception(
+    "gamma_of_one",
+    "With gamma = 1 the output keeps the standard deviation 1 of x_hat; gamma has to undo the "
+    "division.",
+)
+def _(x, eps):
+    return np.ones(x.shape[1]), x.mean(axis=0)
+
+
+@IDENTITY.misconception(
+    "negative_gamma",
+    "Your gamma has the wrong sign: it mirrors x about its mean.",
+)
+def _(x, eps):
+    return -np.sqrt(x.var(axis=0) + eps), x.mean(axis=0)
+
+
+@IDENTITY.misconception(
+    "ones_and_zeros",
+    "gamma = 1 and beta = 0 give x_hat, not x: they are where training starts, not the identity.",
+)
+def _(x, eps):
+    return np.ones(x.shape[1]), np.zeros(x.shape[1])
+
+
+@IDENTITY.misconception(
+    "variance_for_gamma",
+    "Your gamma is the variance; x_hat was divided by its square root.",
+)
+def _(x, eps):
+    return x.var(axis=0) + eps, x.mean(axis=0)
+
+
+@IDENTITY.misconception(
+    "eps_forgotten",
+    "sqrt(Var) is the paper's answer and right up to eps. x_hat was divided by sqrt(Var + eps), "
+    "so that exactly this undoes it.",
+)
+def _(x, eps):
+    return x.std(axis=0), x.mean(axis=0)
+
+
+@IDENTITY.misconception(
+    "inverse",
+    "Your gamma divides a second time; it has to undo the division, so it multiplies.",
+)
+def _(x, eps):
+    return 1 / np.sqrt(x.var(axis=0) + eps), x.mean(axis=0)
+
+
+@IDENTITY.misconception(
+    "minus_the_mean",
+    "Your beta has the wrong sign: the mean was subtracted, so beta adds it again.",
+)
+def _(x, eps):
+    return np.sqrt(x.var(axis=0) + eps), -x.mean(axis=0)
+
+
+@IDENTITY.misconception(
+    "unbiased_variance",
+    "You divide the sum of squares by m - 1; the forward pass divided by m, so this does not "
+    "undo it exactly.",
+)
+def _(x, eps):
+    return np.sqrt(x.var(axis=0, ddof=1) + eps), x.mean(axis=0)
+
+
+@IDENTITY.misconception(
+    "eps_outside_root",
+    "You add eps to the standard deviation; x_hat was divided by sqrt(Var + eps), with eps inside "
+    "the root.",
+)
+def _(x, eps):
+    return x.std(axis=0) + eps, x.mean(axis=0)
+
+
+@IDENTITY.misconception(
+    "gamma_and_beta_swapped",
+    "You return them in the wrong order: gamma, the factor, comes first, then beta.",
+)
+def _(x, eps):
+    return x.mean(axis=0), np.sqrt(x.var(axis=0) + eps)
+
+
+@IDENTITY.misconception(
+    "beta_in_standard_deviations",
+    "Your beta is the mean divided by the standard deviation. beta is added after the scaling, so "
+    "it has the units of x: the mean itself.",
+)
+def _(x, eps):
+    std = np.sqrt(x.var(axis=0) + eps)
+    return std, x.mean(axis=0) / std
+
+
+@IDENTITY.misconception(
+    "beta_of_zero",
+    "With beta = 0 the output keeps the mean 0 of x_hat; beta has to add the mean again.",
+)
+def _(x, eps):
+    return np.sqrt(x.var(axis=0) + eps), np.zeros(x.shape[1])
+
+
+@IDENTITY.misconception(
+    "normalizing_map",
+    "gamma = 1 / std with beta = -mean / std is the map from x to x_hat. The way back is wanted: "
+    "solve x_hat = (x - mean) / std for x.",
+)
+def _(x, eps):
+    std = np.sqrt(x.var(axis=0) + eps)
+    return 1 / std, -x.mean(axis=0) / std
+
+
+@IDENTITY.misconception(
+    "variance_without_eps",
+    "Your gamma is the variance itself. x_hat was divided by a square root, sqrt(Var + eps).",
+)
+def _(x, eps):
+    return x.var(axis=0), x.mean(axis=0)
+
+
+@IDENTITY.misconception("eps_fixed", "You always use 1e-5; use the argument eps.")
+def _(x, eps):
+    return np.sqrt(x.var(axis=0) + 1e-5), x.mean(axis=0)
+
+
+@IDENTITY.misconception(
+    "mean_for_gamma",
+    "Your gamma is the mean. gamma is the factor: the root of Var + eps.",
+)
+def _(x, eps):
+    return x.mean(axis=0), x.mean(axis=0)

@@ -1,0 +1,131 @@
+"""Claims about gamma and beta: what they can undo, and how often and with which sign they appear.
+
+The batches are activations of the digits, as in `bnlab.course.lessons.nb02.algorithm`.
+"""
+
+import numpy as np
+
+from bnlab.batchnorm import batchnorm_backward, batchnorm_forward
+from bnlab.course.experiments.evidence import Claim, Experiment
+from bnlab.course.lessons.nb02.algorithm import EXACT, Batch, digits_activations, plain_batchnorm
+from bnlab.gradcheck import numerical_gradient, relative_error
+
+__all__ = ["A7_SUBTRACTED_SHIFT", "A8_IDENTITY", "A15_TWO_AFFINES"]
+
+
+# A7: the shift subtracted.
+
+
+def _run_a7(config):
+    z, _ = digits_activations(config.rows, config.features, config.seed)
+    rng = np.random.default_rng(config.seed)
+    gamma, beta = rng.normal(size=(2, config.features))
+    dy = rng.normal(size=z.shape)
+    x_hat, _ = plain_batchnorm(z, config.eps)
+    y, cache = batchnorm_forward(z, gamma, -beta, config.eps)
+    _, _, dshift = batchnorm_backward(dy, cache)  # of what is added
+    numerical = numerical_gradient(lambda beta: gamma * x_hat - beta, beta, dy)
+    return {
+        "difference": np.abs(gamma * x_hat - beta - y).max(),
+        "error_minus": relative_error(-dshift, numerical),
+        "error_plus": relative_error(dshift, numerical),
+    }
+
+
+def _judge_a7(arrays):
+    legal = arrays["difference"] <= EXACT
+    minus, plus = (arrays[f"error_{sign}"] < 1e-6 for sign in ("minus", "plus"))
+    verdict = "WRONG" if not (legal and minus) else "RIGHT" if plus else "IMPRECISE"
+    measured = (
+        f"same outputs as adding -beta: {legal}; gradient check passes with dbeta = -sum(dy): "
+        f"{minus}, with dbeta = sum(dy): {plus}"
+    )
+    return verdict, measured, "identity, float64; relative error below 1e-6 passes"
+
+
+A7_SUBTRACTED_SHIFT = Experiment(
+    Claim(
+        "A7",
+        "The last line of the forward pass is y = gamma * x_hat - beta.",
+        "A legal change of parameters, if the backward pass says dbeta = -sum(dy). With "
+        "dbeta = sum(dy) the shift is trained uphill; a gradient check shows it.",
+        "identity", "02", "Ioffe & Szegedy 2015, Algorithm 1; algebra",
+    ),
+    Batch(rows=16, features=5), _run_a7, _judge_a7,
+)  # fmt: skip
+
+
+# A8: the parameters that give the input back.
+
+
+def _run_a8(config):
+    z, _ = digits_activations(config.rows, config.features, config.seed)
+    ones, mean, var = np.ones(config.features), z.mean(axis=0), z.var(axis=0)
+    pairs = {"said": (ones, 0 * ones), "paper": (np.sqrt(var), mean),
+             "exact": (np.sqrt(var + config.eps), mean)}  # fmt: skip
+    outputs = {name: batchnorm_forward(z, *pair, config.eps)[0] for name, pair in pairs.items()}
+    return {name: np.abs(y - z).max() for name, y in outputs.items()}
+
+
+def _judge_a8(arrays):
+    measured = (
+        f"largest error {arrays['said']:.1f} with (1, 0), {arrays['paper']:.0e} with "
+        f"(sqrt(Var), mean), below {EXACT:g} with (sqrt(Var + eps), mean): "
+        f"{arrays['exact'] <= EXACT}"
+    )
+    return ("RIGHT" if arrays["said"] <= EXACT else "WRONG"), measured, "identity, float64"
+
+
+A8_IDENTITY = Experiment(
+    Claim(
+        "A8",
+        "With gamma = 1 and beta = 0 batch norm is the identity.",
+        "With gamma = sqrt(Var + eps) and beta = the mean, as long as the statistics are those; "
+        "the paper's gamma = sqrt(Var) is right up to eps.",
+        "identity", "02", "Ioffe & Szegedy 2015, section 3",
+    ),
+    Batch(), _run_a8, _judge_a8,
+)  # fmt: skip
+
+
+# A15: two affine maps, and batch norm on the logits.
+
+
+def _run_a15(config):
+    z, labels = digits_activations(config.rows, config.features, config.seed)
+    rng = np.random.default_rng(config.seed)
+    gamma, beta, g, b = rng.normal(size=(4, config.features))
+    twice = g * batchnorm_forward(z, gamma, beta, config.eps)[0] + b
+    once = batchnorm_forward(z, g * gamma, g * beta + b, config.eps)[0]
+    logits = 5.0 * np.eye(10)[labels] + rng.normal(size=(len(labels), 10))  # of a good classifier
+    threes = logits[labels == 3]
+    return {
+        "difference": np.abs(twice - once).max(),
+        "threes": (threes.argmax(axis=1) == 3).mean(),
+        "threes_normalized": (plain_batchnorm(threes, config.eps)[0].argmax(axis=1) == 3).mean(),
+    }
+
+
+def _judge_a15(arrays):
+    superfluous = arrays["difference"] <= EXACT
+    harmless = arrays["threes_normalized"] > arrays["threes"] - 0.05
+    measured = (
+        f"one pair does the work of two: {superfluous}; in a batch of threes only, good logits "
+        f"find over 90% of them: {arrays['threes'] > 0.9}, after batch norm under 30%: "
+        f"{arrays['threes_normalized'] < 0.3}"
+    )
+    if not superfluous:
+        return "WRONG", measured, f"within {EXACT:g}"
+    return ("RIGHT" if harmless else "IMPRECISE"), measured, f"identity, within {EXACT:g}"
+
+
+A15_TWO_AFFINES = Experiment(
+    Claim(
+        "A15",
+        "Each layer scales and shifts inside batch norm and once more after it, and the logits "
+        "are normalized like every other layer.",
+        "One pair (gamma, beta) per feature suffices, and batch norm belongs to the hidden layers.",
+        "identity", "02", "Ioffe & Szegedy 2015, section 4.1",
+    ),
+    Batch(rows=1000), _run_a15, _judge_a15,
+)  # fmt: skip

@@ -1,0 +1,283 @@
+"""Claims about the derivation: six staged gradients, the closed form, and a term that is zero."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bnlab.batchnorm import batchnorm_backward, batchnorm_forward
+from bnlab.course.experiments.evidence import Claim, Experiment
+from bnlab.gradcheck import numerical_gradient, relative_error
+
+__all__ = ["D1_STAGES", "D2_CLOSED_FORM", "D4_ZERO_TERM", "Batch", "drawn_batch",
+           "functions_of_nodes", "staged_gradients", "torch_gradients"]  # fmt: skip
+
+MEASURED = 1e-7  # relative error that central differences in float64 can promise
+EXACT = 1e-10  # relative error of two float64 formulas for the same thing
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One batch of (rows, features), drawn from a seed; milliseconds."""
+
+    rows: int = 8
+    features: int = 5
+    eps: float = 1e-5
+    seed: int = 0
+
+
+def drawn_batch(config):
+    """A random batch, its parameters and a random upstream gradient.
+
+    Parameters
+    ----------
+    config : Batch
+
+    Returns
+    -------
+    dy, x : ndarray, shape (rows, features)
+        Each feature of x has a mean and a standard deviation of its own.
+    gamma, beta : ndarray, shape (features,)
+        gamma has both signs.
+
+    Examples
+    --------
+    >>> dy, x, gamma, beta = drawn_batch(Batch(rows=4, features=3))
+    >>> dy.shape, gamma.shape
+    ((4, 3), (3,))
+    """
+    rng = np.random.default_rng(config.seed)
+    shape = config.rows, config.features
+    x = rng.normal(rng.normal(0, 2, shape[1]), rng.uniform(0.5, 2, shape[1]), shape)
+    gamma = rng.uniform(0.5, 2, shape[1]) * rng.choice([-1, 1], shape[1])
+    return rng.normal(size=shape), x, gamma, rng.normal(size=shape[1])
+
+
+def staged_gradients(dy, x, gamma, beta, eps):
+    r"""The six gradients of the paper, from the output of batch norm back to its input.
+
+    .. math::
+        d\hat{x} = \gamma\,dy, \quad
+        d\sigma^2 = -\tfrac{1}{2} (\sigma^2 + \epsilon)^{-3/2} \sum d\hat{x}\,(x - \mu), \quad
+        d\mu = -\sum \frac{d\hat{x}}{\sqrt{\sigma^2 + \epsilon}}
+               + d\sigma^2\, \frac{\sum -2 (x - \mu)}{m}
+
+    .. math::
+        dx = \frac{d\hat{x}}{\sqrt{\sigma^2 + \epsilon}} + d\sigma^2\, \frac{2 (x - \mu)}{m}
+             + \frac{d\mu}{m}, \quad
+        d\gamma = \sum dy\,\hat{x}, \quad d\beta = \sum dy
+
+    The gradient ``dvar`` belongs to the biased variance.
+
+    Parameters
+    ----------
+    dy, x : ndarray, shape (N, C)
+    gamma, beta : ndarray, shape (C,)
+    eps : float
+
+    Returns
+    -------
+    dict
+        With the keys dx_hat, dvar, dmean, dx, dgamma, dbeta.
+
+    References
+    ----------
+    Ioffe & Szegedy 2015, section 3.
+
+    Examples
+    --------
+    >>> x, dy = np.array([[1.0], [2.0], [6.0]]), np.array([[1.0], [0.0], [0.0]])
+    >>> stages = staged_gradients(dy, x, np.ones(1), np.zeros(1), eps=0.0)
+    >>> stages["dvar"].round(4), stages["dmean"].round(4)
+    (array([0.0992]), array([-0.4629]))
+    """
+    m, mean, var = len(x), x.mean(axis=0), x.var(axis=0)
+    std = np.sqrt(var + eps)
+    dx_hat = gamma * dy  # (N, C)
+    dvar = -np.sum(dx_hat * (x - mean), axis=0) / (2 * std**3)  # (C,)
+    dmean = -np.sum(dx_hat, axis=0) / std - 2 * dvar * np.mean(x - mean, axis=0)  # (C,)
+    dx = dx_hat / std + 2 * dvar * (x - mean) / m + dmean / m  # (N, C)
+    dgamma = np.sum(dy * (x - mean) / std, axis=0)
+    return {"dx_hat": dx_hat, "dvar": dvar, "dmean": dmean,
+            "dx": dx, "dgamma": dgamma, "dbeta": dy.sum(axis=0)}  # fmt: skip
+
+
+def functions_of_nodes(x, gamma, beta, eps):
+    """The output as a function of one node of the graph at a time.
+
+    What depends on the node follows it, everything else is held fixed: as a function of the mean,
+    the variance moves along; as a function of the variance, the mean stays.
+
+    Parameters
+    ----------
+    x : ndarray, shape (N, C)
+    gamma, beta : ndarray, shape (C,)
+    eps : float
+
+    Returns
+    -------
+    dict
+        Name of the gradient -> (function, the value of the node at which to differentiate).
+
+    Examples
+    --------
+    >>> nodes = functions_of_nodes(np.array([[1.0], [5.0]]), np.ones(1), np.zeros(1), eps=0.0)
+    >>> y_of_var, var = nodes["dvar"]
+    >>> y_of_var(var), y_of_var(4 * var)
+    (array([[-1.], [ 1.]]), array([[-0.5], [ 0.5]]))
+    """
+    mean, var = x.mean(axis=0), x.var(axis=0)
+    x_hat = (x - mean) / np.sqrt(var + eps)
+
+    def output(x, mean, var, gamma, beta):
+        return gamma * (x - mean) / np.sqrt(var + eps) + beta
+
+    return {
+        "dx_hat": (lambda node: gamma * node + beta, x_hat),
+        "dvar": (lambda node: output(x, mean, node, gamma, beta), var),
+        "dmean": (lambda node: output(x, node, ((x - node) ** 2).mean(0), gamma, beta), mean),
+        "dx": (lambda node: output(node, node.mean(0), node.var(0), gamma, beta), x),
+        "dgamma": (lambda node: output(x, mean, var, node, beta), gamma),
+        "dbeta": (lambda node: output(x, mean, var, gamma, node), beta),
+    }
+
+
+def torch_gradients(dy, x, gamma, beta, eps):
+    """The same six by torch's automatic differentiation of Algorithm 1, in float64.
+
+    Parameters
+    ----------
+    dy, x : ndarray, shape (N, C)
+    gamma, beta : ndarray, shape (C,)
+    eps : float
+
+    Returns
+    -------
+    dict
+        With the keys of `staged_gradients`.
+
+    Examples
+    --------
+    >>> x, dy = np.array([[1.0], [2.0], [6.0]]), np.array([[1.0], [0.0], [0.0]])
+    >>> torch_gradients(dy, x, np.ones(1), np.zeros(1), eps=0.0)["dvar"].round(4)
+    array([0.0992])
+    """
+    import torch
+
+    x, gamma, beta = (torch.tensor(a, requires_grad=True) for a in (x, gamma, beta))
+    mean = x.mean(dim=0)
+    var = ((x - mean) ** 2).mean(dim=0)
+    x_hat = (x - mean) / torch.sqrt(var + eps)
+    for node in (mean, var, x_hat):
+        node.retain_grad()  # torch keeps the gradients of inputs only, unless asked
+    (gamma * x_hat + beta).backward(torch.from_numpy(dy))
+    nodes = {"dx_hat": x_hat, "dvar": var, "dmean": mean, "dx": x, "dgamma": gamma, "dbeta": beta}
+    return {name: node.grad.numpy() for name, node in nodes.items()}
+
+
+# D1: each intermediate gradient by name.
+
+
+def _run_d1(config):
+    dy, *batch = drawn_batch(config)
+    stages = staged_gradients(dy, *batch, config.eps)
+    nodes = functions_of_nodes(*batch, config.eps)
+    by_torch = torch_gradients(dy, *batch, config.eps)
+    measured = {name: numerical_gradient(f, value, dy) for name, (f, value) in nodes.items()}
+    return {
+        "names": list(stages),
+        "from_measured": [relative_error(stages[n], measured[n]) for n in stages],
+        "from_torch": [relative_error(stages[n], by_torch[n]) for n in stages],
+    }
+
+
+def _judge_d1(arrays):
+    measured, by_torch = np.array(arrays["from_measured"]), np.array(arrays["from_torch"])
+    agree = (measured < MEASURED) & (by_torch < EXACT)
+    names = ", ".join(n for n, right in zip(arrays["names"], agree, strict=True) if right)
+    return (
+        "RIGHT" if agree.all() else "WRONG",
+        f"{agree.sum()} of {agree.size} agree ({names}), with finite differences and with torch",
+        f"identity, float64, within {MEASURED:g} and {EXACT:g}",
+    )
+
+
+D1_STAGES = Experiment(
+    Claim(
+        "D1",
+        "The gradients of batch norm are the six of the paper: of x_hat, the variance, the mean, "
+        "x, gamma and beta.",
+        "Yes; each of them equals the slope that is measured when its node is moved.",
+        "identity", "03", "Ioffe & Szegedy 2015, section 3",
+    ),
+    Batch(), _run_d1, _judge_d1,
+)  # fmt: skip
+
+
+# D2: the closed form.
+
+
+def _run_d2(config):
+    dy, x, gamma, beta = drawn_batch(config)
+    stages = staged_gradients(dy, x, gamma, beta, config.eps)
+    by_torch = torch_gradients(dy, x, gamma, beta, config.eps)
+    _, cache = batchnorm_forward(x, gamma, beta, config.eps)
+    closed = dict(zip(("dx", "dgamma", "dbeta"), batchnorm_backward(dy, cache), strict=True))
+    return {
+        "from_stages": max(relative_error(closed[n], stages[n]) for n in closed),
+        "from_torch": max(relative_error(closed[n], by_torch[n]) for n in closed),
+    }
+
+
+def _judge_d2(arrays):
+    stages, by_torch = arrays["from_stages"] < EXACT, arrays["from_torch"] < EXACT
+    return (
+        "RIGHT" if stages and by_torch else "WRONG",
+        f"equal to the six stages: {stages}; equal to torch: {by_torch}",
+        f"identity, float64, within {EXACT:g}",
+    )
+
+
+D2_CLOSED_FORM = Experiment(
+    Claim(
+        "D2",
+        "dx = gamma / sqrt(var + eps) * (dy - mean(dy) - x_hat * mean(dy * x_hat)).",
+        "Yes: the three ways from x to y add up to this one line.",
+        "identity", "03", "algebra, from section 3 of Ioffe & Szegedy 2015",
+    ),
+    Batch(), _run_d2, _judge_d2,
+)  # fmt: skip
+
+
+# D4: the way from the mean through the variance.
+
+
+def _run_d4(config):
+    dy, x, gamma, beta = drawn_batch(config)
+    right = staged_gradients(dy, x, gamma, beta, config.eps)
+    second = -2 * right["dvar"] * (x - x.mean(axis=0)).mean(axis=0)
+    bug = -100 * second  # a wrong sign and a wrong factor
+    return {
+        "share": np.abs(second).max() / np.abs(right["dmean"]).max(),
+        "change": relative_error(right["dx"], right["dx"] + (bug - second) / config.rows),
+    }
+
+
+def _judge_d4(arrays):
+    zero, unseen = arrays["share"] < EXACT, arrays["change"] < EXACT
+    return (
+        "RIGHT" if zero and unseen else "WRONG",
+        f"the second term is zero: {zero}; multiplied by -100 it leaves dx as it is: {unseen}",
+        f"identity, float64, within {EXACT:g}",
+    )
+
+
+D4_ZERO_TERM = Experiment(
+    Claim(
+        "D4",
+        "The second term in the gradient of the mean, the way through the variance, is always 0.",
+        "Yes: deviations from the mean add up to zero. A wrong sign or factor in this term cannot "
+        "be seen.",
+        "identity", "03", "algebra, from section 3 of Ioffe & Szegedy 2015",
+    ),
+    Batch(), _run_d4, _judge_d4,
+)  # fmt: skip

@@ -1,0 +1,214 @@
+"""Claims about the shape of the gradient: batch norm's backward pass is a projection."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bnlab.batchnorm import batchnorm_backward, batchnorm_forward
+from bnlab.course.experiments.evidence import Claim, Experiment
+from bnlab.course.experiments.seeds import over_seeds
+from bnlab.functional import cross_entropy_backward, cross_entropy_forward
+from bnlab.layers import mlp
+
+__all__ = ["D3_PROJECTION", "D6_SMALL_BATCHES", "Batches", "SmallBatches", "pair_network_gradient",
+           "projection", "share_that_passes"]  # fmt: skip
+
+EXACT = 1e-12
+
+
+@dataclass(frozen=True)
+class Batches:
+    """Batches of one feature in several sizes; milliseconds."""
+
+    sizes: tuple[int, ...] = (2, 3, 5, 8, 32)
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class SmallBatches:
+    """Random features for each size, and a network whose batch has two rows; 0.1 s."""
+
+    sizes: tuple[int, ...] = (2, 3, 4, 8)
+    features: int = 40_000
+    eps: tuple[float, ...] = (1e-5, 1e-11)
+    seeds: tuple[int, ...] = tuple(range(8))
+
+
+def projection(x_hat):
+    r"""The matrix that turns dy of one feature into dx, up to the factor gamma / sigma, at eps 0.
+
+    .. math:: P = I - \frac{1 1^\top}{m} - \frac{\hat{x} \hat{x}^\top}{m}
+
+    Parameters
+    ----------
+    x_hat : ndarray, shape (m,)
+        Normalized with eps 0: its mean is 0 and its mean square 1.
+
+    Returns
+    -------
+    ndarray, shape (m, m)
+
+    Examples
+    --------
+    >>> projection(np.array([-1.0, 1.0]))
+    array([[0., 0.], [0., 0.]])
+    """
+    m = len(x_hat)
+    return np.eye(m) - np.ones((m, m)) / m - np.outer(x_hat, x_hat) / m
+
+
+# D3: the closed form at eps 0 is a projection of rank m - 2.
+
+
+def _run_d3(config):
+    rng = np.random.default_rng(config.seed)
+    return {"sizes": config.sizes, **_stacked([_properties(m, rng) for m in config.sizes])}
+
+
+def _properties(m, rng):
+    x, dy = rng.normal(2.0, 3.0, (2, m, 1))
+    _, cache = batchnorm_forward(x, np.ones(1), np.zeros(1), eps=0.0)
+    x_hat = cache.x_hat[:, 0]
+    p = projection(x_hat)
+    dx, _, _ = batchnorm_backward(dy, cache)
+    return {
+        "rank": np.linalg.matrix_rank(p, tol=1e-9),
+        "idempotent": np.abs(p @ p - p).max(),
+        "symmetric": np.abs(p - p.T).max(),
+        "to_ones": np.abs(p @ np.ones(m)).max(),
+        "to_x_hat": np.abs(p @ x_hat).max(),
+        "to_package": np.abs(dx[:, 0] - cache.inv_std * (p @ dy[:, 0])).max(),
+    }
+
+
+def _stacked(results):
+    return {name: np.array([r[name] for r in results]) for name in results[0]}
+
+
+def _judge_d3(arrays):
+    ranks = np.array_equal(arrays["rank"], np.array(arrays["sizes"]) - 2)
+    errors = ("idempotent", "symmetric", "to_ones", "to_x_hat", "to_package")
+    equal = all(arrays[name].max() < EXACT for name in errors)
+    return (
+        "RIGHT" if ranks and equal else "WRONG",
+        f"P = P' = P^2, P 1 = 0, P x_hat = 0 and dx = gamma / sigma * P dy: {equal}; "
+        f"rank {', '.join(map(str, arrays['rank']))} "
+        f"for m = {', '.join(map(str, arrays['sizes']))}",
+        f"identity, float64, within {EXACT:g}",
+    )
+
+
+D3_PROJECTION = Experiment(
+    Claim(
+        "D3",
+        "At eps = 0 the backward pass is gamma / sigma times an orthogonal projection of rank "
+        "m - 2: it takes away the mean of dy and its part along x_hat.",
+        "Yes: shifting or stretching a batch leaves the output as it is, so no gradient points "
+        "there.",
+        "identity", "03", "algebra, from the closed form",
+    ),
+    Batches(), _run_d3, _judge_d3,
+)  # fmt: skip
+
+
+# D6: what is left of a random dy, and a batch of two.
+
+
+def share_that_passes(m, features, rng):
+    """Root mean square of norm(dx) / norm(dy) for random dy, at eps 0 and gamma = sigma.
+
+    Parameters
+    ----------
+    m : int
+        Rows in the batch.
+    features : int
+        Number of random features, each with its own x and dy.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    float
+        Close to ``sqrt((m - 2) / m)``.
+
+    Examples
+    --------
+    >>> round(share_that_passes(8, 20_000, np.random.default_rng(0)), 2)
+    0.87
+    """
+    x, dy = rng.normal(size=(2, m, features))
+    _, cache = batchnorm_forward(x, x.std(axis=0), np.zeros(features), eps=0.0)
+    dx, _, _ = batchnorm_backward(dy, cache)
+    return float(np.sqrt(np.mean((dx**2).sum(axis=0) / (dy**2).sum(axis=0))))
+
+
+def pair_network_gradient(eps, seed):
+    """Largest gradient of the first weights in a network with two batch norms, for two rows.
+
+    The sizes are those of a well-known university assignment: 2 rows, layers 15-20-30-10, weights
+    normal with standard deviation .05, ReLU after each batch norm, cross-entropy.
+
+    Parameters
+    ----------
+    eps : float
+    seed : int
+        The same seed gives the same rows and weights for every eps.
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> pair_network_gradient(1e-11, seed=0) < 1e-6 * pair_network_gradient(1e-5, seed=0)
+    True
+    """
+    rng = np.random.default_rng(seed)
+    x, labels = rng.normal(size=(2, 15)), rng.integers(10, size=2)
+    model = mlp([15, 20, 30, 10], rng=rng, std=0.05)
+    model[1].eps = model[4].eps = eps
+    _, cache = cross_entropy_forward(model.forward(x), labels)
+    model.backward(cross_entropy_backward(cache))
+    return float(np.abs(model.grads["0.weight"]).max())
+
+
+def _one_pair_network(config, seed):
+    return {"gradient": [pair_network_gradient(eps, seed) for eps in config.eps]}
+
+
+def _run_d6(config):
+    rng = np.random.default_rng(config.seeds)
+    sizes = np.array(config.sizes)
+    return {
+        "sizes": sizes,
+        "rms": np.array([share_that_passes(m, config.features, rng) for m in sizes]),
+        "predicted": np.sqrt((sizes - 2) / sizes),
+        "eps": config.eps,
+        **over_seeds(_one_pair_network, config),
+    }
+
+
+def _judge_d6(arrays):
+    close = np.abs(arrays["rms"] - arrays["predicted"]).max() < 0.01
+    large, small = np.median(arrays["gradient"], axis=0)[[0, -1]]
+    artefact = small < 1e-6 * large  # a gradient that goes with eps is made by eps
+    rms = ", ".join(f"{r:.2f}" for r in arrays["rms"])
+    return (
+        "RIGHT" if close and artefact else "WRONG",
+        f"share {rms} for m = {', '.join(map(str, arrays['sizes']))}, within .01 of "
+        f"sqrt((m - 2) / m): {close}; largest gradient of the first weights in a network with two "
+        f"rows: {large:.1f} at eps {arrays['eps'][0]:g}, less than a millionth of it at eps "
+        f"{arrays['eps'][-1]:g}: {artefact}",
+        f"random features for the share; median over {len(arrays['gradient'])} networks",
+    )
+
+
+D6_SMALL_BATCHES = Experiment(
+    Claim(
+        "D6",
+        "A batch of two rows sends no gradient below a dense batch norm; of a random gradient a "
+        "batch of m rows lets the share sqrt((m - 2) / m) of the length pass.",
+        "Yes. What a gradient check with two rows sees is made by eps.",
+        "identity", "03", "trace of the projection of D3",
+    ),
+    SmallBatches(), _run_d6, _judge_d6,
+)  # fmt: skip

@@ -1,0 +1,195 @@
+"""A claim about the length of scale-invariant weights: how it grows during training.
+
+Scale-invariant are the weights of a Linear with a BatchNorm right behind it. All networks here
+start from the same weights, up to a factor, and see the same batches.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bnlab.course.experiments.evidence import Claim, Experiment
+from bnlab.data import load_digits
+from bnlab.layers import BatchNorm, mlp
+from bnlab.optim import SGD
+from bnlab.training import fit
+
+__all__ = ["B4_NORM_GROWTH", "Training", "growth_errors", "invariant_names", "network",
+           "norm_path", "predicted_norms", "train"]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Training:
+    """A network on the digits, by plain SGD; 60 steps take 0.03 s.
+
+    Parameters
+    ----------
+    sizes : tuple of int
+    lr : float
+    steps, batch_size, seed : int
+    """
+
+    sizes: tuple[int, ...] = (64, 50, 50, 50, 10)
+    lr: float = 1.0
+    steps: int = 60
+    batch_size: int = 64
+    seed: int = 0
+
+
+def network(config, scale=1.0, eps=0.0):
+    """Return an `mlp` whose scale-invariant weights are multiplied by `scale`."""
+    model = mlp(config.sizes, rng=np.random.default_rng(config.seed))
+    for layer in model:
+        if isinstance(layer, BatchNorm):
+            layer.eps = eps
+    for name in invariant_names(model):
+        model.parameters()[name][...] *= scale
+    return model
+
+
+def invariant_names(model):
+    """Names of the weights that have batch norm right behind them.
+
+    >>> invariant_names(mlp([64, 100, 100, 10], rng=np.random.default_rng(0)))
+    ['0.weight', '3.weight']
+    """
+    return [f"{i}.weight" for i in range(len(model) - 1) if isinstance(model[i + 1], BatchNorm)]
+
+
+class GrowingRate(SGD):
+    """SGD whose lr (not that of its groups) is multiplied by `growth` after every step."""
+
+    growth = 1.0
+
+    def step(self):
+        """Take a step, then change the rate."""
+        super().step()
+        self.lr *= self.growth
+
+
+def train(config, model, *, rate=1.0, other_rate=1.0, decay=0.0, growth=1.0, **measuring):
+    """Train a `network` with a rate of its own for the scale-invariant weights.
+
+    Parameters
+    ----------
+    config : Training
+    model : Sequential
+        Changed in place.
+    rate, other_rate : float
+        Factors of ``config.lr``: for the scale-invariant weights, and for all other parameters.
+    decay : float
+        Weight decay of the scale-invariant weights.
+    growth : float
+        Factor of their rate from one step to the next.
+    **measuring
+        ``every`` and ``measure`` of `bnlab.training.fit`.
+
+    Returns
+    -------
+    History
+    """
+    others = [name for name in model.parameters() if name not in invariant_names(model)]
+    group = {"names": others, "lr": config.lr * other_rate, "weight_decay": 0.0}
+    optimizer = GrowingRate(model, config.lr * rate, weight_decay=decay, groups=[group])
+    optimizer.growth = growth
+    digits = load_digits()
+    return fit(
+        model, digits.x_train, digits.y_train, optimizer, steps=config.steps,
+        batch_size=config.batch_size, rng=np.random.default_rng(config.seed), **measuring,
+    )  # fmt: skip
+
+
+# B4: the norm of scale-invariant weights under plain SGD.
+
+
+@dataclass(frozen=True)
+class NormGrowth(Training):
+    """One layer's weights, followed for some steps; takes about 0.5 s.
+
+    Parameters
+    ----------
+    layer : str
+        Name of the weights.
+    eps : tuple of float
+        For the prediction; the first is 0, where it is exact.
+    scales : tuple of float
+        Factors of the first weights, rising.
+    """
+
+    layer: str = "3.weight"
+    eps: tuple[float, ...] = (0.0, 1e-5, 1e-3)
+    scales: tuple[float, ...] = (0.1, 1.0, 10.0)
+
+
+def norm_path(config, scale=1.0, eps=0.0):
+    """Norms (steps + 1,) before, between and after the steps, and the gradients' (steps,)."""
+
+    def measure(model):
+        gradient = model.grads.get(config.layer, np.zeros(1))  # none yet before the first step
+        return np.linalg.norm(model.parameters()[config.layer]), np.linalg.norm(gradient)
+
+    history = train(config, network(config, scale, eps), every=1, measure=measure)
+    norms, gradients = np.array(history.measured).T
+    return norms, gradients[1:]
+
+
+def predicted_norms(first_norm, gradients, lr):
+    """Norms after 0, 1, ... steps, if every gradient is orthogonal to the weights."""
+    return np.sqrt(first_norm**2 + lr**2 * np.append(0, np.cumsum(gradients**2)))
+
+
+def _run_b4(config):
+    paths = [norm_path(config, eps=eps) for eps in config.eps]
+    scaled = [norm_path(config, scale) for scale in config.scales]
+    return {
+        "eps": np.array(config.eps),
+        "measured": np.array([norms for norms, _ in paths]),  # (len(eps), steps + 1)
+        "predicted": np.array([predicted_norms(n[0], g, config.lr) for n, g in paths]),
+        "scales": np.array(config.scales),
+        "first_gradient": np.array([g[0] for _, g in scaled]),
+        "growth": np.array([norms[-1] / norms[0] for norms, _ in scaled]),
+    }
+
+
+def growth_errors(arrays):
+    """How far the whole growth of norm^2 is from the predicted one, relative, for each eps."""
+    measured, predicted = (
+        arrays[name][:, -1] ** 2 - arrays[name][:, 0] ** 2 for name in ("measured", "predicted")
+    )
+    return np.abs(measured / predicted - 1)
+
+
+def _judge_b4(arrays):
+    errors, growth = growth_errors(arrays), arrays["growth"]
+    exact = errors[0] <= 1e-6 and np.allclose(arrays["measured"][0], arrays["predicted"][0])
+    smaller = np.allclose(arrays["first_gradient"] * arrays["scales"], arrays["first_gradient"][1])
+    stabilizes = (np.diff(growth) < 0).all() and growth[-1] < 1.01
+    grows = (np.diff(arrays["measured"][0]) >= 0).all()
+    holds = smaller and stabilizes and grows
+    verdict = "WRONG" if not holds else "RIGHT" if exact else "IMPRECISE"
+    measured = (
+        f"norm {arrays['measured'][0, 0]:.2f} to {arrays['measured'][0, -1]:.2f}, predicted "
+        f"{arrays['predicted'][0, -1]:.2f} (eps = 0, exact: {exact}); first gradient "
+        f"{_listed(arrays['first_gradient'], '.3g')} and growth {_listed(growth, '.3f')} times "
+        f"for weights times {_listed(arrays['scales'], 'g')}"
+    )
+    worst = f"growth off by {errors[-1]:.0e} at eps = {arrays['eps'][-1]:g}"
+    return verdict, measured, f"identity for eps = 0, plain SGD, no decay; {worst}"
+
+
+def _listed(values, form):
+    """Numbers with a stroke between them: 1/2/3."""
+    return "/".join(format(value, form) for value in values)
+
+
+B4_NORM_GROWTH = Experiment(
+    Claim(
+        "B4",
+        "Larger weights get smaller gradients, and so batch norm stabilizes the growth of the "
+        "weights.",
+        "The gradient of a row is orthogonal to it, so each step of plain SGD adds lr^2 norm(g)^2 "
+        "to norm(w)^2: the norm can only grow, and the slower, the larger it is.",
+        "identity", "04", "Ioffe & Szegedy 2015, section 3.3; Salimans & Kingma 2016, section 2.1",
+    ),
+    NormGrowth(), _run_b4, _judge_b4,
+)  # fmt: skip

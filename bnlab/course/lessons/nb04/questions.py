@@ -1,0 +1,97 @@
+"""Questions of notebook 04: two predictions, and the error in a page of notes."""
+
+from bnlab.course.exercises.exercise import Misconception, Question
+
+DETACHED = Question(
+    name="detached_bias",
+    notebook="04",
+    answer=6.0,
+    explanation="The loss does not change, so its gradient does not change either, and every "
+    "step adds the same amount: 200 steps of 0.03 make 6.",
+    hints=(
+        "Does the output change when b changes? Then does the gradient of the next step?",
+        "Every step is a copy of the first one.",
+    ),
+    minutes=2,
+    difficulty=1,
+    misconceptions=(
+        Misconception(
+            "stops_after_one_step",
+            "The loss did not move, so the gradient that made the first step is still there.",
+            0.03,
+        ),
+        Misconception(
+            "random_walk",
+            "That is a random walk, with steps that change direction. Here nothing changes, so "
+            "all steps go the same way.",
+            0.03 * 200**0.5,
+        ),
+        Misconception(
+            "comes_back_to_zero",
+            "Nothing pulls b back: neither the loss nor its gradient depends on b.",
+            0.0,
+        ),
+    ),
+)
+
+NOTES = Question(
+    name="wrong_line_about_bias",
+    notebook="04",
+    answer="c",
+    explanation="beta is added after the mean has been subtracted, so nothing takes it away; the "
+    "layer needs it to choose where its activations lie.",
+    hints=(
+        "Ask of each constant: is it added before or after the mean is subtracted?",
+        "One of the lines drops a parameter that nothing can replace.",
+    ),
+    minutes=1,
+    difficulty=1,
+    choices=("a", "b", "c", "d"),
+    misconceptions=(
+        Misconception(
+            "bias_is_needed",
+            "That line is right: b is the same in all rows, so it is in the mean, and the "
+            "subtraction takes it away.",
+            "a",
+        ),
+        Misconception(
+            "detached_bias_is_safe",
+            "That line is right: section 2 of the paper warns of exactly this.",
+            "b",
+        ),
+        Misconception(
+            "last_bias_is_redundant",
+            "That line is right: nothing is subtracted after the last layer, so its bias counts.",
+            "d",
+        ),
+    ),
+)
+
+DECAY = Question(
+    name="decay_under_batchnorm",
+    notebook="04",
+    answer="b",
+    explanation="Shorter rows compute the same function, so the decay cannot make it simpler. It "
+    "makes the rows shorter, and lr / norm(w)^2 larger.",
+    hints=(
+        "Multiply a row by 0.5: which of the layer's outputs change?",
+        "The decay shrinks norm(w). Where does norm(w) stand in the effective learning rate?",
+    ),
+    minutes=2,
+    difficulty=2,
+    choices=("a", "b", "c"),
+    misconceptions=(
+        Misconception(
+            "simpler_function",
+            "That is the usual reason for weight decay, and it needs a function that changes when "
+            "its weights shrink. Behind this layer stands batch norm.",
+            "a",
+        ),
+        Misconception(
+            "no_effect",
+            "It has none on the function at this moment, but the next gradient depends on the "
+            "length of the row.",
+            "c",
+        ),
+    ),
+)

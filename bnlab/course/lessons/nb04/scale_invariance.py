@@ -1,0 +1,189 @@
+"""Claims about a*W instead of W in front of batch norm: the same output, another gradient.
+
+Weights have shape (out, in); a row w_k makes one output. Everything is checked on one batch of
+digits, first with eps = 0, where the statements are exact, then with the eps that is in use.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bnlab.batchnorm import batchnorm_forward
+from bnlab.course.experiments.evidence import Claim, Experiment
+from bnlab.course.lessons.nb04.redundant_bias import loss_and_backward, network
+from bnlab.data import load_digits
+from bnlab.gradcheck import relative_error
+
+__all__ = ["B2_SCALED_WEIGHTS", "B3_SCALED_GRADIENT", "gradients", "row_cosines"]
+
+EXACT = 1e-9
+
+
+@dataclass(frozen=True)
+class ScaledWeights:
+    """One layer, one batch; takes some milliseconds.
+
+    Parameters
+    ----------
+    rows, features : int
+    scales : tuple of float
+        Factors of the weights, at least one of them negative.
+    eps : tuple of float
+        The first one small enough to play no part, the last one in use.
+    seed : int
+    """
+
+    rows: int = 128
+    features: int = 32
+    scales: tuple[float, ...] = (0.1, 3.0, 100.0, -2.0)
+    eps: tuple[float, ...] = (0.0, 1e-5)
+    seed: int = 0
+
+
+# B2: the output.
+
+
+def _run_b2(config):
+    rng = np.random.default_rng(config.seed)
+    x = load_digits().x_train[: config.rows]
+    weight = rng.normal(0, np.sqrt(2 / 64), (config.features, 64))
+    gamma, beta = rng.uniform(0.5, 2, config.features), rng.normal(size=config.features)
+
+    def output(scale, eps, sign=1.0):
+        return batchnorm_forward(x @ (scale * weight).T, sign * gamma, beta, eps)[0]
+
+    def table(other):
+        return np.array(
+            [[np.abs(output(a, eps) - other(a, eps)).max() for a in config.scales]
+             for eps in config.eps]
+        )  # fmt: skip
+
+    return {
+        "scales": np.array(config.scales),
+        "eps": np.array(config.eps),
+        "change": table(lambda a, eps: output(1.0, eps)),  # (len(eps), len(scales))
+        "change_of_mirrored": table(lambda a, eps: output(1.0, eps, np.sign(a))),
+        "change_of_shrunk_eps": table(lambda a, eps: output(1.0, eps / a**2, np.sign(a))),
+    }
+
+
+def _judge_b2(arrays):
+    positive = arrays["scales"] > 0
+    ideal, in_use = arrays["change"][0], arrays["change"][-1]
+    holds = ideal[positive].max() <= EXACT
+    holds_everywhere = holds and arrays["change"].max() <= EXACT
+    verdict = "RIGHT" if holds_everywhere else "IMPRECISE" if holds else "WRONG"
+    measured = (
+        f"a > 0 and eps = {arrays['eps'][0]:g}: unchanged: {holds}; a < 0: changed by up to "
+        f"{ideal[~positive].max():.1f}, the mirror image: "
+        f"{arrays['change_of_mirrored'][0].max() <= EXACT}; eps = {arrays['eps'][-1]:g}: changed "
+        f"by up to {in_use[positive].max():.0e}, as with eps / a^2: "
+        f"{arrays['change_of_shrunk_eps'].max() <= EXACT}"
+    )
+    return verdict, measured, f"identity, float64, within {EXACT:g}"
+
+
+B2_SCALED_WEIGHTS = Experiment(
+    Claim(
+        "B2",
+        "BN((aW)u) = BN(Wu) for every number a.",
+        "For a > 0 and a^2 Var >> eps; exactly, scaling by a is dividing eps by a^2. A negative a "
+        "turns x_hat into -x_hat.",
+        "identity", "04", "Ioffe & Szegedy 2015, section 3.3; algebra",
+    ),
+    ScaledWeights(), _run_b2, _judge_b2,
+)  # fmt: skip
+
+
+# B3: the gradients.
+
+
+def gradients(config, scale=1.0, eps=0.0):
+    """Loss of the network of `bnlab.course.lessons.nb04.redundant_bias` at scale * W, and its gradients.
+
+    Parameters
+    ----------
+    config : ScaledWeights
+    scale : float or ndarray, shape (features, 1)
+        Factor of all weights, or one for each row.
+    eps : float
+
+    Returns
+    -------
+    loss : float
+    dx : ndarray, shape (rows, 64)
+    model : Sequential
+        With its ``grads``.
+    """
+    digits = load_digits()
+    model = network(config.features, bias=False, seed=config.seed, eps=eps)
+    model[1].weight[...] = np.random.default_rng(config.seed).uniform(0.5, 2, config.features)
+    model[0].weight *= scale
+    loss, dx = loss_and_backward(
+        model, digits.x_train[: config.rows], digits.y_train[: config.rows]
+    )
+    return loss, dx, model
+
+
+def row_cosines(weight, gradient):
+    """Cosine of the angle between each row of weight and its gradient, (out,)."""
+    lengths = np.linalg.norm(weight, axis=1) * np.linalg.norm(gradient, axis=1)
+    return (weight * gradient).sum(axis=1) / lengths
+
+
+def _left_over(config, eps):
+    """What eps leaves of the row products <w_k, dL/dw_k>: by our formula, and as measured."""
+    _, _, model = gradients(config, eps=eps)
+    linear, norm = model[0], model[1]
+    var = (load_digits().x_train[: config.rows] @ linear.weight.T).var(axis=0)
+    formula = norm.weight * norm.grads["weight"] * eps / (var + eps)
+    return formula, (linear.weight * linear.grads["weight"]).sum(axis=1)
+
+
+def _run_b3(config):
+    exact, in_use = config.eps[0], config.eps[-1]
+    factors = np.random.default_rng(config.seed).uniform(0.1, 10, (config.features, 1))
+    positive = [a for a in config.scales if a > 0]
+    _, dx, model = gradients(config, eps=exact)
+
+    def error_of_rule(a, eps=exact):
+        there, here = (gradients(config, scale, eps)[2].grads["0.weight"] for scale in (a, 1.0))
+        return relative_error(a * there, here)
+
+    return {
+        "to_weights": np.array([error_of_rule(a) for a in positive]),
+        "to_input": np.array([relative_error(gradients(config, a)[1], dx) for a in positive]),
+        "by_row": error_of_rule(factors),
+        "cosine": np.abs(row_cosines(model[0].weight, model.grads["0.weight"])).max(),
+        "negative": min(error_of_rule(a) for a in config.scales if a < 0),
+        "to_weights_in_use": max(error_of_rule(a, in_use) for a in positive),
+        "left_over": relative_error(*_left_over(config, in_use)),
+    }
+
+
+def _judge_b3(arrays):
+    to_weights, to_input, by_row, orthogonal = (
+        bool(np.max(arrays[name]) <= EXACT)
+        for name in ("to_weights", "to_input", "by_row", "cosine")
+    )
+    verdict = "RIGHT" if to_weights and to_input else "WRONG"
+    measured = (
+        f"eps = 0: gradient to the input unchanged: {to_input}, to the weights divided by a: "
+        f"{to_weights}, row by row: {by_row}, orthogonal to its row: {orthogonal}; no such rule "
+        f"for a < 0: {arrays['negative'] > 0.1}; with the usual eps off by up to "
+        f"{arrays['to_weights_in_use']:.0e}"
+    )
+    return verdict, measured, f"identity, float64, relative, within {EXACT:g}"
+
+
+B3_SCALED_GRADIENT = Experiment(
+    Claim(
+        "B3",
+        "With a*W for W the gradient to the layer's input is the same and the gradient to the "
+        "weights is 1/a of what it was.",
+        "For a > 0. Differentiate f(aW) = f(W) in W: a f'(aW) = f'(W). Differentiate it in a at "
+        "a = 1: the gradient of each row is orthogonal to the row.",
+        "identity", "04", "Ioffe & Szegedy 2015, section 3.3; algebra",
+    ),
+    ScaledWeights(), _run_b3, _judge_b3,
+)  # fmt: skip

@@ -1,0 +1,273 @@
+"""How other libraries keep their running statistics, and what that is in the terms of this course.
+
+Here, as in torch, momentum multiplies the new value and the running variance is fed the unbiased
+variance. Nearly everybody else multiplies the old value and feeds the biased one.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bnlab.course.experiments.evidence import Claim, Experiment
+from bnlab.course.lessons.nb02.algorithm import EXACT, digits_activations
+from bnlab.layers import BatchNorm
+
+__all__ = ["CONVENTIONS", "T4_MOMENTUM", "Convention", "Ours", "closed_form", "to_ours"]
+
+
+@dataclass(frozen=True)
+class Convention:
+    """How one library keeps its running statistics.
+
+    Parameters
+    ----------
+    multiplies : {"new", "old", "none"}
+        What momentum multiplies; "none" weighs all batches alike.
+    momentum, eps : float or None
+        The defaults; None where there is none.
+    variance : {"biased", "unbiased"}
+        What the running variance is fed.
+    start : {"0 and 1", "debiased", "first batch", "inputs", "none"}
+        Where mean and variance start; "debiased" divides by 1 - (share of the start).
+    channel_axis : int or None
+    names : str
+        Scale, shift, running mean, running variance; or what to know about them.
+    source : str
+    """
+
+    multiplies: str
+    momentum: float | None
+    eps: float | None
+    variance: str
+    start: str
+    channel_axis: int | None
+    names: str
+    source: str
+
+
+CONVENTIONS = {
+    "PyTorch": Convention(
+        "new", 0.1, 1e-5, "unbiased", "0 and 1", 1, "weight, bias, running_mean, running_var",
+        "torch.nn.BatchNorm1d; momentum=None weighs all batches alike",
+    ),
+    "Keras 3": Convention(
+        "old", 0.99, 1e-3, "biased", "0 and 1", -1, "gamma, beta, moving_mean, moving_variance",
+        "keras.layers.BatchNormalization",
+    ),
+    "tf.keras 2, dense": Convention(
+        "old", 0.99, 1e-3, "biased", "0 and 1", -1, "gamma, beta, moving_mean, moving_variance",
+        "tf.keras.layers.BatchNormalization with fused=False",
+    ),
+    "tf.keras 2, images": Convention(
+        "old", 0.99, 1e-3, "unbiased", "0 and 1", -1, "gamma, beta, moving_mean, moving_variance",
+        "tf.keras.layers.BatchNormalization with fused=True; tensorflow issue 55545",
+    ),
+    "Flax": Convention(
+        "old", 0.99, 1e-5, "biased", "0 and 1", -1, "scale, bias, mean, var",
+        "flax.linen.BatchNorm",
+    ),
+    "Haiku": Convention(
+        "old", None, 1e-5, "biased", "debiased", -1, "scale, offset",
+        "haiku.BatchNorm; momentum is called decay_rate",
+    ),
+    "Equinox": Convention(
+        "old", 0.99, 1e-5, "biased", "first batch", 0, "weight, bias",
+        'equinox.nn.BatchNorm in mode "ema", which normalizes training by the averages (A2); '
+        'mode "batch" starts at 0 and 1 and debiases',
+    ),
+    "ONNX": Convention(
+        "old", 0.9, 1e-5, "biased", "inputs", 1, "scale, B, input_mean, input_var",
+        "operator BatchNormalization, opset 15",
+    ),
+    "Caffe": Convention(
+        "old", 0.999, 1e-5, "unbiased", "debiased", 1, "three blobs; a separate Scale layer",
+        "batch_norm_layer.cpp (read, not run): keeps sums, the third blob divides them",
+    ),
+    "MXNet": Convention(
+        "old", 0.9, 1e-3, "biased", "0 and 1", 1, "gamma, beta, moving_mean, moving_var",
+        "mxnet.npx.batch_norm (read, not run); gamma is fixed to 1 unless fix_gamma=False, and "
+        "the averages move in the backward pass",
+    ),
+    "the paper": Convention(
+        "none", None, None, "unbiased", "none", None, "gamma, beta, E[x], Var[x]",
+        "Ioffe & Szegedy 2015, Algorithm 2: the mean over many batches after training",
+    ),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Ours:
+    """The settings of `layers.BatchNorm` that do what another library does.
+
+    Parameters
+    ----------
+    momentum : float or None
+    eps : float
+    var_factor : float
+        Multiplies the running variance that the library has stored; the result is ours.
+    """
+
+    momentum: float | None
+    eps: float
+    var_factor: float
+
+
+def to_ours(library, momentum, eps, m):
+    r"""Translate another library's momentum, eps and variance rule into those of this course.
+
+    .. math:: \mathrm{momentum} = 1 - \mathrm{momentum}_{old}, \quad
+              \mathrm{running\_var} = \frac{m}{m - 1}\,\mathrm{running\_var}_{biased}
+
+    Exact for everything the averages have taken from batches. The share of the start values,
+    ``(1 - momentum)**t`` after t steps, is not multiplied by the factor; libraries that debias
+    have removed it. A trained model that is only evaluated elsewhere needs nothing but its eps:
+    every library divides by the variance that is stored.
+
+    Parameters
+    ----------
+    library : str
+        A key of `CONVENTIONS`.
+    momentum : float or None
+        As that library means it; None weighs all batches alike (PyTorch and the paper only).
+    eps : float
+        Means the same everywhere, although the defaults differ.
+    m : int
+        Values per channel in a batch of the training that filled the averages.
+
+    Returns
+    -------
+    Ours
+
+    Raises
+    ------
+    ValueError
+        If the library is not in the table, or a number makes no sense there.
+
+    Examples
+    --------
+    >>> to_ours("Keras 3", momentum=0.75, eps=1e-3, m=32)
+    Ours(momentum=0.25, eps=0.001, var_factor=1.032258064516129)
+    >>> to_ours("PyTorch", momentum=0.1, eps=1e-5, m=32)
+    Ours(momentum=0.1, eps=1e-05, var_factor=1.0)
+    """
+    if library not in CONVENTIONS:
+        raise ValueError(f"to_ours knows {', '.join(CONVENTIONS)}; got {library!r}")
+    if not m >= 2:
+        raise ValueError(f"to_ours needs m >= 2 values per channel, got m={m}")
+    convention = CONVENTIONS[library]
+    var_factor = m / (m - 1) if convention.variance == "biased" else 1.0
+    return Ours(_weight_of_the_new(library, convention, momentum), eps, var_factor)
+
+
+def _weight_of_the_new(library, convention, momentum):
+    if momentum is None and (convention.multiplies == "none" or library == "PyTorch"):
+        return None
+    if convention.multiplies == "none" or momentum is None or not 0 <= momentum <= 1:
+        raise ValueError(
+            f"to_ours: {library} has no momentum={momentum}; it is a number from 0 to 1, "
+            "or None where all batches weigh alike (PyTorch, the paper)"
+        )
+    return momentum if convention.multiplies == "new" else 1 - momentum
+
+
+# T4: the running average, step by step and in closed form.
+
+
+def closed_form(start, values, momentum):
+    r"""Running average after each value, without a loop over the steps.
+
+    .. math:: r_t = (1 - a)^t\, r_0 + \sum_{k=1}^{t} a\,(1 - a)^{t - k}\, v_k, \quad
+              a = \mathrm{momentum}
+
+    Parameters
+    ----------
+    start : float or ndarray, shape (C,)
+    values : ndarray, shape (T,) or (T, C)
+        Mean, or unbiased variance, of each batch.
+    momentum : float
+        Weight of the new value.
+
+    Returns
+    -------
+    ndarray, shape of values
+
+    Examples
+    --------
+    >>> closed_form(1.0, np.array([0.0, 0.0, 8.0]), momentum=0.5)
+    array([0.5  , 0.25 , 4.125])
+    """
+    t = np.arange(1, len(values) + 1)
+    age = t[:, None] - t  # (T, T): how many steps ago value k came
+    weights = np.where(age >= 0, momentum * (1 - momentum) ** np.maximum(age, 0), 0.0)
+    left = ((1 - momentum) ** t).reshape(-1, *[1] * (values.ndim - 1))
+    return left * start + weights @ values
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Batches of activations, one after the other."""
+
+    momentum: float = 0.1
+    steps: int = 30
+    rows: int = 32
+    features: int = 20
+    seed: int = 0
+
+
+def _run_t4(config):
+    import torch
+
+    z, _ = digits_activations(config.rows * config.steps, config.features, config.seed)
+    batches = z.reshape(config.steps, config.rows, config.features)
+    ours = BatchNorm(config.features, momentum=config.momentum)
+    theirs = torch.nn.BatchNorm1d(config.features, momentum=config.momentum, dtype=torch.float64)
+    elsewhere = BatchNorm(config.features, momentum=config.momentum)  # from another start
+    elsewhere.running_mean += 1
+    found, stored, left = [], [], []
+    for batch in batches:
+        for layer in (ours, elsewhere):
+            layer(batch)
+        theirs(torch.from_numpy(batch))
+        found.append([ours.running_mean.copy(), ours.running_var.copy()])
+        stored.append([theirs.running_mean.numpy().copy(), theirs.running_var.numpy().copy()])
+        left.append(np.mean(elsewhere.running_mean - ours.running_mean))
+    fed = np.stack([batches.mean(axis=1), batches.var(axis=1, ddof=1)], axis=1)  # (T, 2, C)
+    start = np.repeat([0.0, 1.0], config.features)  # of the mean, of the variance
+    expected = closed_form(start, fed.reshape(config.steps, -1), config.momentum)
+    return {
+        "closed_form": np.abs(np.array(found).reshape(expected.shape) - expected).max(),
+        "torch": np.abs(np.array(found) - np.array(stored)).max(),
+        "left": np.array(left),
+        "predicted": (1 - config.momentum) ** np.arange(1, config.steps + 1),
+        "keeps_the_old": np.array([c.multiplies == "old" for c in CONVENTIONS.values()]),
+    }
+
+
+def _judge_t4(arrays):
+    """Look who multiplies the old value: everybody is RIGHT, nobody WRONG, some IMPRECISE.
+
+    The measurement has to hold too: closed form, torch, and the share of the start value.
+    """
+    old = arrays["keeps_the_old"]
+    gaps = [arrays["closed_form"], arrays["torch"],
+            np.abs(arrays["left"] - arrays["predicted"]).max()]  # fmt: skip
+    holds = max(gaps) <= EXACT
+    verdict = {0: "WRONG", len(old): "RIGHT"}.get(int(old.sum()), "IMPRECISE")
+    measured = (
+        f"true of {old.sum()} of {len(old)} conventions, not of PyTorch's; closed form and torch "
+        f"agree after each of {len(arrays['left'])} steps: {holds}; "
+        f"{100 * arrays['left'][-1]:.1f}% of the start value is left at the end"
+    )
+    return (verdict if holds else "NOT REPRODUCED"), measured, f"identity, within {EXACT:g}"
+
+
+T4_MOMENTUM = Experiment(
+    Claim(
+        "T4",
+        "Momentum says how much of the running average is kept at each step.",
+        "In most libraries. PyTorch's momentum is the weight of the new value, so 0.99 there is "
+        "0.01 here. With weight a on the new value, (1 - a)^t of the start is left after t steps.",
+        "identity", "05", "documentation and source of each library; torch is run",
+    ),
+    Stream(), _run_t4, _judge_t4,
+)  # fmt: skip

@@ -1,0 +1,268 @@
+"""Exercise of notebook 05: batch norm with given statistics, and what people use instead."""
+
+import numpy as np
+
+from bnlab.course.exercises.exercise import Case, Exercise
+
+
+def batchnorm_inference(x, gamma, beta, running_mean, running_var, eps):
+    """Batch norm of x, shape (N, C), with the statistics collected in training."""
+    x_hat = (x - running_mean) / np.sqrt(running_var + eps)
+    return gamma * x_hat + beta
+
+
+def trained(c, eps=1e-5, mean=0.0):
+    """Make a draw of (gamma, beta, running_mean, running_var, eps) of a trained layer."""
+
+    def draw(rng):
+        gamma, beta = rng.uniform(0.5, 2, c), rng.normal(size=c)
+        return gamma, beta, mean + rng.normal(0, 2, c), rng.uniform(0.25, 4, c), eps
+
+    return draw
+
+
+def signed_gamma(rng):
+    """Draw a trained layer with a negative gamma and one that is zero."""
+    _, *rest = trained(4)(rng)
+    return np.array([-1.5, 0.0, 2.0, -0.3]), *rest
+
+
+def small_variances(rng):
+    """Draw a trained layer with one running variance near eps and one far below it."""
+    gamma, beta, running_mean, running_var, eps = trained(3)(rng)
+    running_var[:2] = 1.3e-5, 1e-9
+    return gamma, beta, running_mean, running_var, eps
+
+
+def _asked(n, draw_layer):
+    """Add the test examples: near the running statistics, but not exactly of them."""
+
+    def draw(rng):
+        layer = draw_layer(rng)
+        running_mean, running_var = layer[2:4]
+        noise = rng.normal(size=(n, len(running_mean)))
+        return running_mean + 0.5 + 1.3 * np.sqrt(running_var) * noise, *layer
+
+    return draw
+
+
+INFERENCE = Exercise(
+    name="batchnorm_inference",
+    notebook="05",
+    reference=batchnorm_inference,
+    outputs=("y",),
+    cases=(
+        Case("a typical test batch", _asked(8, trained(5))),
+        Case("a single example", _asked(1, trained(4)), seed=1),
+        Case("odd sizes and another eps", _asked(7, trained(3, eps=1e-3)), seed=2),
+        Case("two examples", _asked(2, trained(4)), seed=3),
+        Case("a negative gamma and a gamma of zero", _asked(6, signed_gamma), seed=4),
+        Case("running variances near eps and far below it", _asked(5, small_variances), seed=5),
+        Case("a large eps", _asked(10, trained(2, eps=0.5)), seed=6),
+        Case("a large mean", _asked(16, trained(3, mean=1e4)), seed=7),
+    ),
+    hints=(
+        "Which lines of Algorithm 1 compute something from the batch? They are gone.",
+        "Take the last two lines of Algorithm 1 and put the running mean and the running variance "
+        "where the mean and the variance of the batch were.",
+        "eps is added to the running variance before the root is taken; the N/(N-1) is in the "
+        "running variance already.",
+    ),
+    minutes=4,
+    difficulty=1,
+    about_precision="x * scale - mean * scale subtracts two large, nearly equal numbers when the "
+    "mean is large; subtract the mean from x first and scale afterwards.",
+)
+
+
+def _x_hat(x, running_mean, running_var, eps):
+    return (x - running_mean) / np.sqrt(running_var + eps)
+
+
+@INFERENCE.misconception(
+    "batch_statistics",
+    "You normalize by the mean and the variance of x itself. At test time they are not used: the "
+    "answer for one example must not depend on the others, and a single example has no variance.",
+)
+def _(x, gamma, beta, running_mean, running_var, eps):
+    return gamma * _x_hat(x, x.mean(axis=0), x.var(axis=0), eps) + beta
+
+
+@INFERENCE.misconception(
+    "batch_mean",
+    "You subtract the mean of x itself; subtract the running mean.",
+)
+def _(x, gamma, beta, running_mean, running_var, eps):
+    return gamma * _x_hat(x, x.mean(axis=0), running_var, eps) + beta
+
+
+@INFERENCE.misconception(
+    "batch_variance",
+    "You divide by the standard deviation of x itself; use the running variance.",
+)
+def _(x, gamma, beta, running_mean, running_var, eps):
+    return gamma * _x_hat(x, running_mean, x.var(axis=0), eps) + beta
+
+
+@INFERENCE.misconception(
+    "statistics_moved",
+    "You let x move the running statistics before you use them. They move in training only; at "
+    "test time nothing that is asked may change the answers that follow.",
+)
+def _(x, gamma, beta, running_mean, running_var, eps):
+    mean = 0.9 * running_mean + 0.1 * x.mean(axis=0)
+    return gamma * _x_hat(x, mean, 0.9 * running_var + 0.1 * x.var(axis=0), eps) + beta
+
+
+@INFERENCE.misconception(
+    "corrected_again",
+    "You multiply the running variance by N/(N-1). That was done in training, before it was "
+    "stored; at test time N has no meaning.",
+)
+def _(x, gamma, beta, running_mean, running_var, eps):
+    factor = np.divide(len(x), len(x) - 1)  # np.divide: a single example gives inf, not an error
+    return gamma * _x_hat(x, running_mean, running_var * factor, eps) + beta
+
+
+@INFERENCE.misconception(
+    "eps_forgotten",
+    "You leave eps out. The network was trained with it, and a feature that never varied has a "
+    "running variance of 0: add eps to the variance.",
+)
+def _(x, gamma, beta, running_mean, running_var, eps):
+    return gamma * _x_hat(x, running_mean, running_var, 0.0) + beta
+
+
+@INFERENCE.misconception(
+    "eps_outside_root",
+    "You add eps to the standard deviation; it belongs to the variance, inside the square root.",
+)
+def _(x, gamma, beta, running_mean, running_var, eps):
+    return gamma * (x - running_mean) / (np.sqrt(running_var) + eps) + beta
+
+
+@INFERENCE.misconception(
+    "eps_fixed",
+    "You always use 1e-5; use the argument eps, the one the network was trained with.",
+)
+def _(x, gamma, beta, running_mean, running_var, eps):
+    return gamma * _x_hat(x, running_mean, running_var, 1e-5) + beta
+
+
+@INFERENCE.misconception(
+    "divides_by_variance",
+    "You divide by the running variance; divide by its square root.",
+)
+def _(x, gamma, beta, running_mean, running_var, eps):
+    return gamma * (x - running_mean) / (running_var + eps) + beta
+
+
+@INFERENCE.misconception(
+    "multiplies",
+    "You multiply by the standard deviation; normalizing divides by it.",
+)
+def _(x, gamma, beta, running_mean, running_var, eps):
+    return gamma * (x - running_mean) * np.sqrt(running_var + eps) + beta
+
+
+@INFERENCE.misconception(
+    "not_centred",
+    "You divide by the standard deviation but do not subtract the running mean first.",
+)
+def _(x, gamma, beta, running_mean, running_var, eps):
+    return gamma * x / np.sqrt(running_var + eps) + beta
+
+
+@INFERENCE.misconception(
+    "not_scaled",
+    "You subtract the running mean but never divide by the standard deviation.",
+)
+def _(x, gamma, beta, running_mean, running_var, eps):
+    return gamma * (x - running_mean) + beta
+
+
+@INFERENCE.misconception(
+    "parentheses_forgotten",
+    "You divide the mean alone: x - mean / std is x - (mean / std). Put x - mean in parentheses.",
+)
+def _(x, gamma, beta, running_mean, running_var, eps):
+    return gamma * (x - running_mean / np.sqrt(running_var + eps)) + beta
+
+
+@INFERENCE.misconception(
+    "no_scale_and_shift",
+    "You return x_hat; gamma and beta act at test time as they did in training.",
+)
+def _(x, gamma, beta, running_mean, running_var, eps):
+    return _x_hat(x, running_mean, running_var, eps)
+
+
+@INFERENCE.misconception(
+    "beta_inside_gamma",
+    "You multiply beta by gamma as well; scale first, then shift: y = gamma * x_hat + beta.",
+)
+def _(x, gamma, beta, running_mean, running_var, eps):
+    return gamma * (_x_hat(x, running_mean, running_var, eps) + beta)
+
+
+@INFERENCE.misconception(
+    "subtracts_beta",
+    "You subtract beta; the algorithm adds it: y = gamma * x_hat + beta.",
+)
+def _(x, gamma, beta, running_mean, running_var, eps):
+    return gamma * _x_hat(x, running_mean, running_var, eps) - beta
+
+
+@INFERENCE.misconception(
+    "gamma_and_beta_swapped",
+    "gamma and beta are swapped: gamma is the factor, beta is what is added.",
+)
+def _(x, gamma, beta, running_mean, running_var, eps):
+    return beta * _x_hat(x, running_mean, running_var, eps) + gamma
+
+
+@INFERENCE.misconception("no_shift", "beta is missing: y = gamma * x_hat + beta.")
+def _(x, gamma, beta, running_mean, running_var, eps):
+    return gamma * _x_hat(x, running_mean, running_var, eps)
+
+
+@INFERENCE.misconception("no_scale", "gamma is missing: y = gamma * x_hat + beta.")
+def _(x, gamma, beta, running_mean, running_var, eps):
+    return _x_hat(x, running_mean, running_var, eps) + beta
+
+
+@INFERENCE.misconception("mean_added", "You add the running mean; normalizing subtracts it.")
+def _(x, gamma, beta, running_mean, running_var, eps):
+    return gamma * _x_hat(x, -running_mean, running_var, eps) + beta
+
+
+@INFERENCE.misconception("no_normalization", "You scale and shift x itself: first normalize it.")
+def _(x, gamma, beta, running_mean, running_var, eps):
+    return gamma * x + beta
+
+
+@INFERENCE.misconception(
+    "variance_squared",
+    "You square running_var, as if it were a standard deviation. It is the variance already.",
+)
+def _(x, gamma, beta, running_mean, running_var, eps):
+    return gamma * _x_hat(x, running_mean, running_var**2, eps) + beta
+
+
+@INFERENCE.misconception(
+    "correction_undone",
+    "You multiply the running variance by (N-1)/N, to make it biased again. It is used as it is; "
+    "at test time N has no meaning.",
+)
+def _(x, gamma, beta, running_mean, running_var, eps):
+    return gamma * _x_hat(x, running_mean, running_var * (len(x) - 1) / len(x), eps) + beta
+
+
+@INFERENCE.misconception(
+    "unbiased_batch_statistics",
+    "You normalize by the mean and the unbiased variance of x itself. The unbiased variance that "
+    "is meant was collected in training: running_var.",
+)
+def _(x, gamma, beta, running_mean, running_var, eps):
+    var = np.divide(len(x), len(x) - 1) * x.var(axis=0)  # a single example gives 0 * inf = nan
+    return gamma * _x_hat(x, x.mean(axis=0), var, eps) + beta

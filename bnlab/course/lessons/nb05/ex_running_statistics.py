@@ -1,0 +1,335 @@
+"""Exercise of notebook 05: move the running statistics after one training batch."""
+
+import numpy as np
+
+from bnlab.course.exercises.exercise import Case, Exercise
+from bnlab.course.lessons.nb02.ex_batchnorm_algorithm import ONE_PASS
+
+
+def update_running_stats(running_mean, running_var, x, momentum):
+    """Running mean and variance after one more training batch x of shape (N, C)."""
+    mean = x.mean(axis=0)  # (C,)
+    var = x.var(axis=0, ddof=1)  # (C,), unbiased: divided by N - 1
+    new_mean = (1 - momentum) * running_mean + momentum * mean
+    new_var = (1 - momentum) * running_var + momentum * var
+    return new_mean, new_var
+
+
+def _stream(n, c, momentum, mean=0.0):
+    """Make a draw of (running_mean, running_var, x, momentum) from the middle of training."""
+
+    def draw(rng):
+        centre, std = mean + rng.normal(0, 2, c), rng.uniform(0.5, 2, c)
+        running_mean = centre + rng.normal(0, 1, c)
+        running_var = std**2 * rng.uniform(0.5, 2, c)
+        return running_mean, running_var, centre + std * rng.normal(size=(n, c)), momentum
+
+    return draw
+
+
+def _first_batch(rng):
+    _, _, x, momentum = _stream(8, 4, 0.1)(rng)
+    return np.zeros(4), np.ones(4), x, momentum
+
+
+def _constant_feature(rng):
+    running_mean, running_var, x, momentum = _stream(6, 3, 0.2)(rng)
+    x[:, 1] = 0.25
+    return running_mean, running_var, x, momentum
+
+
+UPDATE = Exercise(
+    name="update_running_stats",
+    notebook="05",
+    reference=update_running_stats,
+    outputs=("running_mean", "running_var"),
+    cases=(
+        Case("the very first batch", _first_batch),
+        Case("the middle of training", _stream(8, 5, 0.1), seed=1),
+        Case("odd sizes and another momentum", _stream(7, 3, 0.3), seed=2),
+        Case("two examples", _stream(2, 4, 0.25), seed=3),
+        Case("a constant feature", _constant_feature, seed=4),
+        Case("momentum 1: only the last batch counts", _stream(9, 2, 1.0), seed=5),
+        Case("a large mean", _stream(64, 3, 0.05, mean=1e4), seed=6),
+    ),
+    hints=(
+        "Three steps: the mean of each feature, its unbiased variance, and a weighted mean of old "
+        "and new for both.",
+        "np.var divides by N; its argument ddof=1 makes it divide by N - 1.",
+        "The weights are 1 - momentum for what was there and momentum for the batch, as in torch. "
+        "Return two new arrays; do not write into the old ones.",
+    ),
+    minutes=6,
+    difficulty=1,
+    about_precision=ONE_PASS,
+)
+
+
+def _mix(old, new, momentum):
+    return (1 - momentum) * old + momentum * new
+
+
+@UPDATE.misconception(
+    "momentum_reversed",
+    "Your momentum multiplies the old value. That is the rule of Keras; here, as in torch, "
+    "momentum is the weight of the new value.",
+)
+def _(running_mean, running_var, x, momentum):
+    return update_running_stats(running_mean, running_var, x, 1 - momentum)
+
+
+@UPDATE.misconception(
+    "biased_variance",
+    "You feed the biased variance, divided by N, to the running variance. It normalizes the "
+    "training batch; what is kept for test time is the unbiased one, divided by N - 1.",
+)
+def _(running_mean, running_var, x, momentum):
+    return _mix(running_mean, x.mean(0), momentum), _mix(running_var, x.var(0), momentum)
+
+
+@UPDATE.misconception(
+    "about_the_old_mean",
+    "Your squared distances are taken from the running mean. The variance of a batch is taken "
+    "about the mean of that batch; from any other point it comes out too large.",
+)
+def _(running_mean, running_var, x, momentum):
+    square = ((x - running_mean) ** 2).mean(axis=0)
+    return _mix(running_mean, x.mean(0), momentum), _mix(running_var, square, momentum)
+
+
+@UPDATE.misconception(
+    "about_the_new_mean",
+    "Your squared distances are taken from the updated running mean. The variance of a batch is "
+    "taken about the mean of that batch; from any other point it comes out too large.",
+)
+def _(running_mean, running_var, x, momentum):
+    mean = _mix(running_mean, x.mean(0), momentum)
+    return mean, _mix(running_var, ((x - mean) ** 2).mean(axis=0), momentum)
+
+
+@UPDATE.misconception(
+    "standard_deviation",
+    "You average the standard deviation. What is stored is the variance; its root is taken at "
+    "test time, after eps has been added.",
+)
+def _(running_mean, running_var, x, momentum):
+    return _mix(running_mean, x.mean(0), momentum), _mix(running_var, x.std(0, ddof=1), momentum)
+
+
+@UPDATE.misconception(
+    "no_average",
+    "You return the statistics of the batch. They should move the running ones by the share "
+    "momentum, and no further.",
+)
+def _(running_mean, running_var, x, momentum):
+    return x.mean(axis=0), x.var(axis=0, ddof=1)
+
+
+@UPDATE.misconception(
+    "old_value_not_shrunk",
+    "You add momentum times the new value and leave the old one whole, so the sum grows for "
+    "ever. The weights have to add up to 1: the old value gets 1 - momentum.",
+)
+def _(running_mean, running_var, x, momentum):
+    return running_mean + momentum * x.mean(axis=0), running_var + momentum * x.var(axis=0, ddof=1)
+
+
+@UPDATE.misconception(
+    "plain_mean",
+    "You take the mean of old and new, whatever momentum says. The new value's weight is momentum.",
+)
+def _(running_mean, running_var, x, momentum):
+    return update_running_stats(running_mean, running_var, x, 0.5)
+
+
+@UPDATE.misconception(
+    "momentum_fixed",
+    "You always use 0.1, which is torch's default; use the argument momentum.",
+)
+def _(running_mean, running_var, x, momentum):
+    return update_running_stats(running_mean, running_var, x, 0.1)
+
+
+@UPDATE.misconception(
+    "one_statistic_for_all",
+    "You take one mean and one variance over the whole array; each feature has its own (axis=0).",
+)
+def _(running_mean, running_var, x, momentum):
+    return _mix(running_mean, x.mean(), momentum), _mix(running_var, x.var(ddof=1), momentum)
+
+
+@UPDATE.misconception(
+    "corrected_every_time",
+    "You multiply the whole running variance by N/(N-1), the old part included, so the factor "
+    "is applied again at every step. It belongs to the variance of the new batch only.",
+)
+def _(running_mean, running_var, x, momentum):
+    whole = _mix(running_var, x.var(axis=0), momentum)
+    return _mix(running_mean, x.mean(axis=0), momentum), whole * len(x) / (len(x) - 1)
+
+
+@UPDATE.misconception(
+    "correction_inverted",
+    "You multiply the biased variance by (N-1)/N, which makes it smaller still. Dividing the sum "
+    "of squares by N - 1 in the place of N is a factor of N/(N-1).",
+)
+def _(running_mean, running_var, x, momentum):
+    var = x.var(axis=0) * (len(x) - 1) / len(x)
+    return _mix(running_mean, x.mean(axis=0), momentum), _mix(running_var, var, momentum)
+
+
+@UPDATE.misconception(
+    "counts_features",
+    "Your factor counts the features: it is N/(N-1) with N examples, x.shape[0], not x.shape[1].",
+)
+def _(running_mean, running_var, x, momentum):
+    features = x.shape[1]
+    var = x.var(axis=0) * features / (features - 1)
+    return _mix(running_mean, x.mean(axis=0), momentum), _mix(running_var, var, momentum)
+
+
+@UPDATE.misconception(
+    "mean_of_squares",
+    "What you average in the place of the variance is the mean of x squared: the mean has to be "
+    "subtracted before squaring.",
+)
+def _(running_mean, running_var, x, momentum):
+    square = (x**2).mean(axis=0)
+    return _mix(running_mean, x.mean(axis=0), momentum), _mix(running_var, square, momentum)
+
+
+@UPDATE.misconception(
+    "outputs_swapped",
+    "You return them in the wrong order: the running mean comes first, then the variance.",
+)
+def _(running_mean, running_var, x, momentum):
+    return update_running_stats(running_mean, running_var, x, momentum)[::-1]
+
+
+@UPDATE.misconception(
+    "variance_left_alone",
+    "Your running mean moves and your running variance does not. Both move at every step.",
+)
+def _(running_mean, running_var, x, momentum):
+    return _mix(running_mean, x.mean(axis=0), momentum), running_var
+
+
+@UPDATE.misconception(
+    "nothing_moves",
+    "You return the running statistics as they came. That is what evaluation does; a training "
+    "batch moves both.",
+)
+def _(running_mean, running_var, x, momentum):
+    return running_mean, running_var
+
+
+@UPDATE.misconception(
+    "unbiased_about_the_old_mean",
+    "You divide by N - 1, and take the squared distances from the running mean. The variance of a "
+    "batch is taken about the mean of that batch; from any other point it comes out too large.",
+)
+def _(running_mean, running_var, x, momentum):
+    square = ((x - running_mean) ** 2).sum(axis=0) / (len(x) - 1)
+    return _mix(running_mean, x.mean(axis=0), momentum), _mix(running_var, square, momentum)
+
+
+@UPDATE.misconception(
+    "unbiased_about_the_new_mean",
+    "You divide by N - 1, and take the squared distances from the updated running mean. The "
+    "variance of a batch is taken about the mean of that batch.",
+)
+def _(running_mean, running_var, x, momentum):
+    mean = _mix(running_mean, x.mean(axis=0), momentum)
+    return mean, _mix(running_var, ((x - mean) ** 2).sum(axis=0) / (len(x) - 1), momentum)
+
+
+@UPDATE.misconception(
+    "biased_standard_deviation",
+    "You average the standard deviation, and the biased one. What is stored is the variance, and "
+    "the unbiased one, divided by N - 1.",
+)
+def _(running_mean, running_var, x, momentum):
+    return _mix(running_mean, x.mean(axis=0), momentum), _mix(running_var, x.std(axis=0), momentum)
+
+
+@UPDATE.misconception(
+    "sum_of_squares",
+    "You feed the sum of the squared distances; divide it by N - 1.",
+)
+def _(running_mean, running_var, x, momentum):
+    total = len(x) * x.var(axis=0)
+    return _mix(running_mean, x.mean(axis=0), momentum), _mix(running_var, total, momentum)
+
+
+@UPDATE.misconception(
+    "spread_of_the_means_added",
+    "You add the squared distance of the two means, as if two data sets were merged. The running "
+    "variance is an average of batch variances and leaves that out.",
+)
+def _(running_mean, running_var, x, momentum):
+    mean, var = update_running_stats(running_mean, running_var, x, momentum)
+    return mean, var + momentum * (1 - momentum) * (x.mean(axis=0) - running_mean) ** 2
+
+
+# one of the two alone
+
+
+@UPDATE.misconception(
+    "mean_left_alone",
+    "Your running mean does not move. It moves at every step, by the share momentum.",
+)
+def _(running_mean, running_var, x, momentum):
+    return running_mean, update_running_stats(running_mean, running_var, x, momentum)[1]
+
+
+@UPDATE.misconception(
+    "mean_not_averaged",
+    "Your running mean is the mean of the batch alone. It should move by the share momentum.",
+)
+def _(running_mean, running_var, x, momentum):
+    return x.mean(axis=0), update_running_stats(running_mean, running_var, x, momentum)[1]
+
+
+@UPDATE.misconception(
+    "variance_not_averaged",
+    "Your running variance is the variance of the batch alone. It should move by the share "
+    "momentum.",
+)
+def _(running_mean, running_var, x, momentum):
+    return _mix(running_mean, x.mean(axis=0), momentum), x.var(axis=0, ddof=1)
+
+
+@UPDATE.misconception(
+    "one_mean_for_all",
+    "You take one mean over the whole array; each feature has its own (axis=0).",
+)
+def _(running_mean, running_var, x, momentum):
+    var = update_running_stats(running_mean, running_var, x, momentum)[1]
+    return _mix(running_mean, x.mean(), momentum), var
+
+
+@UPDATE.misconception(
+    "one_variance_for_all",
+    "You take one variance over the whole array; each feature has its own (axis=0).",
+)
+def _(running_mean, running_var, x, momentum):
+    return _mix(running_mean, x.mean(0), momentum), _mix(running_var, x.var(ddof=1), momentum)
+
+
+@UPDATE.misconception(
+    "momentum_reversed_in_the_variance",
+    "In your running variance momentum multiplies the old value; here, as in torch, it is the "
+    "weight of the new one, as in your mean.",
+)
+def _(running_mean, running_var, x, momentum):
+    return _mix(running_mean, x.mean(0), momentum), _mix(x.var(0, ddof=1), running_var, momentum)
+
+
+@UPDATE.misconception(
+    "momentum_reversed_in_the_mean",
+    "In your running mean momentum multiplies the old value; here, as in torch, it is the weight "
+    "of the new one, as in your variance.",
+)
+def _(running_mean, running_var, x, momentum):
+    var = update_running_stats(running_mean, running_var, x, momentum)[1]
+    return _mix(x.mean(axis=0), running_mean, momentum), var

@@ -1,0 +1,102 @@
+"""Exercise of notebook 06: how many values a mean and a variance are made of."""
+
+from bnlab.course.exercises.exercise import Case, Exercise
+
+
+def effective_batch_size(n, h, w):
+    """Number of values of one channel in a batch of n feature maps of h x w pixels."""
+    return n * h * w
+
+
+SIZE = Exercise(
+    name="effective_batch_size",
+    notebook="06",
+    reference=effective_batch_size,
+    outputs=("m",),
+    cases=(
+        Case("32 maps of 28 x 28", lambda rng: (32, 28, 28)),
+        Case("maps that are wider than high", lambda rng: (5, 3, 11)),
+        Case("maps that are higher than wide", lambda rng: (4, 9, 2)),
+        Case("a single image", lambda rng: (1, 7, 6)),
+        Case("maps of a single pixel, as in a dense layer", lambda rng: (64, 1, 1)),
+    ),
+    hints=(
+        "One mean per channel: which values of x, of shape (N, C, H, W), take part in it?",
+        "Check with a dense layer: it is a map of one pixel, and there the answer is n.",
+    ),
+    minutes=2,
+    difficulty=1,
+)
+
+
+@SIZE.misconception(
+    "batch_only",
+    "Your number is that of the images. Every pixel of the map contributes a value to its "
+    "channel's mean.",
+)
+def _(n, h, w):
+    return n
+
+
+@SIZE.misconception(
+    "pixels_only",
+    "You count the pixels of one map. All images of the batch share the mean.",
+)
+def _(n, h, w):
+    return h * w
+
+
+@SIZE.misconception(
+    "square_by_height",
+    "You take the width to be the height; maps need not be square.",
+)
+def _(n, h, w):
+    return n * h * h
+
+
+@SIZE.misconception(
+    "square_by_width",
+    "You take the height to be the width; maps need not be square.",
+)
+def _(n, h, w):
+    return n * w * w
+
+
+@SIZE.misconception(
+    "minus_one",
+    "You subtract one value, as for an unbiased variance. Batch norm divides by all of them.",
+)
+def _(n, h, w):
+    return n * h * w - 1
+
+
+@SIZE.misconception(
+    "sides_added",
+    "You add the sides. A map of h rows with w pixels each has h times w pixels.",
+)
+def _(n, h, w):
+    return n * (h + w)
+
+
+@SIZE.misconception(
+    "one_side_only",
+    "You count the rows of each map. Each of the h rows has w pixels: h times w in all.",
+)
+def _(n, h, w):
+    return n * h
+
+
+@SIZE.misconception(
+    "columns_only",
+    "You count the columns of each map. Each of the w columns has h pixels: h times w in all.",
+)
+def _(n, h, w):
+    return n * w
+
+
+@SIZE.misconception(
+    "images_added",
+    "You add the number of images. Each of the n images has h times w pixels, so multiply.",
+)
+def _(n, h, w):
+    return n + h * w

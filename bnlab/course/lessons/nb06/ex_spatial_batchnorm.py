@@ -1,0 +1,285 @@
+"""Exercise of notebook 06: batch norm of images, one mean and one variance per channel."""
+
+import numpy as np
+
+from bnlab.course.exercises.exercise import Case, Exercise
+
+
+def spatial_batchnorm_forward(x, gamma, beta, eps):
+    """Batch norm for images x of shape (N, C, H, W), per channel."""
+    mean = x.mean(axis=(0, 2, 3), keepdims=True)  # (1, C, 1, 1)
+    var = ((x - mean) ** 2).mean(axis=(0, 2, 3), keepdims=True)
+    x_hat = (x - mean) / np.sqrt(var + eps)
+    return gamma[:, None, None] * x_hat + beta[:, None, None]
+
+
+def images(*shape, eps=1e-5, mean=0.0):
+    """Make a draw of (x, gamma, beta, eps) with x of this shape, (N, C, H, W).
+
+    Each channel, each image and each pixel has a level of its own, so that statistics over the
+    wrong axes differ from the right ones.
+    """
+
+    def draw(rng):
+        n, c, h, w = shape
+        levels = rng.normal(size=(n, c, 1, 1)) + rng.normal(size=(1, c, h, w))
+        x = mean + rng.normal(0, 2, (c, 1, 1)) + levels + rng.normal(size=shape)
+        return x * rng.uniform(0.5, 2, (c, 1, 1)), rng.uniform(0.5, 2, c), rng.normal(size=c), eps
+
+    return draw
+
+
+def _signed_gamma(rng):
+    x, _, beta, eps = images(3, 4, 3, 5)(rng)
+    return x, np.array([-1.5, 0.0, 2.0, -0.3]), beta, eps
+
+
+def _small_variance(rng):
+    x, gamma, beta, eps = images(5, 3, 4, 2)(rng)
+    x[:, 1] = 0.7 + 3e-3 * rng.normal(size=(5, 4, 2))  # variance about 1e-5
+    return x, gamma, beta, eps
+
+
+def _constant_channel(rng):
+    x, gamma, beta, eps = images(3, 3, 2, 4)(rng)
+    x[:, 0] = 0.25
+    return x, gamma, beta, eps
+
+
+SPATIAL = Exercise(
+    name="spatial_batchnorm_forward",
+    notebook="06",
+    reference=spatial_batchnorm_forward,
+    outputs=("y",),
+    cases=(
+        Case("a batch of small images", images(4, 3, 5, 6)),
+        Case("as many channels as rows and columns", images(3, 4, 4, 4), seed=1),
+        Case("a single image, and another eps", images(1, 3, 6, 5, eps=1e-3), seed=2),
+        Case("images of a single pixel", images(7, 4, 1, 1), seed=3),
+        Case("two values for each channel", images(1, 3, 2, 1), seed=4),
+        Case("a negative gamma and a gamma of zero", _signed_gamma, seed=5),
+        Case("a channel whose variance is near eps", _small_variance, seed=6),
+        Case("a constant channel", _constant_channel, seed=7),
+        Case("a large eps", images(2, 2, 3, 3, eps=0.5), seed=8),
+        Case("a large mean", images(4, 3, 5, 5, mean=1e4), seed=9),
+    ),
+    hints=(
+        "How many means are there for x of shape (N, C, H, W)? Which axes have to disappear?",
+        "axis= takes a tuple of axes, and keepdims=True leaves a 1 where an axis was, so that the "
+        "mean, (1, C, 1, 1), broadcasts against x.",
+        "gamma has shape (C,) and would broadcast against the last axis, W. gamma[:, None, None] "
+        "has shape (C, 1, 1) and meets the channels.",
+    ),
+    minutes=8,
+    difficulty=2,
+    about_precision="E[x^2] - E[x]^2 subtracts two large, nearly equal numbers when the mean is "
+    "large; subtract the mean first and square afterwards.",
+)
+
+
+def _normalized(x, axes, eps):
+    return (x - x.mean(axis=axes, keepdims=True)) / np.sqrt(x.var(axis=axes, keepdims=True) + eps)
+
+
+def _affine(x_hat, gamma, beta):
+    return gamma[:, None, None] * x_hat + beta[:, None, None]
+
+
+def _with_divisor(x, divisor, gamma, beta):
+    return _affine((x - x.mean(axis=(0, 2, 3), keepdims=True)) / divisor, gamma, beta)
+
+
+def _var(x):
+    return x.var(axis=(0, 2, 3), keepdims=True)
+
+
+@SPATIAL.misconception(
+    "statistics_per_pixel",
+    "Your statistics run over the batch only (axis=0): one mean for each pixel of each channel. A "
+    "channel has one mean for all its pixels, so they run over axes 0, 2 and 3.",
+)
+def _(x, gamma, beta, eps):
+    return _affine(_normalized(x, 0, eps), gamma, beta)
+
+
+@SPATIAL.misconception(
+    "statistics_per_image",
+    "Your statistics run over height and width only: one mean for each image and channel. That is "
+    "instance norm; batch norm averages over the images too, axes 0, 2 and 3.",
+)
+def _(x, gamma, beta, eps):
+    return _affine(_normalized(x, (2, 3), eps), gamma, beta)
+
+
+@SPATIAL.misconception(
+    "statistics_over_channels_too",
+    "You take one mean and one variance over the whole array. Each channel has its own: leave "
+    "axis 1 out.",
+)
+def _(x, gamma, beta, eps):
+    return _affine(_normalized(x, (0, 1, 2, 3), eps), gamma, beta)
+
+
+@SPATIAL.misconception(
+    "statistics_per_example",
+    "Your statistics run over channels and pixels of one image (axes 1, 2, 3), which is layer "
+    "norm. Batch norm runs over axes 0, 2 and 3: all images, one channel.",
+)
+def _(x, gamma, beta, eps):
+    return _affine(_normalized(x, (1, 2, 3), eps), gamma, beta)
+
+
+@SPATIAL.misconception(
+    "statistics_across_channels",
+    "Your statistics run over the channels (axis=1) at each pixel. It is the other way round: "
+    "axis 1 is the only one that stays.",
+)
+def _(x, gamma, beta, eps):
+    return _affine(_normalized(x, 1, eps), gamma, beta)
+
+
+@SPATIAL.misconception(
+    "reshape_without_transpose",
+    "x.reshape(-1, C) does not bring the channels into the columns: it cuts the memory into rows "
+    "of C neighbouring pixels. Transpose to (N, H, W, C) first.",
+)
+def _(x, gamma, beta, eps):
+    columns = x.reshape(-1, x.shape[1])
+    return (gamma * _normalized(columns, 0, eps) + beta).reshape(x.shape)
+
+
+@SPATIAL.misconception(
+    "reshaped_back_without_transpose",
+    "On the way in you transpose, on the way back you only reshape: the values are right and "
+    "stand in the wrong places. Reshape to (N, H, W, C), then transpose(0, 3, 1, 2).",
+)
+def _(x, gamma, beta, eps):
+    columns = x.transpose(0, 2, 3, 1).reshape(-1, x.shape[1])
+    return (gamma * _normalized(columns, 0, eps) + beta).reshape(x.shape)
+
+
+@SPATIAL.misconception(
+    "channels_last",
+    "You treat the last axis as the channels, as in Keras (N, H, W, C). Here, as in torch, x is "
+    "(N, C, H, W): the channels are axis 1.",
+)
+def _(x, gamma, beta, eps):
+    # Cut or repeated where C and W differ and broadcasting would fail.
+    gamma, beta = (np.resize(v, x.shape[3]) for v in (gamma, beta))
+    return gamma * _normalized(x, (0, 1, 2), eps) + beta
+
+
+@SPATIAL.misconception(
+    "gamma_on_the_columns",
+    "The statistics are right, but gamma and beta of shape (C,) broadcast against the last axis, "
+    "the width. gamma[:, None, None] meets the channels.",
+)
+def _(x, gamma, beta, eps):
+    gamma, beta = (np.resize(v, x.shape[3]) for v in (gamma, beta))
+    return gamma * _normalized(x, (0, 2, 3), eps) + beta
+
+
+@SPATIAL.misconception(
+    "gamma_on_the_rows",
+    "The statistics are right, but gamma and beta meet the rows of the image: gamma[:, None] has "
+    "one None too few. gamma[:, None, None] meets the channels.",
+)
+def _(x, gamma, beta, eps):
+    gamma, beta = (np.resize(v, x.shape[2])[:, None] for v in (gamma, beta))
+    return gamma * _normalized(x, (0, 2, 3), eps) + beta
+
+
+@SPATIAL.misconception(
+    "mean_of_pixel_variances",
+    "You average the variances of the single pixels. That leaves out how much the means of the "
+    "pixels differ: take the variance over axes 0, 2 and 3 at once.",
+)
+def _(x, gamma, beta, eps):
+    var = x.var(axis=0, keepdims=True).mean(axis=(2, 3), keepdims=True)
+    return _with_divisor(x, np.sqrt(var + eps), gamma, beta)
+
+
+@SPATIAL.misconception(
+    "mean_of_image_variances",
+    "You average the variances of the single images. That leaves out how much the means of the "
+    "images differ: take the variance over axes 0, 2 and 3 at once.",
+)
+def _(x, gamma, beta, eps):
+    var = x.var(axis=(2, 3), keepdims=True).mean(axis=0, keepdims=True)
+    return _with_divisor(x, np.sqrt(var + eps), gamma, beta)
+
+
+@SPATIAL.misconception(
+    "unbiased_variance",
+    "You divide the sum of squares by N*H*W - 1; batch norm divides by N*H*W.",
+)
+def _(x, gamma, beta, eps):
+    var = x.var(axis=(0, 2, 3), keepdims=True, ddof=1)
+    return _with_divisor(x, np.sqrt(var + eps), gamma, beta)
+
+
+@SPATIAL.misconception(
+    "divides_by_n",
+    "You divide the sums by the number of images. Each channel has N*H*W values.",
+)
+def _(x, gamma, beta, eps):
+    pixels = x.shape[2] * x.shape[3]
+    centred = x - pixels * x.mean(axis=(0, 2, 3), keepdims=True)
+    var = pixels * (centred**2).mean(axis=(0, 2, 3), keepdims=True)
+    return _affine(centred / np.sqrt(var + eps), gamma, beta)
+
+
+@SPATIAL.misconception(
+    "eps_outside_root",
+    "You add eps to the standard deviation; it belongs to the variance, inside the square root.",
+)
+def _(x, gamma, beta, eps):
+    return _with_divisor(x, np.sqrt(_var(x)) + eps, gamma, beta)
+
+
+@SPATIAL.misconception(
+    "eps_forgotten",
+    "You leave eps out: a constant channel then gives 0 / 0. Add it to the variance.",
+)
+def _(x, gamma, beta, eps):
+    return _with_divisor(x, np.sqrt(_var(x)), gamma, beta)
+
+
+@SPATIAL.misconception(
+    "eps_fixed",
+    "You always use 1e-5; use the argument eps, which other libraries set to 1e-3.",
+)
+def _(x, gamma, beta, eps):
+    return _with_divisor(x, np.sqrt(_var(x) + 1e-5), gamma, beta)
+
+
+@SPATIAL.misconception(
+    "divides_by_variance",
+    "You divide by the variance; divide by its square root, the standard deviation.",
+)
+def _(x, gamma, beta, eps):
+    return _with_divisor(x, _var(x) + eps, gamma, beta)
+
+
+@SPATIAL.misconception(
+    "not_centred",
+    "You divide by the standard deviation but do not subtract the mean first.",
+)
+def _(x, gamma, beta, eps):
+    return _affine(x / np.sqrt(_var(x) + eps), gamma, beta)
+
+
+@SPATIAL.misconception(
+    "no_scale_and_shift",
+    "You return x_hat; the last line of Algorithm 1 is missing: y = gamma * x_hat + beta.",
+)
+def _(x, gamma, beta, eps):
+    return _normalized(x, (0, 2, 3), eps)
+
+
+@SPATIAL.misconception(
+    "gamma_and_beta_swapped",
+    "gamma and beta are swapped: gamma is the factor, beta is what is added.",
+)
+def _(x, gamma, beta, eps):
+    return _affine(_normalized(x, (0, 2, 3), eps), beta, gamma)

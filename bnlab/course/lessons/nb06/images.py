@@ -1,0 +1,328 @@
+"""Claims about batch norm of images: one mean per channel, over all images and all pixels.
+
+The channels of these experiments are four feature maps of the digits, made by kernels that say
+what they look for, so that each channel has a level and a spread of its own.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bnlab import functional as F
+from bnlab.batchnorm import batchnorm_forward, batchnorm_inference, fold_batchnorm
+from bnlab.course.experiments.evidence import Claim, Definition, Experiment
+from bnlab.data import load_digits
+
+__all__ = [
+    "C1_PER_CHANNEL",
+    "C2_VALUES",
+    "C3_RESHAPE",
+    "C4_ONE_IMAGE",
+    "C5_FOLDING",
+    "KERNELS",
+    "ConvLayer",
+    "Maps",
+    "as_table",
+    "feature_maps",
+    "kernel_weights",
+    "normalize_reshaped",
+    "settled_layer",
+]
+
+EXACT = 1e-12  # largest difference of two float64 results that are the same formula
+
+KERNELS = {
+    "ink": [[1, 1, 1], [1, 1, 1], [1, 1, 1]],
+    "left edge": [[-1, 0, 1], [-1, 0, 1], [-1, 0, 1]],
+    "top edge": [[-1, -1, -1], [0, 0, 0], [1, 1, 1]],
+    "spot": [[-1, -1, -1], [-1, 8, -1], [-1, -1, -1]],
+}
+
+
+def kernel_weights():
+    """The four `KERNELS` as the weight of a convolution, shape (4, 1, 3, 3)."""
+    return np.array(list(KERNELS.values()), dtype=float)[:, None]
+
+
+def feature_maps(n):
+    """Feature maps of the first n training images, one channel for each of the four `KERNELS`.
+
+    Parameters
+    ----------
+    n : int
+
+    Returns
+    -------
+    ndarray, shape (n, 4, 8, 8)
+
+    Examples
+    --------
+    >>> feature_maps(2).shape
+    (2, 4, 8, 8)
+    """
+    maps, _ = F.conv2d_forward(load_digits().images("train")[:n], kernel_weights(), padding=1)
+    return maps
+
+
+@dataclass(frozen=True)
+class Maps:
+    """A batch of feature maps, (n, 4, 8, 8); milliseconds."""
+
+    n: int = 64
+    eps: float = 1e-5
+    seed: int = 0
+
+
+def _plain(x, eps):
+    """x_hat: batch norm with gamma 1 and beta 0."""
+    return batchnorm_forward(x, np.ones(x.shape[1]), np.zeros(x.shape[1]), eps)[0]
+
+
+# C1: a sentence of the paper.
+
+C1_PER_CHANNEL = Definition(
+    Claim(
+        "C1",
+        "In a convolutional layer batch norm has one gamma and one beta for each feature map, and "
+        "takes its statistics over the batch and all positions.",
+        "Yes: every place of a map is treated alike, as the convolution itself does.",
+        "definition", "06", "Ioffe & Szegedy 2015, section 3.2",
+    ),
+    "RIGHT",
+)  # fmt: skip
+
+
+# C2: images are a dense batch of pixels.
+
+
+def as_table(x):
+    """Images (N, C, H, W) as a dense batch (N*H*W, C): a pixel is a row, a channel a column.
+
+    >>> as_table(np.arange(8).reshape(1, 2, 2, 2))
+    array([[0, 4],
+           [1, 5],
+           [2, 6],
+           [3, 7]])
+    """
+    return x.transpose(0, 2, 3, 1).reshape(-1, x.shape[1])
+
+
+def _run_c2(config):
+    import torch
+
+    x = feature_maps(config.n)
+    gamma, beta = np.random.default_rng(config.seed).normal(size=(2, x.shape[1]))
+    y, _ = batchnorm_forward(x, gamma, beta, config.eps)
+    table, _ = batchnorm_forward(as_table(x), gamma, beta, config.eps)
+    theirs = torch.nn.functional.batch_norm(
+        torch.from_numpy(x), None, None, *map(torch.from_numpy, (gamma, beta)),
+        training=True, eps=config.eps,
+    ).numpy()  # fmt: skip
+    return {
+        "difference": np.abs(as_table(y) - table).max(),
+        "difference_torch": np.abs(y - theirs).max(),
+        "values": len(table),
+        "shape": np.array(x.shape),
+    }
+
+
+def _judge_c2(arrays):
+    n, _, p, q = arrays["shape"]
+    alike = max(arrays["difference"], arrays["difference_torch"]) <= EXACT
+    counted = arrays["values"] == n * p * q
+    measured = (
+        f"{n} * {p} * {q} = {arrays['values']} values per channel: {bool(counted)}; images and "
+        f"table give the same, and torch too: {bool(alike)}"
+    )
+    return "RIGHT" if alike and counted else "WRONG", measured, f"identity, within {EXACT:g}"
+
+
+C2_VALUES = Experiment(
+    Claim(
+        "C2",
+        "With m images and maps of p x q, the statistics of a channel are those of m' = m p q "
+        "values.",
+        "Yes: it is the dense batch norm of a table with one row for each pixel of each image. "
+        "The pixels of an image depend on each other, so m' is not a count of independent values.",
+        "identity", "06", "Ioffe & Szegedy 2015, section 3.2",
+    ),
+    Maps(), _run_c2, _judge_c2,
+)  # fmt: skip
+
+
+# C3: the transpose left out.
+
+
+def normalize_reshaped(x, eps=1e-5):
+    """The mistake: batch norm of ``x.reshape(-1, C)``, without a transpose, and back.
+
+    It raises nothing and keeps the shape.
+    """
+    return _plain(x.reshape(-1, x.shape[1]), eps).reshape(x.shape)
+
+
+def _run_c3(config):
+    x = feature_maps(config.n)
+    channel = np.broadcast_to(np.arange(4)[:, None, None], x.shape)  # of each value
+    column = channel.reshape(-1, 4)[:, 0]  # what the first column of the table is made of
+    return {
+        "mean": np.abs(normalize_reshaped(x, config.eps).mean(axis=(0, 2, 3))).max(),
+        "mean_right": np.abs(_plain(x, config.eps).mean(axis=(0, 2, 3))).max(),
+        "shares": np.bincount(column, minlength=4) / len(column),
+    }
+
+
+def _judge_c3(arrays):
+    shares, mean, right = arrays["shares"], arrays["mean"], arrays["mean_right"]
+    mixes = shares.max() < 1
+    verdict = "RIGHT" if mixes and mean > 0.1 and right <= EXACT else "WRONG"
+    measured = (
+        f"a column of the table holds {np.count_nonzero(shares)} channels, {shares.max():.0%} of "
+        f"each; a channel is left with a mean of {mean:.2f} standard deviations, with the "
+        f"transpose with less than 1e-12: {bool(right <= EXACT)}"
+    )
+    return verdict, measured, "identity, float64"
+
+
+C3_RESHAPE = Experiment(
+    Claim(
+        "C3",
+        "Images (N, C, H, W) reshaped to (-1, C) without a transpose mix the channels.",
+        "Yes: reshape moves nothing in memory, and there the width runs fastest. Transpose to "
+        "(N, H, W, C) first.",
+        "identity", "06", "the definition of reshape; NumPy documentation",
+    ),
+    Maps(), _run_c3, _judge_c3,
+)  # fmt: skip
+
+
+# C4: a batch of one.
+
+
+def _refuses(x):
+    try:
+        _plain(x, 1e-5)
+    except ValueError:
+        return True
+    return False
+
+
+def _run_c4(config):
+    image = feature_maps(1)  # (1, 4, 8, 8)
+    dense = image.reshape(1, -1)  # (1, 256)
+    by_formula = (dense - dense.mean(axis=0)) / np.sqrt(dense.var(axis=0) + config.eps)
+    return {
+        "values": image.size // image.shape[1],
+        "std_image": _plain(image, config.eps).std(axis=(0, 2, 3)),
+        "dense": np.abs(by_formula).max(),
+        "refused": _refuses(dense),
+        "refused_pixel": _refuses(image.mean(axis=(2, 3), keepdims=True)),
+    }
+
+
+def _judge_c4(arrays):
+    works = np.abs(arrays["std_image"] - 1).max() < 1e-3
+    fails = arrays["dense"] == 0 and arrays["refused"] and arrays["refused_pixel"]
+    verdict = "RIGHT" if works and fails else "IMPRECISE" if works else "WRONG"
+    measured = (
+        f"one image gives {arrays['values']} values per channel, standard deviation of x_hat "
+        f"{arrays['std_image'].mean():.2f}; the formula for a dense layer gives x_hat = 0 and is "
+        f"refused, and so are maps of one pixel: {bool(fails)}"
+    )
+    return verdict, measured, "identity, float64"
+
+
+C4_ONE_IMAGE = Experiment(
+    Claim(
+        "C4",
+        "Batch norm can be trained with one image at a time in a convolutional layer, and not in "
+        "a dense layer.",
+        "Yes, as long as the map has more than one pixel: m' = H W. The mean and the variance are "
+        "then those of one image, so they are noisy.",
+        "identity", "06", "Ioffe & Szegedy 2015, section 3.2",
+    ),
+    Maps(n=1), _run_c4, _judge_c4,
+)  # fmt: skip
+
+
+# C5: for inference, one convolution.
+
+
+@dataclass(frozen=True)
+class ConvLayer:
+    """Convolution and batch norm with the statistics of `n` images; milliseconds."""
+
+    n: int = 500
+    channels: int = 6
+    eps: float = 1e-5
+    seed: int = 0
+
+
+def settled_layer(config):
+    """A convolution with padding and the batch norm after it, with settled running statistics.
+
+    Channel 0 is nearly dead: its kernel is a thousand times smaller than the others, so that its
+    variance is near eps.
+
+    Returns
+    -------
+    weight : ndarray, shape (channels, 4, 3, 3)
+    norm : tuple
+        gamma, beta, running_mean, running_var, each of shape (channels,).
+
+    Examples
+    --------
+    >>> weight, (gamma, beta, running_mean, running_var) = settled_layer(ConvLayer(channels=6))
+    >>> weight.shape, running_var.shape
+    ((6, 4, 3, 3), (6,))
+    """
+    rng = np.random.default_rng(config.seed)
+    weight = rng.normal(0, np.sqrt(2 / 36), (config.channels, 4, 3, 3))
+    weight[0] /= 1000
+    gamma, beta = rng.uniform(0.5, 2, config.channels), rng.normal(size=config.channels)
+    z, _ = F.conv2d_forward(feature_maps(config.n), weight, padding=1)
+    return weight, (gamma, beta, z.mean(axis=(0, 2, 3)), z.var(axis=(0, 2, 3), ddof=1))
+
+
+def _run_c5(config):
+    import torch
+
+    x = load_digits().images("test")[:50]
+    x, _ = F.conv2d_forward(x, kernel_weights(), padding=1)
+    weight, norm = settled_layer(config)
+    z, _ = F.conv2d_forward(x, weight, padding=1)
+    y = batchnorm_inference(z, *norm, config.eps)
+
+    def folded(eps):
+        return F.conv2d_forward(x, *fold_batchnorm(weight, None, *norm, eps), padding=1)[0]
+
+    gamma, beta, mean, var = map(torch.from_numpy, norm)
+    theirs = torch.nn.functional.conv2d(torch.from_numpy(x), torch.from_numpy(weight), padding=1)
+    theirs = torch.nn.functional.batch_norm(theirs, mean, var, gamma, beta, eps=config.eps)
+    return {
+        "difference": np.abs(folded(config.eps) - y).max(),
+        "difference_torch": np.abs(folded(config.eps) - theirs.numpy()).max(),
+        "without_eps": np.abs(folded(0.0) - y).max(axis=(0, 2, 3)),
+    }
+
+
+def _judge_c5(arrays):
+    equal = max(arrays["difference"], arrays["difference_torch"]) <= EXACT
+    dead, *live = arrays["without_eps"]
+    measured = (
+        f"one convolution gives the same, border included: {bool(equal)}; without eps it is off by "
+        f"{max(live):.0e} in ordinary channels and by {dead:.1f} in a nearly dead one"
+    )
+    return "RIGHT" if equal else "WRONG", measured, f"identity, float64, within {EXACT:g}"
+
+
+C5_FOLDING = Experiment(
+    Claim(
+        "C5",
+        "For inference, a convolution and the batch norm after it are one convolution.",
+        "Yes: each kernel is multiplied by gamma / sqrt(var + eps) of its output channel, and the "
+        "rest becomes the bias.",
+        "identity", "06", "algebra; Ioffe & Szegedy 2015, Algorithm 2",
+    ),
+    ConvLayer(), _run_c5, _judge_c5,
+)  # fmt: skip

@@ -1,0 +1,161 @@
+"""Claim R5: dropout below a batch norm layer shifts the variance between training and test.
+
+Inverted dropout keeps the mean of a feature when it is switched off, and not its variance. Batch
+norm above has stored the variance with dropout on, and divides by it with dropout off.
+"""
+
+import copy
+from dataclasses import dataclass
+
+import numpy as np
+
+from bnlab.course.experiments.evidence import Claim, Experiment
+from bnlab.course.experiments.seeds import over_seeds
+from bnlab.course.lessons.nb05.recomputed_statistics import with_statistics_of
+from bnlab.data import load_digits
+from bnlab.layers import BatchNorm, Dropout, ReLU, mlp
+from bnlab.optim import SGD
+from bnlab.training import evaluate, fit
+
+__all__ = ["R5_VARIANCE_SHIFT", "VarianceShift", "dropout_net", "variance_ratios",
+           "without_dropout"]  # fmt: skip
+
+
+def dropout_net(p, where, batchnorm, seed, dtype=np.float32):
+    """64-100-100-100-10 with ReLU; the weights depend on the seed alone.
+
+    Parameters
+    ----------
+    p : float
+        Probability of a zero; 0 for no dropout.
+    where : {"last batch norm", "last ReLU", "every ReLU"}
+        Directly before the last batch norm; after the last ReLU, where no batch norm follows; or
+        after every ReLU.
+    batchnorm : bool
+    seed : int
+    dtype : dtype
+
+    Returns
+    -------
+    Sequential
+
+    Examples
+    --------
+    >>> [type(layer).__name__ for layer in dropout_net(0.5, "last ReLU", True, seed=0)[6:]]
+    ['Linear', 'BatchNorm', 'ReLU', 'Dropout', 'Linear']
+    """
+    rng = np.random.default_rng(seed)
+    model = mlp([64, 100, 100, 100, 10], batchnorm=batchnorm, rng=rng, dtype=dtype)
+    for i in reversed(_places(model, where) if p else []):
+        model.layers.insert(i, Dropout(p, rng=rng))
+    return model
+
+
+def _places(model, where):
+    """Indices before which dropout is inserted."""
+    if where == "last batch norm":
+        return [i for i, layer in enumerate(model) if isinstance(layer, BatchNorm)][-1:]
+    after = [i + 1 for i, layer in enumerate(model) if isinstance(layer, ReLU)]
+    return after if where == "every ReLU" else after[-1:]
+
+
+def variance_ratios(model, x):
+    """Variance of what the last batch norm gets in evaluation mode, divided by its running_var.
+
+    Parameters
+    ----------
+    model : Sequential
+        Left in evaluation mode.
+    x : ndarray, shape (N, 64)
+
+    Returns
+    -------
+    ndarray, shape (C,)
+        1 where training and evaluation agree.
+    """
+    model.eval()
+    last = max(i for i, layer in enumerate(model) if isinstance(layer, BatchNorm))
+    return model[:last](x).var(axis=0, ddof=1) / model[last].running_var
+
+
+def without_dropout(model):
+    """Copy of a model whose dropout layers pass everything on, in training mode too."""
+    quiet = copy.deepcopy(model)
+    for layer in quiet:
+        if isinstance(layer, Dropout):
+            layer.p = 0.0
+    return quiet
+
+
+@dataclass(frozen=True)
+class VarianceShift:
+    """One dropout layer, just before or just after the last batch norm; 20 seconds on one core."""
+
+    rates: tuple[float, ...] = (0.2, 0.5, 0.8)
+    lr: float = 0.5
+    steps: int = 1000
+    batch_size: int = 60
+    seeds: tuple[int, ...] = (0, 1, 2, 3)
+
+
+def _one_seed_r5(config, seed):
+    """Ratios and test errors in percent, an array over the rates each."""
+    digits = load_digits(seed, np.float32)
+    places = {"before": "last batch norm", "last": "last ReLU"}
+    found = {f"{what}_{short}": [] for short in places for what in ("ratio", "error", "repaired")}
+    for p in config.rates:
+        for short, where in places.items():
+            model = dropout_net(p, where, batchnorm=True, seed=seed)
+            fit(model, digits.x_train, digits.y_train, SGD(model, config.lr), steps=config.steps,
+                batch_size=config.batch_size, rng=np.random.default_rng(seed))  # fmt: skip
+            fresh = with_statistics_of(without_dropout(model), digits.x_train, config.batch_size)
+            found[f"ratio_{short}"].append(np.median(variance_ratios(model, digits.x_train)))
+            for name, tested in (("error", model), ("repaired", fresh)):
+                accuracy = evaluate(tested, digits.x_test, digits.y_test)
+                found[f"{name}_{short}"].append(100 * (1 - accuracy))
+    return {name: np.array(values) for name, values in found.items()}
+
+
+def _run_r5(config):
+    return {"rates": np.array(config.rates), **over_seeds(_one_seed_r5, config)}
+
+
+def _judge_r5(arrays):
+    """RIGHT if dropout before batch norm lowers the ratio in every seed, the more the larger p.
+
+    And if dropout after the last batch norm leaves it near 1: else IMPRECISE. No shift: WRONG.
+    """
+    before, last = arrays["ratio_before"], arrays["ratio_last"]  # (S, rates)
+    shifted = (before < 0.9).all()
+    explained = (np.diff(before, axis=1) < 0).all() and (np.abs(last - 1) < 0.1).all()
+    if not shifted:
+        verdict = "WRONG"
+    elif explained:
+        verdict = "RIGHT"
+    else:
+        verdict = "IMPRECISE"
+    mean = {name: values.mean(axis=0) for name, values in arrays.items() if name != "rates"}
+    listed = ", ".join(f"{r:.2f} at p = {p:g}" for r, p in
+                       zip(mean["ratio_before"], arrays["rates"], strict=True))  # fmt: skip
+    measured = (
+        f"variance at test time / running variance: {listed}, with dropout after batch "
+        f"norm {last.min():.2f} to {last.max():.2f}; test error at p = "
+        f"{arrays['rates'][-1]:g}: before {mean['error_before'][-1]:.1f}%, after "
+        f"{mean['error_last'][-1]:.1f}%, "
+        f"with the variances recomputed {mean['repaired_before'][-1]:.1f}% and "
+        f"{mean['repaired_last'][-1]:.1f}%"
+    )
+    between = before.std(axis=0).max()
+    return verdict, measured, f"{len(before)} seeds, standard deviation of a ratio {between:.2f}"
+
+
+R5_VARIANCE_SHIFT = Experiment(
+    Claim(
+        "R5",
+        "Dropout below a batch norm layer shifts the variance at test time.",
+        "Yes. The running variance is that of a feature with dropout on; at test time dropout is "
+        "off and the variance smaller. Dropout after the last batch norm has no such effect.",
+        "experiment", "07", "Li, Chen, Hu & Yang 2019",
+    ),
+    VarianceShift(), _run_r5, _judge_r5,
+)  # fmt: skip

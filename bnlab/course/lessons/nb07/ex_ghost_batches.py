@@ -1,0 +1,292 @@
+"""Exercise of notebook 07: batch norm in which each ghost batch normalizes itself."""
+
+import numpy as np
+
+from bnlab.course.exercises.exercise import Case, Exercise
+
+
+def ghost_batchnorm_forward(x, gamma, beta, ghost_size, eps):
+    """Algorithm 1 for each run of ghost_size consecutive rows."""
+    ghosts = x.reshape(-1, ghost_size, x.shape[1])  # (ghosts, ghost_size, C)
+    mean = ghosts.mean(axis=1, keepdims=True)  # (ghosts, 1, C)
+    var = ghosts.var(axis=1, keepdims=True)
+    x_hat = (ghosts - mean) / np.sqrt(var + eps)
+    return gamma * x_hat.reshape(x.shape) + beta
+
+
+def _batch(ghosts, ghost_size, c, eps=1e-5):
+    """Make a draw in which each ghost and each feature has its own mean and std."""
+
+    def draw(rng):
+        n = ghosts * ghost_size
+        mean = np.repeat(rng.normal(0, 2, (ghosts, c)), ghost_size, axis=0)
+        std = np.repeat(rng.uniform(0.5, 2, (ghosts, c)), ghost_size, axis=0)
+        x = mean + std * rng.normal(size=(n, c))
+        return x, rng.uniform(0.5, 2, c), rng.normal(size=c), ghost_size, eps
+
+    return draw
+
+
+def _signed_gamma(rng):
+    x, _, beta, size, eps = _batch(3, 2, 4)(rng)
+    return x, np.array([-1.5, 0.0, 2.0, -0.3]), beta, size, eps
+
+
+def _constant_in_one_ghost(rng):
+    x, gamma, beta, size, eps = _batch(3, 5, 2)(rng)
+    x[5:10, 0] = 0.25
+    return x, gamma, beta, size, eps
+
+
+def _small_variance(rng):
+    x, gamma, beta, size, eps = _batch(2, 6, 3)(rng)
+    x[:, 1] = 0.7 + 3e-3 * rng.normal(size=12)
+    return x, gamma, beta, size, eps
+
+
+GHOST = Exercise(
+    name="ghost_batchnorm_forward",
+    notebook="07",
+    reference=ghost_batchnorm_forward,
+    outputs=("y",),
+    cases=(
+        Case("three ghosts of four rows", _batch(3, 4, 5)),
+        Case("two ghosts of seven rows, another eps", _batch(2, 7, 3, eps=1e-3), seed=1),
+        Case("ghosts of two rows", _batch(5, 2, 4), seed=2),
+        Case("one ghost, the whole batch", _batch(1, 6, 3), seed=3),
+        Case("a negative gamma and a gamma of zero", _signed_gamma, seed=4),
+        Case("a feature that is constant in one ghost", _constant_in_one_ghost, seed=5),
+        Case("a feature whose variance is near eps", _small_variance, seed=6),
+        Case("a large eps", _batch(4, 3, 2, eps=0.5), seed=7),
+    ),
+    hints=(
+        "The first ghost_size rows are a batch of their own, then the next ghost_size rows. How "
+        "many such batches are there?",
+        "Either a loop over the ghosts, or one array of shape (ghosts, ghost_size, C): which axis "
+        "do the statistics run over then?",
+        "x.reshape(-1, ghost_size, C) keeps consecutive rows together. Use axis=1 and "
+        "keepdims=True, normalize, and give the result the shape of x again.",
+    ),
+    minutes=5,
+    difficulty=2,
+    about_precision="Subtract the mean of the ghost first and square afterwards.",
+)
+
+
+def _normalized(x, gamma, beta, mean, var, eps):
+    return gamma * (x - mean) / np.sqrt(var + eps) + beta
+
+
+def _ghosts(x, ghost_size):
+    return x.reshape(-1, ghost_size, x.shape[1])
+
+
+def _repeated(statistic, ghost_size):
+    """A row for each ghost, (ghosts, C), to a row for each example."""
+    return np.repeat(statistic, ghost_size, axis=0)
+
+
+def _with_statistics(x, gamma, beta, ghost_size, eps, ddof=0):
+    ghosts = _ghosts(x, ghost_size)
+    mean = _repeated(ghosts.mean(axis=1), ghost_size)
+    var = _repeated(ghosts.var(axis=1, ddof=ddof), ghost_size)
+    return _normalized(x, gamma, beta, mean, var, eps)
+
+
+@GHOST.misconception(
+    "whole_batch",
+    "You normalize the whole batch at once, so ghost_size changes nothing. Each ghost of "
+    "ghost_size rows uses its own mean and variance.",
+)
+def _(x, gamma, beta, ghost_size, eps):
+    return _normalized(x, gamma, beta, x.mean(axis=0), x.var(axis=0), eps)
+
+
+@GHOST.misconception(
+    "size_taken_as_number",
+    "You make ghost_size ghosts; ghost_size is the number of rows *in* a ghost.",
+)
+def _(x, gamma, beta, ghost_size, eps):
+    parts = np.array_split(x, ghost_size)
+    return np.concatenate(
+        [_normalized(p, gamma, beta, p.mean(axis=0), p.var(axis=0), eps) for p in parts]
+    )
+
+
+@GHOST.misconception(
+    "interleaved",
+    "Your ghosts are interleaved: every k-th row. A ghost is a run of consecutive rows, so the "
+    "ghosts come first: x.reshape(-1, ghost_size, C), with statistics over axis 1.",
+)
+def _(x, gamma, beta, ghost_size, eps):
+    ghosts = x.reshape(ghost_size, -1, x.shape[1])
+    mean, var = ghosts.mean(axis=0), ghosts.var(axis=0)
+    return _normalized(ghosts, gamma, beta, mean, var, eps).reshape(x.shape)
+
+
+@GHOST.misconception(
+    "first_ghost_for_all",
+    "You normalize every row by the mean and the variance of the first ghost; each ghost has its "
+    "own.",
+)
+def _(x, gamma, beta, ghost_size, eps):
+    first = x[:ghost_size]
+    return _normalized(x, gamma, beta, first.mean(axis=0), first.var(axis=0), eps)
+
+
+@GHOST.misconception(
+    "pooled_variance",
+    "Each ghost is centred by its own mean, but divided by the standard deviation of the whole "
+    "batch. The variance belongs to the ghost as well.",
+)
+def _(x, gamma, beta, ghost_size, eps):
+    mean = _repeated(_ghosts(x, ghost_size).mean(axis=1), ghost_size)
+    return _normalized(x, gamma, beta, mean, x.var(axis=0), eps)
+
+
+@GHOST.misconception(
+    "averaged_variance",
+    "Each ghost is centred by its own mean, but all are divided by the average of the ghosts' "
+    "variances. Each ghost uses its own.",
+)
+def _(x, gamma, beta, ghost_size, eps):
+    ghosts = _ghosts(x, ghost_size)
+    mean = _repeated(ghosts.mean(axis=1), ghost_size)
+    return _normalized(x, gamma, beta, mean, ghosts.var(axis=1).mean(axis=0), eps)
+
+
+@GHOST.misconception(
+    "pooled_mean",
+    "You divide by the standard deviation of each ghost, but centre by the mean of the whole "
+    "batch. The mean belongs to the ghost as well.",
+)
+def _(x, gamma, beta, ghost_size, eps):
+    var = _repeated(_ghosts(x, ghost_size).var(axis=1), ghost_size)
+    return _normalized(x, gamma, beta, x.mean(axis=0), var, eps)
+
+
+@GHOST.misconception(
+    "averaged_statistics",
+    "You average the statistics of the ghosts and use the averages for all rows: that takes the "
+    "noise away again. Each ghost uses its own.",
+)
+def _(x, gamma, beta, ghost_size, eps):
+    ghosts = _ghosts(x, ghost_size)
+    mean, var = ghosts.mean(axis=(0, 1)), ghosts.var(axis=1).mean(axis=0)
+    return _normalized(x, gamma, beta, mean, var, eps)
+
+
+@GHOST.misconception(
+    "unbiased_variance",
+    "You divide the sum of squares by ghost_size - 1; Algorithm 1 divides by the number of "
+    "values, here ghost_size.",
+)
+def _(x, gamma, beta, ghost_size, eps):
+    return _with_statistics(x, gamma, beta, ghost_size, eps, ddof=1)
+
+
+@GHOST.misconception(
+    "divided_by_the_batch",
+    "You divide the sum of squares of a ghost by the size of the whole batch; divide it by "
+    "ghost_size.",
+)
+def _(x, gamma, beta, ghost_size, eps):
+    ghosts = _ghosts(x, ghost_size)
+    mean = _repeated(ghosts.mean(axis=1), ghost_size)
+    var = _repeated(ghosts.var(axis=1), ghost_size) * ghost_size / len(x)
+    return _normalized(x, gamma, beta, mean, var, eps)
+
+
+@GHOST.misconception(
+    "features_mixed",
+    "You take one mean and one variance for a whole ghost; each feature of the ghost has its own.",
+)
+def _(x, gamma, beta, ghost_size, eps):
+    ghosts = _ghosts(x, ghost_size)
+    mean = _repeated(ghosts.mean(axis=(1, 2))[:, None], ghost_size)
+    var = _repeated(ghosts.var(axis=(1, 2))[:, None], ghost_size)
+    return _normalized(x, gamma, beta, mean, var, eps)
+
+
+@GHOST.misconception(
+    "eps_outside_root",
+    "You add eps to the standard deviation; it belongs to the variance, inside the square root.",
+)
+def _(x, gamma, beta, ghost_size, eps):
+    ghosts = _ghosts(x, ghost_size)
+    mean = _repeated(ghosts.mean(axis=1), ghost_size)
+    std = _repeated(ghosts.std(axis=1), ghost_size)
+    return gamma * (x - mean) / (std + eps) + beta
+
+
+@GHOST.misconception(
+    "eps_forgotten",
+    "You leave eps out: a feature that is constant in one ghost gives 0 / 0. Add it to the "
+    "variance.",
+)
+def _(x, gamma, beta, ghost_size, eps):
+    return _with_statistics(x, gamma, beta, ghost_size, 0.0)
+
+
+@GHOST.misconception(
+    "eps_fixed",
+    "You always use 1e-5; use the argument eps.",
+)
+def _(x, gamma, beta, ghost_size, eps):
+    return _with_statistics(x, gamma, beta, ghost_size, 1e-5)
+
+
+@GHOST.misconception(
+    "no_scale_and_shift",
+    "You return x_hat; the last line of Algorithm 1 is missing: y = gamma * x_hat + beta.",
+)
+def _(x, gamma, beta, ghost_size, eps):
+    return _with_statistics(x, 1.0, 0.0, ghost_size, eps)
+
+
+@GHOST.misconception(
+    "statistics_across_ghosts",
+    "Rows with the same place in their ghost share your statistics, so every ghost_size-th row. "
+    "They run over the rows *in* a ghost: axis 1 of (ghosts, ghost_size, C).",
+)
+def _(x, gamma, beta, ghost_size, eps):
+    ghosts = _ghosts(x, ghost_size)
+    mean, var = ghosts.mean(axis=0), ghosts.var(axis=0)
+    return _normalized(ghosts, gamma, beta, mean, var, eps).reshape(x.shape)
+
+
+@GHOST.misconception("no_shift", "beta is missing: y = gamma * x_hat + beta.")
+def _(x, gamma, beta, ghost_size, eps):
+    return _with_statistics(x, gamma, 0.0, ghost_size, eps)
+
+
+@GHOST.misconception("no_scale", "gamma is missing: y = gamma * x_hat + beta.")
+def _(x, gamma, beta, ghost_size, eps):
+    return _with_statistics(x, 1.0, beta, ghost_size, eps)
+
+
+@GHOST.misconception("gamma_and_beta_swapped", "gamma is the factor, beta is what is added.")
+def _(x, gamma, beta, ghost_size, eps):
+    return _with_statistics(x, beta, gamma, ghost_size, eps)
+
+
+@GHOST.misconception("other_ghosts_left_alone", "You normalize the first ghost and no other.")
+def _(x, gamma, beta, ghost_size, eps):
+    first = _with_statistics(x[:ghost_size], gamma, beta, ghost_size, eps)
+    return np.concatenate([first, x[ghost_size:]])
+
+
+@GHOST.misconception(
+    "divides_by_variance",
+    "You divide by the variance; divide by its square root, the standard deviation.",
+)
+def _(x, gamma, beta, ghost_size, eps):
+    ghosts = _ghosts(x, ghost_size)
+    mean, var = (_repeated(s, ghost_size) for s in (ghosts.mean(axis=1), ghosts.var(axis=1)))
+    return gamma * (x - mean) / (var + eps) + beta
+
+
+@GHOST.misconception("not_centred", "You do not subtract the mean of the ghost first.")
+def _(x, gamma, beta, ghost_size, eps):
+    var = _repeated(_ghosts(x, ghost_size).var(axis=1), ghost_size)
+    return _normalized(x, gamma, beta, 0.0, var, eps)

@@ -1,0 +1,160 @@
+"""Exercise of notebook 07: the noise of a batch mean, sampled without replacement."""
+
+import numpy as np
+
+from bnlab.course.exercises.exercise import Case, Exercise
+
+
+def predicted_noise(m, n):
+    """Noise of the mean of m values drawn from n, in standard deviations."""
+    return np.sqrt((n - m) / ((n - 1) * m))
+
+
+def _numbers(m, n):
+    """NumPy's integers: where they divide by 0 there is an inf, and the other cases still count."""
+    return lambda rng: (np.int64(m), np.int64(n))
+
+
+NOISE = Exercise(
+    name="predicted_noise",
+    notebook="07",
+    reference=predicted_noise,
+    outputs=("noise",),
+    cases=(
+        Case("32 of 1145", _numbers(32, 1145)),
+        Case("3 of 5", _numbers(3, 5)),
+        Case("half of the set", _numbers(50, 100)),
+        Case("two of many", _numbers(2, 60_000)),
+        Case("one value", _numbers(1, 7)),
+        Case("the whole set", _numbers(64, 64)),
+    ),
+    hints=(
+        "Check the two ends: one value misses the mean by one standard deviation (rms), and the "
+        "mean of all n values does not miss it at all.",
+        "With replacement the variance of the mean is 1 / m. Without replacement it is multiplied "
+        "by (n - m) / (n - 1). Noise is a standard deviation.",
+    ),
+    minutes=3,
+    difficulty=1,
+)
+
+
+@NOISE.misconception(
+    "with_replacement",
+    "1 / sqrt(m) holds if a value may be drawn twice. A mini-batch holds each example once, so "
+    "the noise has to fall to 0 at m = n: multiply the variance by (n - m) / (n - 1).",
+)
+def _(m, n):
+    return 1 / np.sqrt(m)
+
+
+@NOISE.misconception(
+    "variance_for_noise",
+    "This is the variance of the batch mean; the noise, as a standard deviation, is its root.",
+)
+def _(m, n):
+    return (n - m) / ((n - 1) * m)
+
+
+@NOISE.misconception(
+    "n_for_n_minus_1",
+    "You divide by n; a finite set of n values needs n - 1. Check m = 1: a single value misses "
+    "the mean by exactly one standard deviation (rms).",
+)
+def _(m, n):
+    return np.sqrt((n - m) / (n * m))
+
+
+@NOISE.misconception(
+    "swapped_arguments",
+    "m and n are swapped: m is the batch, n the set it is drawn from.",
+)
+def _(m, n):
+    return np.sqrt((m - n) / ((m - 1) * n))
+
+
+@NOISE.misconception(
+    "m_forgotten",
+    "You have the correction for a finite set alone; the variance of a mean of m values is also "
+    "divided by m.",
+)
+def _(m, n):
+    return np.sqrt((n - m) / (n - 1))
+
+
+@NOISE.misconception(
+    "m_outside_root",
+    "You divide by m outside the root; the variance of a mean falls as 1 / m, so the noise falls "
+    "as 1 / sqrt(m).",
+)
+def _(m, n):
+    return np.sqrt((n - m) / (n - 1)) / m
+
+
+@NOISE.misconception(
+    "root_forgotten_for_the_correction",
+    "You multiply the standard deviation 1 / sqrt(m) by (n - m) / (n - 1); this factor belongs to "
+    "the variance, so its root belongs to the noise.",
+)
+def _(m, n):
+    return (n - m) / (n - 1) / np.sqrt(m)
+
+
+@NOISE.misconception(
+    "m_minus_1",
+    "Your divisor holds m - 1 in place of m. The minus 1 belongs to n, the size of the set.",
+)
+def _(m, n):
+    return np.sqrt((n - m) / ((n - 1) * (m - 1)))
+
+
+@NOISE.misconception(
+    "parentheses_forgotten",
+    "n - 1 * m is n - m: put n - 1 in parentheses.",
+)
+def _(m, n):
+    return np.sqrt((n - m) / (n - 1 * m))
+
+
+@NOISE.misconception(
+    "one_over_m",
+    "1 / m is the variance of a mean of values drawn *with* replacement. The noise is a standard "
+    "deviation, so take the root, and a batch is drawn without replacement.",
+)
+def _(m, n):
+    return 1 / m
+
+
+@NOISE.misconception(
+    "unused_share",
+    "You multiply 1 / sqrt(m) by the share of the set that is not in the batch, 1 - m / n. The "
+    "factor is (n - m) / (n - 1), and its root belongs to the noise.",
+)
+def _(m, n):
+    return (1 - m / n) / np.sqrt(m)
+
+
+@NOISE.misconception(
+    "noises_subtracted",
+    "You subtract 1 / sqrt(n). It is 0 at m = n, as it should be, but standard deviations do not "
+    "subtract; multiply the variance 1 / m by (n - m) / (n - 1).",
+)
+def _(m, n):
+    return 1 / np.sqrt(m) - 1 / np.sqrt(n)
+
+
+@NOISE.misconception(
+    "multiplied_by_m",
+    "Your m stands on the wrong side: the mean of more values is less noisy. In "
+    "(n - m) / (n - 1) / m it divides; without parentheses, / (n - 1) * m multiplies.",
+)
+def _(m, n):
+    return np.sqrt((n - m) / (n - 1) * m)
+
+
+@NOISE.misconception(
+    "root_of_the_divisor",
+    "You take the root of the divisor alone; the root goes over the whole fraction.",
+)
+def _(m, n):
+    return (n - m) / np.sqrt((n - 1) * m)

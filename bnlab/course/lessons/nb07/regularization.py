@@ -1,0 +1,174 @@
+"""Claims about the noise of the mini-batch: how large it is, where it acts, what it is good for.
+
+A mini-batch is a sample of the training set, so its mean and its variance miss those of the
+training set by a random amount. Whether this noise regularizes is tested in `ghost_batches`.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bnlab.course.experiments.evidence import Claim, Definition, Experiment
+from bnlab.course.experiments.seeds import over_seeds
+from bnlab.course.lessons.nb02.algorithm import digits_activations
+
+__all__ = ["R1_NOISE", "R4_DELIBERATE", "R6_PARAMETERS", "ManyBatches", "logits_in_company",
+           "noise_of_batches", "without_replacement"]  # fmt: skip
+
+# R1: the size of the noise.
+
+
+@dataclass(frozen=True)
+class ManyBatches:
+    """Random batches of each size, drawn from the training images; under 2 seconds."""
+
+    sizes: tuple[int, ...] = (2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+    batches: int = 200
+    features: int = 100
+    seeds: tuple[int, ...] = (0, 1, 2)
+
+
+def without_replacement(m, n):
+    """Predict the noise of a mean of m values drawn from n, in standard deviations.
+
+    Examples
+    --------
+    >>> float(without_replacement(1, 100)), float(without_replacement(100, 100))
+    (1.0, 0.0)
+    """
+    return np.sqrt((n - m) / ((n - 1) * m))
+
+
+def noise_of_batches(z, m, batches, rng):
+    """How far mean and variance of random batches are from those of the whole set.
+
+    Parameters
+    ----------
+    z : ndarray, shape (N, C)
+    m, batches : int
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    of_mean : float
+        Root mean square of (batch mean - mean) / standard deviation, over batches and features.
+    of_variance : float
+        Standard deviation of batch variance / variance over batches, rms over features.
+
+    Examples
+    --------
+    >>> z = np.random.default_rng(0).normal(size=(500, 4))
+    >>> noise_of_batches(z, 500, batches=2, rng=np.random.default_rng(0))
+    (0.0, 0.0)
+    """
+    z_hat = (z - z.mean(axis=0)) / z.std(axis=0)
+    # Sums by a matrix of 0 and 1: which rows are in which batch.
+    chosen = np.zeros((batches, len(z)))
+    for row in chosen:
+        row[rng.permutation(len(z))[:m]] = 1
+    mean = chosen @ z_hat / m  # (batches, C)
+    var = chosen @ z_hat**2 / m - mean**2  # z_hat is of order 1, so no digits are lost
+    of_mean, of_variance = np.sqrt((mean**2).mean()), np.sqrt(var.var(axis=0).mean())
+    return round(float(of_mean), 12), round(float(of_variance), 12)
+
+
+def _one_seed_r1(config, seed):
+    z, _ = digits_activations(None, config.features, seed)
+    rng = np.random.default_rng(seed)
+    noise = [noise_of_batches(z, m, config.batches, rng) for m in config.sizes]
+    of_mean, of_variance = np.array(noise).T
+    return {"mean": of_mean, "variance": of_variance, "n": len(z)}
+
+
+def _run_r1(config):
+    found = over_seeds(_one_seed_r1, config)
+    sizes = np.array(config.sizes)
+    predicted = without_replacement(sizes, found["n"][0])
+    return {"sizes": sizes, "predicted": predicted, **found}
+
+
+def _judge_r1(arrays):
+    """RIGHT if noise falls with m and equals the prediction within 5% at every size.
+
+    IMPRECISE if it only falls; WRONG if it does not.
+    """
+    noise = arrays["mean"].mean(axis=0)
+    ratio = noise / arrays["predicted"]
+    if not (np.diff(noise) < 0).all():
+        verdict = "WRONG"
+    else:
+        verdict = "RIGHT" if np.abs(ratio - 1).max() < 0.05 else "IMPRECISE"
+    listed = ", ".join(
+        f"{arrays['predicted'][i]:.3f} at m = {arrays['sizes'][i]}" for i in (0, 4, -1)
+    )
+    measured = (
+        f"noise of the batch mean as sampling without replacement predicts it, within 5%: "
+        f"{bool(np.abs(ratio - 1).max() < 0.05)}; that is {listed}"
+    )
+    return verdict, measured, f"{len(arrays['mean'])} seeds, N = {arrays['n'][0]}"
+
+
+R1_NOISE = Experiment(
+    Claim(
+        "R1",
+        "Mini-batch statistics are noisy, and this noise regularizes as dropout does.",
+        "The size of the noise follows from sampling without replacement. It resembles dropout in "
+        "kind: random in training, absent at test time. That it regularizes is claim R2.",
+        "experiment", "07", "Ioffe & Szegedy 2015, section 3.4; Luo et al. 2019",
+    ),
+    ManyBatches(), _run_r1, _judge_r1,
+)  # fmt: skip
+
+
+def logits_in_company(model, x, sizes, batches, rng):
+    """Logits of the first row of x in training mode, with random other rows beside it.
+
+    Parameters
+    ----------
+    model : Sequential
+        Its running statistics are left as they were.
+    x : ndarray, shape (N, ...)
+    sizes : sequence of int
+        Batch sizes, the first row included.
+    batches : int
+        Draws for each size.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    ndarray, shape (len(sizes), batches, K)
+    """
+    saved = model.state_dict()
+    model.train()
+    logits = [
+        [model(x[[0, *(1 + rng.permutation(len(x) - 1)[: m - 1])]])[0] for _ in range(batches)]
+        for m in sizes
+    ]
+    model.load_state_dict(saved)
+    return np.array(logits)
+
+
+# R4 and R6: what the noise is for, and what it acts on.
+
+R4_DELIBERATE = Definition(
+    Claim(
+        "R4",
+        "Batch norm should never be used as a regularizer.",
+        "It is used as one on purpose: ghost batches keep its noise in large-batch training. As "
+        "the only regularizer it is hard to control, because its strength hangs on the batch "
+        "size.",
+        "definition", "07", "Hoffer, Hubara & Soudry 2017; Summers & Dinneen 2020",
+    ),
+    "CONTESTED",
+)  # fmt: skip
+
+R6_PARAMETERS = Definition(
+    Claim(
+        "R6",
+        "The noise of batch norm makes gamma and beta generalize.",
+        "The noise is in the mean and the variance, so it moves every activation of the layer, "
+        "and with it the gradients of all weights below and above, not of gamma and beta alone.",
+        "definition", "07", "Ioffe & Szegedy 2015, Algorithm 1 and section 3.4",
+    ),
+    "WRONG",
+)  # fmt: skip

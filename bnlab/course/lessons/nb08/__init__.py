@@ -1,0 +1,7 @@
+"""Notebook 08, Ask whether batch norm works, and why.
+
+- `ex_gradient_cosine`, `questions`: the exercises. `paper_figure`: the paper's figure 1, to be run.
+- Does it work: `learning_rates`, `initialization`, `depth` (on `residual`), `figure_one`,
+  `placement`, `only_batchnorm`, `robustness`, `blind_accuracy`, `paper_remarks`.
+- Why: `internal_shift`, `landscape`, `noise_after`, `gradient_growth`.
+"""

@@ -1,0 +1,162 @@
+"""Claim W9: a batch norm with a bug shows it in the accuracy."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bnlab.batchnorm import batchnorm_inference
+from bnlab.course.experiments.evidence import Claim, Experiment
+from bnlab.course.experiments.paired import deep_net, scores, train
+from bnlab.course.experiments.seeds import over_seeds
+from bnlab.data import load_digits
+from bnlab.gradcheck import numerical_gradient, relative_error
+from bnlab.layers import BatchNorm
+
+__all__ = ["BUGGY", "W9_BLIND", "Bugs", "DoubleCentring", "VarianceHeldConstant", "WrongSign",
+           "property_error", "wrong_gradient"]  # fmt: skip
+
+
+class DoubleCentring(BatchNorm):
+    """Centres x, then takes the variance about the mean once more: it divides by var + mean^2.
+
+    The gradient is the true one of this wrong function, as automatic differentiation gives it.
+    """
+
+    def _forward(self, x):
+        if not self.training:
+            square = self.running_var + self.running_mean**2
+            mean, gamma, beta = self.running_mean, self.weight, self.bias
+            return batchnorm_inference(x, gamma, beta, mean, square, self.eps), None
+        mean, var = x.mean(axis=0), x.var(axis=0)
+        self._track(mean, var, m=len(x))
+        inv = 1 / np.sqrt(var + mean**2 + self.eps)
+        x_hat = (x - mean) * inv
+        return self.weight * x_hat + self.bias, (x * inv, x_hat, inv)
+
+    def _backward(self, dy, cache):
+        x_scaled, x_hat, inv = cache
+        self.grads = {"weight": (dy * x_hat).sum(axis=0), "bias": dy.sum(axis=0)}
+        dx_hat = self.weight * dy
+        along = (dx_hat * x_hat).mean(axis=0)
+        return inv * (dx_hat - dx_hat.mean(axis=0) - x_scaled * along)
+
+
+class WrongSign(BatchNorm):
+    """Subtracts beta, but hands the optimizer the gradient of an added one."""
+
+    def _forward(self, x):
+        y, cache = super()._forward(x)
+        return y - 2 * self.bias, cache
+
+
+class VarianceHeldConstant(BatchNorm):
+    """Forgets, on the way back, that the variance depends on x."""
+
+    def _backward(self, dy, cache):
+        super()._backward(dy, cache)
+        return cache.gamma * cache.inv_std * (dy - dy.mean(axis=0))
+
+
+BUGGY = {
+    "correct": BatchNorm,
+    "double centring": DoubleCentring,
+    "beta with the wrong sign": WrongSign,
+    "variance held constant": VarianceHeldConstant,
+}
+
+
+def with_layers(make, model):
+    """Replace each BatchNorm of a model by ``make(num_features, dtype=...)``."""
+    for i, layer in enumerate(model):
+        if isinstance(layer, BatchNorm):
+            model.layers[i] = make(layer.num_features, dtype=np.float32)
+    return model
+
+
+def property_error(make):
+    """How far the layer's output is from mean 0 and standard deviation 1, at gamma 1, beta 0."""
+    y = make(3).forward(np.random.default_rng(0).normal(1.0, 2.0, (50, 3)))
+    return max(np.abs(y.mean(axis=0)).max(), np.abs(y.std(axis=0) - 1).max())
+
+
+def wrong_gradient(make):
+    """Largest relative error of the layer's three gradients against finite differences."""
+    rng = np.random.default_rng(0)
+    layer = make(3)
+    layer.weight[...], layer.bias[...] = rng.normal(size=(2, 3))
+    x, dy = rng.normal(1.0, 2.0, (2, 8, 3))
+    layer.forward(x)
+    found = {"x": layer.backward(dy), **layer.grads}
+    values = {"x": x, "weight": layer.weight.copy(), "bias": layer.bias.copy()}
+
+    def output(name):
+        def f(value):
+            arguments = values | {name: value}
+            layer.weight[...], layer.bias[...] = arguments["weight"], arguments["bias"]
+            return layer.forward(arguments["x"])
+
+        return f
+
+    errors = [
+        relative_error(found[n], numerical_gradient(output(n), values[n], dy)) for n in values
+    ]
+    return max(errors)
+
+
+@dataclass(frozen=True)
+class Bugs:
+    """The same network with a right layer and three wrong ones; 8 seconds for 4 seeds."""
+
+    lr: float = 0.1
+    steps: int = 1000
+    margin: float = 1.0  # points of accuracy that nobody would call a bug
+    seeds: tuple[int, ...] = (0, 1, 2, 3)
+
+
+def _one_seed_w9(config, seed):
+    digits = load_digits(seed, np.float32)
+    tested = []
+    for make in BUGGY.values():
+        model = with_layers(make, deep_net(True, seed))
+        train(model, digits, config.lr, seed, steps=config.steps)
+        tested.append(scores(model, digits)[1])
+    return {"accuracy": tested, "margin": config.margin}
+
+
+def _run_w9(config):
+    return over_seeds(_one_seed_w9, config) | {
+        "property": np.array([property_error(make) for make in BUGGY.values()]),
+        "gradient": np.array([wrong_gradient(make) for make in BUGGY.values()]),
+    }
+
+
+def _judge_w9(arrays):
+    """WRONG if every bug stays within the margin of the right layer while some test sees it.
+
+    RIGHT if every bug costs more than the margin, IMPRECISE if some do.
+    """
+    accuracy = 100 * arrays["accuracy"].mean(axis=0)
+    visible = accuracy[1:] < accuracy[0] - arrays["margin"][0]
+    found = (arrays["property"] > 1e-3) | (arrays["gradient"] > 1e-3)
+    if visible.any():
+        verdict = "RIGHT" if visible.all() else "IMPRECISE"
+    else:
+        verdict = "WRONG" if found[1:].all() and not found[0] else "IMPRECISE"
+    listed = ", ".join(f"{a:.1f}% {n}" for n, a in zip(BUGGY, accuracy, strict=True))
+    measured = (
+        f"accuracy {listed}; a property or a gradient test finds {found[1:].sum()} of "
+        f"{len(found) - 1} bugs and no fault in the right layer: {not found[0]}"
+    )
+    return verdict, measured, f"{len(arrays['accuracy'])} seeds"
+
+
+W9_BLIND = Experiment(
+    Claim(
+        "W9",
+        "If batch norm has a bug, the accuracy curve will show it.",
+        "Often it does not: the network learns around the bug. Test the property (mean 0, standard "
+        "deviation 1) and the gradient.",
+        "experiment", "08", "measured here; the two tests are those of notebooks 02 and 03",
+    ),
+    Bugs(), _run_w9, _judge_w9,
+)  # fmt: skip

@@ -1,0 +1,102 @@
+"""Claim W3: batch norm makes very deep networks easy to train."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bnlab.course.experiments.evidence import Claim, Experiment
+from bnlab.course.experiments.paired import accuracy_at_best, both_sides, deep_net, rate_sweep
+from bnlab.course.experiments.seeds import over_seeds
+from bnlab.course.lessons.nb08.residual import KINDS, residual_net
+from bnlab.data import load_digits
+
+__all__ = ["W3_DEPTH", "Deep"]
+
+
+@dataclass(frozen=True)
+class Deep:
+    """40 plain layers with three activations, and 100 residual blocks; minutes, hence stored."""
+
+    activations: tuple[str, ...] = ("sigmoid", "tanh", "relu")
+    depth: int = 40
+    width: int = 100
+    lrs: tuple[float, ...] = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
+    steps: int = 300
+    blocks: int = 100
+    block_width: int = 50
+    block_lrs: tuple[float, ...] = (0.003, 0.01, 0.03, 0.1, 0.3)
+    block_steps: int = 200
+    seeds: tuple[int, ...] = (0, 1, 2)
+
+
+def _plain(config, digits, activation, seed):
+    """Accuracy at each rate of the network without skips, (R, 2) a side."""
+
+    def side(batchnorm):
+        def make():
+            return deep_net(batchnorm, seed, activation=activation, depth=config.depth,
+                            width=config.width)  # fmt: skip
+
+        return rate_sweep(make, digits, config.lrs, seed, steps=config.steps)
+
+    return both_sides(side)
+
+
+def _one_seed_w3(config, seed):
+    digits = load_digits(seed, np.float32)
+    result = {"depth": config.depth, "blocks": config.blocks}
+    for name in config.activations:
+        sides = _plain(config, digits, name, seed)
+        result |= {f"{name}_{side}": accuracy for side, accuracy in sides.items()}
+    for kind in KINDS:
+
+        def make(kind=kind):
+            return residual_net(kind, seed, blocks=config.blocks, width=config.block_width)
+
+        result[f"residual_{kind}"] = rate_sweep(make, digits, config.block_lrs, seed,
+                                                steps=config.block_steps)  # fmt: skip
+    return result
+
+
+@np.errstate(over="ignore", invalid="ignore")
+def _run_w3(config):
+    return over_seeds(_one_seed_w3, config)
+
+
+def _judge_w3(arrays):
+    """RIGHT if it gains 2 points with every activation and no other way does better with skips.
+
+    IMPRECISE if it gains 10 points with some activation but this does not hold. Else WRONG.
+    """
+    mean = {name: 100 * accuracy_at_best(value).mean() for name, value in arrays.items()
+            if name not in ("depth", "blocks")}  # fmt: skip
+    names = [n.removesuffix("_bn") for n in mean if n.endswith("_bn") and n != "residual_bn"]
+    gains = [mean[f"{n}_bn"] - mean[f"{n}_plain"] for n in names]
+    only_way = mean["residual_bn"] >= mean["residual_skipinit"]
+    if min(gains) >= 2 and only_way:
+        verdict = "RIGHT"
+    else:
+        verdict = "IMPRECISE" if max(gains) > 10 else "WRONG"
+    texts = [f"{n} {mean[f'{n}_plain']:.0f} to {mean[f'{n}_bn']:.0f}%" for n in names]
+    residual = ", ".join(
+        f"{text} {mean[f'residual_{kind}']:.0f}%"
+        for kind, text in zip(KINDS, ("nothing", "batch norm", "SkipInit"), strict=True)
+    )
+    measured = (
+        f"{arrays['depth'][0]:.0f} layers, without and with batch norm: {', '.join(texts)}; "
+        f"{arrays['blocks'][0]:.0f} residual blocks with {residual}"
+    )
+    return verdict, measured, f"{len(arrays['depth'])} seeds, each at its best rate"
+
+
+W3_DEPTH = Experiment(
+    Claim(
+        "W3",
+        "With batch norm very deep networks become easy to train.",
+        "Half true: it rescues deep sigmoid nets, and gains nothing with tanh and ReLU. With skip "
+        "connections 100 layers train, and there are other ways to make them do so than batch "
+        "norm.",
+        "experiment", "08", "Yang et al. 2019; De & Smith 2020",
+    ),
+    Deep(), _run_w3, _judge_w3,
+)  # fmt: skip

@@ -1,0 +1,284 @@
+"""Exercise of notebook 08: the cosine that measures how far a layer's gradient has turned."""
+
+import numpy as np
+
+from bnlab.course.exercises.exercise import Case, Exercise
+
+
+def gradient_cosine(g, h):
+    """Cosine of the angle between two gradients of the same shape; 0 if one of them is zero."""
+    lengths = np.linalg.norm(g) * np.linalg.norm(h)
+    return np.sum(g * h) / lengths if lengths > 0 else 0.0
+
+
+def _pair(*shape, along=0.0, size=1.0, offset=0.0):
+    """Make a draw of two arrays, the second one partly along the first."""
+
+    def draw(rng):
+        g = offset + rng.normal(size=shape)
+        return size * g, size * (along * g + offset + rng.normal(size=shape))
+
+    return draw
+
+
+def _zero(rng):
+    return np.zeros((3, 4)), rng.normal(size=(3, 4))
+
+
+def _other_zero(rng):
+    return rng.normal(size=(2, 5)), np.zeros((2, 5))
+
+
+def _zero_entries(rng):
+    """Some entries are 0, as below a ReLU, and one gradient sums to exactly 0."""
+    g = rng.integers(-3, 4, (4, 5)).astype(np.float64)
+    g[0], g[1, :2], g[1, 2] = 0.0, 0.0, 1.0
+    g[-1, -1] -= g.sum()
+    return g, g + rng.normal(size=(4, 5)) * (g != 0)
+
+
+def _longer(rng):
+    g = rng.normal(size=(4, 6))
+    return g, 5 * g
+
+
+COSINE = Exercise(
+    name="gradient_cosine",
+    notebook="08",
+    reference=gradient_cosine,
+    outputs=("cosine",),
+    cases=(
+        Case("the gradients of a linear layer", _pair(5, 4, along=0.7)),
+        Case("two vectors", _pair(9, along=1.5), seed=1),
+        Case("kernels of a convolution", _pair(2, 3, 3, 3, along=0.4), seed=2),
+        Case("gradients that point apart", _pair(3, 7, along=-2.0), seed=3),
+        Case("the same direction, another length", _longer, seed=4),
+        Case("very small gradients", _pair(4, 4, along=0.8, size=1e-6), seed=5),
+        Case("gradients whose entries have a common mean", _pair(6, 5, offset=2.0), seed=6),
+        Case("a gradient of zero", _zero, seed=7),
+        Case("the second gradient is zero", _other_zero, seed=8),
+        Case("entries that are zero, and a sum of zero", _zero_entries, seed=9),
+        Case("even smaller gradients", _pair(3, 5, along=0.6, size=1e-10), seed=10),
+    ),
+    hints=(
+        "Flatten both arrays in your mind: a gradient of a whole layer is one long vector.",
+        "cos = (g . h) / (length of g times length of h). The dot product of two long vectors is "
+        "the sum of the products of their entries.",
+        "np.linalg.norm of an array without an axis is the length of the long vector. Treat a "
+        "length of zero before you divide by it.",
+    ),
+    minutes=4,
+    difficulty=1,
+    rtol=1e-6,
+)
+
+
+@COSINE.misconception(
+    "not_normalized",
+    "You return the dot product alone. It grows with the length of the gradients; divide it by "
+    "both lengths.",
+)
+def _(g, h):
+    return np.sum(g * h)
+
+
+@COSINE.misconception(
+    "sign_lost",
+    "You return the size of the cosine. Its sign matters: -1 says that the layer now wants to go "
+    "back, which is as far from +1 as one can get.",
+)
+def _(g, h):
+    return abs(gradient_cosine(g, h))
+
+
+@COSINE.misconception(
+    "angle",
+    "You return the angle in radians; the exercise asks for its cosine.",
+)
+def _(g, h):
+    return np.arccos(np.clip(gradient_cosine(g, h), -1, 1))
+
+
+@COSINE.misconception(
+    "cosine_distance",
+    "You return 1 - cos, the cosine distance. Here equal directions give 1, not 0.",
+)
+def _(g, h):
+    return 1 - gradient_cosine(g, h)
+
+
+@COSINE.misconception(
+    "mean_over_rows",
+    "You take a cosine for each row and average. The layer has one gradient: one long vector, in "
+    "which long rows count for more.",
+)
+def _(g, h):
+    rows = [gradient_cosine(a, b) for a, b in zip(g, h, strict=True)]
+    return np.mean(rows)
+
+
+@COSINE.misconception(
+    "mean_over_columns",
+    "You take a cosine along the first axis and average. The layer has one gradient: one long "
+    "vector, so the sums run over all axes.",
+)
+def _(g, h):
+    g, h = g.reshape(len(g), -1).T, h.reshape(len(h), -1).T
+    return np.mean([gradient_cosine(a, b) for a, b in zip(g, h, strict=True)])
+
+
+@COSINE.misconception(
+    "squared_lengths",
+    "You divide by the squared lengths. The square root is missing: a length is the root of the "
+    "sum of squares.",
+)
+def _(g, h):
+    lengths = np.sum(g**2) * np.sum(h**2)
+    return np.sum(g * h) / lengths if lengths > 0 else 0.0
+
+
+@COSINE.misconception(
+    "projection",
+    "You divide by the squared length of g alone: this is how much of g is in h, and it grows "
+    "with h. Divide by each length once.",
+)
+def _(g, h):
+    length = np.sum(g**2)
+    return np.sum(g * h) / length if length > 0 else 0.0
+
+
+@COSINE.misconception(
+    "correlation",
+    "You subtract the means first, so this is Pearson's correlation. A gradient is a direction "
+    "from zero; its mean is part of it.",
+)
+def _(g, h):
+    return gradient_cosine(g - g.mean(), h - h.mean())
+
+
+@COSINE.misconception(
+    "distance",
+    "You return the distance between the two gradients. The cosine compares directions only, "
+    "whatever their lengths.",
+)
+def _(g, h):
+    return np.linalg.norm(g - h)
+
+
+@COSINE.misconception(
+    "lengths_added",
+    "You divide by the sum of the lengths; divide by their product.",
+)
+def _(g, h):
+    lengths = np.linalg.norm(g) + np.linalg.norm(h)
+    return np.sum(g * h) / lengths if lengths > 0 else 0.0
+
+
+@COSINE.misconception(
+    "sums_of_absolute_values",
+    "You measure the lengths as sums of absolute values; the cosine needs the roots of the sums "
+    "of squares.",
+)
+def _(g, h):
+    lengths = np.abs(g).sum() * np.abs(h).sum()
+    return np.sum(g * h) / lengths if lengths > 0 else 0.0
+
+
+@COSINE.misconception(
+    "mean_of_products",
+    "You take the mean of the products but the lengths of whole vectors. Take the sum above, as "
+    "you do below.",
+)
+def _(g, h):
+    return gradient_cosine(g, h) / g.size
+
+
+@COSINE.misconception(
+    "eps_in_the_denominator",
+    "You add a small number to the lengths to avoid 0 / 0. Gradients can be small themselves, and "
+    "then it takes over; treat a length of exactly zero apart.",
+)
+def _(g, h):
+    return np.sum(g * h) / (np.linalg.norm(g) * np.linalg.norm(h) + 1e-8)
+
+
+@COSINE.misconception(
+    "zero_divided_by_zero",
+    "A gradient of zero makes you divide 0 by 0. It has no direction; return 0 then.",
+)
+def _(g, h):
+    return np.sum(g * h) / (np.linalg.norm(g) * np.linalg.norm(h))
+
+
+@COSINE.misconception(
+    "precedence",
+    "You divide by the first length and multiply by the second: a / b * c is (a / b) * c. Put the "
+    "product of the lengths in parentheses.",
+)
+def _(g, h):
+    length = np.linalg.norm(g)
+    return np.sum(g * h) / length * np.linalg.norm(h) if length > 0 else 0.0
+
+
+@COSINE.misconception(
+    "projection_on_h",
+    "You divide by the squared length of h alone: this is how much of h is in g, and it grows "
+    "with g. Divide by each length once.",
+)
+def _(g, h):
+    length = np.sum(h**2)
+    return np.sum(g * h) / length if length > 0 else 0.0
+
+
+@COSINE.misconception(
+    "squared",
+    "You return the square of the cosine: the dot product is squared too, or the root of the "
+    "lengths is missing on both sides. Its sign is lost.",
+)
+def _(g, h):
+    return gradient_cosine(g, h) ** 2
+
+
+@COSINE.misconception(
+    "negated",
+    "Your sign is reversed. Two equal gradients have the cosine +1, although both steps go "
+    "against them.",
+)
+def _(g, h):
+    return -gradient_cosine(g, h)
+
+
+@COSINE.misconception(
+    "one_for_zero",
+    "For a gradient of zero you return 1. It points nowhere, so it does not agree with the other "
+    "one; return 0 then.",
+)
+def _(g, h):
+    return gradient_cosine(g, h) if g.any() and h.any() else 1.0
+
+
+@COSINE.misconception(
+    "distance_of_directions",
+    "You return the distance between the two directions; it is 0 where the cosine is 1.",
+)
+def _(g, h):
+    lengths = np.linalg.norm(g), np.linalg.norm(h)
+    return np.linalg.norm(g / lengths[0] - h / lengths[1]) if min(lengths) > 0 else 0.0
+
+
+@COSINE.misconception(
+    "zero_entry",
+    "You return 0 as soon as one entry is 0. A gradient is zero if all its entries are: look at "
+    "its length.",
+)
+def _(g, h):
+    return gradient_cosine(g, h) if g.all() and h.all() else 0.0
+
+
+@COSINE.misconception(
+    "close_to_zero",
+    "You return 0 for gradients that are small and not zero. Small gradients have a direction too: "
+    "treat a length of exactly zero apart.",
+)
+def _(g, h):
+    return 0.0 if np.allclose(g, 0) or np.allclose(h, 0) else gradient_cosine(g, h)

@@ -1,0 +1,76 @@
+"""Claims about initialisation: the size of the first weights, at many rates and two depths."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bnlab.course.experiments.evidence import Claim, Experiment
+from bnlab.course.experiments.paired import accuracy_at_best, both_sides, deep_net, rate_sweep
+from bnlab.course.experiments.seeds import over_seeds
+from bnlab.data import load_digits
+
+__all__ = ["W2_INITIALIZATION", "Scales"]
+
+
+@dataclass(frozen=True)
+class Scales:
+    """Rate by size of the weights by depth, with and without batch norm; 60 seconds, 3 seeds."""
+
+    scales: tuple[float, ...] = (0.001, 0.01, 0.1, 1.0, 3.0)
+    lrs: tuple[float, ...] = (0.01, 0.1, 1.0)
+    depths: tuple[int, ...] = (3, 8)
+    steps: int = 300
+    seeds: tuple[int, ...] = (0, 1, 2)
+
+
+def _one_seed_w2(config, seed):
+    digits = load_digits(seed, np.float32)
+
+    def sweep(batchnorm, depth, scale):
+        def make():
+            return deep_net(batchnorm, seed, depth=depth, scale=scale)
+
+        return rate_sweep(make, digits, config.lrs, seed, steps=config.steps)
+
+    def side(batchnorm):
+        return [[sweep(batchnorm, depth, scale) for scale in config.scales]
+                for depth in config.depths]  # fmt: skip
+
+    fixed = {"scales": config.scales, "lrs": config.lrs, "depths": config.depths}
+    return fixed | both_sides(side)  # (D, scales, R, 2)
+
+
+def _run_w2(config):
+    return over_seeds(_one_seed_w2, config)
+
+
+def _judge_w2(arrays):
+    """RIGHT if accuracy varies ten times less over the sizes up to 1 with batch norm.
+
+    Each size has its own best rate on the validation images. Less, but not ten times: IMPRECISE.
+    """
+    small = arrays["scales"][0] <= 1
+    by_scale = {s: 100 * accuracy_at_best(arrays[s])[:, 0, small].mean(axis=0)
+                for s in ("plain", "bn")}  # fmt: skip
+    plain, bn = (np.ptp(by_scale[side]) for side in ("plain", "bn"))
+    verdict = "RIGHT" if bn < plain / 10 else "IMPRECISE" if bn < plain else "WRONG"
+    sizes = arrays["scales"][0][small]
+    ranges = [f"{by_scale[s].min():.0f} to {by_scale[s].max():.0f}%" for s in ("plain", "bn")]
+    measured = (
+        f"first weights x{sizes[0]:g} to x{sizes[-1]:g} of He's, each at its best rate: "
+        f"{ranges[0]} without, {ranges[1]} with batch norm"
+    )
+    spread = f"{len(arrays['scales'])} seeds, {arrays['depths'][0, 0]:.0f} hidden layers"
+    return verdict, measured, spread
+
+
+W2_INITIALIZATION = Experiment(
+    Claim(
+        "W2",
+        "With batch norm the initialisation needs less care.",
+        "Yes: in front of batch norm the size of the first weights changes their effective "
+        "learning rate, and the function only where their outputs' variance comes near eps.",
+        "experiment", "08", "Ioffe & Szegedy 2015, abstract and section 3.3",
+    ),
+    Scales(), _run_w2, _judge_w2,
+)  # fmt: skip

@@ -1,0 +1,232 @@
+"""Claims about internal covariate shift: that batch norm removes it, and uncouples the layers.
+
+Santurkar et al. 2018 measure the shift that a layer suffers by its gradient: once as it is, and
+once after the layers below have made their step. If the layers below do not matter, both gradients
+point the same way and the cosine of the angle between them is 1.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bnlab import functional as F
+from bnlab.course.experiments.evidence import Claim, Experiment
+from bnlab.course.experiments.paired import both_sides, deep_net, train
+from bnlab.course.experiments.seeds import over_seeds
+from bnlab.data import load_digits, minibatches
+from bnlab.layers import BatchNorm, Linear, Sequential
+
+__all__ = ["A16_COUPLING", "W4_SHIFT", "Coupling", "Shift", "cosine", "linear_net",
+           "shift_by_layer"]  # fmt: skip
+
+
+def cosine(a, b):
+    """Cosine of the angle between two arrays of one shape, seen as long vectors.
+
+    >>> round(cosine(np.array([[3.0], [0.0]]), np.array([[1.0], [1.0]])), 4)
+    0.7071
+    """
+    lengths = np.linalg.norm(a) * np.linalg.norm(b)
+    return float(np.sum(a * b) / lengths) if lengths else 0.0
+
+
+def weight_gradients(model, x, y):
+    """Gradients of the weights of all linear layers, in order."""
+    _, cache = F.cross_entropy_forward(model.train()(x), y)
+    model.backward(F.cross_entropy_backward(cache))
+    return [layer.grads["weight"].copy() for layer in model if isinstance(layer, Linear)]
+
+
+def shift_by_layer(model, x, y, lr):
+    """Cosine between each layer's gradient before and after the layers below took a step.
+
+    Parameters
+    ----------
+    model : Sequential
+        It is left as it was.
+    x : ndarray, shape (N, D)
+    y : ndarray of int, shape (N,)
+    lr : float
+
+    Returns
+    -------
+    ndarray, shape (L - 1,)
+        For the second linear layer, the third and so on; the first has nothing below it.
+    """
+    state = model.state_dict()
+    before = weight_gradients(model, x, y)
+    step = dict(model.grads)
+    cosines, place = [], 0
+    for i, layer in enumerate(model):
+        if isinstance(layer, Linear):
+            if place:
+                cosines.append(cosine(before[place], weight_gradients(model, x, y)[place]))
+            place += 1
+        for name, parameter in layer.parameters().items():
+            parameter -= np.float32(lr) * step[f"{i}.{name}"]
+    model.load_state_dict(state)
+    return np.array(cosines)
+
+
+def linear_net(batchnorm, seed, *, depth, width):
+    """`depth` linear layers, the last one for the logits, with nothing or batch norm between them.
+
+    The weights keep the size of a signal that meets no ReLU: standard deviation 1/sqrt(in).
+    """
+    rng = np.random.default_rng(seed)
+    layers, fan_in = [], 64
+    for _ in range(depth - 1):
+        layers.append(Linear(fan_in, width, rng=rng, std=fan_in**-0.5, dtype=np.float32))
+        layers += [BatchNorm(width, dtype=np.float32)] if batchnorm else []
+        fan_in = width
+    return Sequential(*layers, Linear(width, 10, rng=rng, std=fan_in**-0.5, dtype=np.float32))
+
+
+# W4: two architectures, two answers.
+
+
+@dataclass(frozen=True)
+class Shift:
+    """The upper layers' shift during training, in two architectures; 10 seconds for 3 seeds.
+
+    The rates are for the side without and the side with batch norm: of 0.01, 0.03, 0.1 and 0.3
+    those with the lowest loss on the training images.
+    """
+
+    relu_lrs: tuple[float, float] = (0.1, 0.3)
+    linear_lrs: tuple[float, float] = (0.01, 0.1)
+    linear_depth: int = 25
+    linear_width: int = 50
+    steps: int = 200
+    every: int = 20
+    batch_size: int = 60
+    seeds: tuple[int, ...] = (0, 1, 2)
+
+
+def _trace(config, digits, model, lr, seed):
+    """Mean shift of the upper half of the layers over the steps, and the loss at the end."""
+    rng = np.random.default_rng(seed + 1000)
+    x, y = next(minibatches(digits.x_train, digits.y_train, config.batch_size, rng))
+    history = train(model, digits, lr, seed, steps=config.steps, every=config.every,
+                    measure=lambda model: shift_by_layer(model, x, y, lr))  # fmt: skip
+    cosines = np.array(history.measured)  # (T, L - 1)
+    upper = cosines[:, cosines.shape[1] // 2 :].mean(axis=1)
+    return upper, history.loss[-config.steps // 5 :].mean()
+
+
+def _one_seed_w4(config, seed):
+    digits = load_digits(seed, np.float32)
+    shape = {"depth": config.linear_depth, "width": config.linear_width}
+    nets = {
+        "relu": (config.relu_lrs, lambda batchnorm: deep_net(batchnorm, seed)),
+        "linear": (config.linear_lrs, lambda batchnorm: linear_net(batchnorm, seed, **shape)),
+    }
+    result = {"steps": [*range(0, config.steps, config.every), config.steps]}
+    for name, (lrs, make) in nets.items():
+        for side, lr in zip(("plain", "bn"), lrs, strict=True):
+            cosines, loss = _trace(config, digits, make(side == "bn"), lr, seed)
+            result |= {f"{name}_{side}": cosines, f"{name}_{side}_loss": loss}
+    return result
+
+
+def _run_w4(config):
+    return over_seeds(_one_seed_w4, config)
+
+
+def _judge_w4(arrays):
+    """CONTESTED if the shift falls in one architecture and rises in another, in every seed.
+
+    RIGHT if batch norm brings the cosine above 0.99 in both, WRONG if it lowers it in both.
+    """
+    sides = [f"{net}_{side}" for net in ("relu", "linear") for side in ("plain", "bn")]
+    mean = {name: arrays[name].mean(axis=1) for name in sides}
+    rises = [bool((mean[f"{n}_bn"] > mean[f"{n}_plain"]).all()) for n in ("relu", "linear")]
+    falls = [bool((mean[f"{n}_bn"] < mean[f"{n}_plain"]).all()) for n in ("relu", "linear")]
+    if min(mean[f"{n}_bn"].min() for n in ("relu", "linear")) > 0.99:
+        verdict = "RIGHT"
+    elif all(falls):
+        verdict = "WRONG"
+    else:
+        verdict = "CONTESTED" if any(rises) and any(falls) else "IMPRECISE"
+    texts = [
+        f"{text} {mean[f'{n}_plain'].mean():.2f} to {mean[f'{n}_bn'].mean():.2f} (loss "
+        f"{arrays[f'{n}_plain_loss'].mean():.2f} to {arrays[f'{n}_bn_loss'].mean():.2f})"
+        for n, text in (("relu", "ReLU"), ("linear", "linear"))
+    ]
+    measured = f"cosine of the upper layers, without to with batch norm: {', '.join(texts)}"
+    spread = f"{len(mean['relu_bn'])} seeds, 1 is no shift, each side at its own rate"
+    return verdict, measured, spread
+
+
+W4_SHIFT = Experiment(
+    Claim(
+        "W4",
+        "Batch norm works because it eliminates internal covariate shift.",
+        "It eliminates nothing: by the measure of Santurkar et al. the shift falls in one "
+        "architecture and rises in another, which trains better all the same.",
+        "experiment", "08", "Ioffe & Szegedy 2015, section 2; Santurkar et al. 2018, section 2.2",
+    ),
+    Shift(), _run_w4, _judge_w4,
+)  # fmt: skip
+
+
+# A16: are the layers independent?
+
+
+@dataclass(frozen=True)
+class Coupling:
+    """How much the second layer of a ReLU net moves, and how it is coupled; 2 seconds, 4 seeds."""
+
+    lr: float = 0.1
+    steps: int = 50
+    every: int = 10
+    batch_size: int = 60
+    seeds: tuple[int, ...] = (0, 1, 2, 3)
+
+
+def _one_seed_a16(config, seed):
+    digits = load_digits(seed, np.float32)
+    batch = digits.x_train[: config.batch_size], digits.y_train[: config.batch_size]
+
+    def side(batchnorm):
+        model = deep_net(batchnorm, seed)
+        second = [layer for layer in model if isinstance(layer, Linear)][1]
+        start = second.weight.copy()
+        history = train(
+            model, digits, config.lr, seed, steps=config.steps, every=config.every,
+            measure=lambda model: shift_by_layer(model, *batch, config.lr)[0],
+        )  # fmt: skip
+        moved = np.linalg.norm(second.weight - start) / np.linalg.norm(start)
+        return np.mean(history.measured), moved
+
+    return both_sides(side)  # (2,) each
+
+
+def _run_a16(config):
+    return over_seeds(_one_seed_a16, config)
+
+
+def _judge_a16(arrays):
+    """RIGHT if the cosine is 1 within 0.001: then the layer below does not matter. Else WRONG."""
+    (cosine_plain, moved_plain), (cosine_bn, moved_bn) = arrays["plain"].T, arrays["bn"].T
+    independent = (cosine_bn > 0.999).all()
+    measured = (
+        f"cosine of the second layer {cosine_plain.mean():.2f} without, {cosine_bn.mean():.2f} "
+        f"with batch norm (independent: 1); its weights move by {100 * moved_plain.mean():.0f}% "
+        f"and {100 * moved_bn.mean():.0f}% of their norm"
+    )
+    spread = f"{len(cosine_bn)} seeds, cosine {cosine_bn.min():.2f} to {cosine_bn.max():.2f}"
+    return "RIGHT" if independent else "WRONG", measured, spread
+
+
+A16_COUPLING = Experiment(
+    Claim(
+        "A16",
+        "Batch norm makes the layers independent of each other, so that the weights of the second "
+        "layer have less to follow.",
+        "Not independent: the second layer's gradient still turns when the first one steps. What "
+        "is true is that at the same rate the coupling is weaker here.",
+        "experiment", "08", "Santurkar et al. 2018, section 2.2",
+    ),
+    Coupling(), _run_a16, _judge_a16,
+)  # fmt: skip

@@ -1,0 +1,110 @@
+"""Claim A12: batch norm belongs in front of the nonlinearity."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from bnlab.course.experiments.evidence import Claim, Experiment
+from bnlab.course.experiments.paired import ACTIVATIONS, rate_sweep
+from bnlab.course.experiments.seeds import over_seeds
+from bnlab.course.lessons.nb07.ghost_batches import paired_interval
+from bnlab.data import load_digits
+from bnlab.layers import BatchNorm, Linear, Sequential
+
+__all__ = ["A12_PLACE", "Places", "placed_net"]
+
+
+@dataclass(frozen=True)
+class Places:
+    """Before and after the activation, three activations, two rates; 60 seconds for 8 seeds."""
+
+    activations: tuple[str, ...] = ("relu", "tanh", "sigmoid")
+    lrs: tuple[float, ...] = (0.1, 0.5)
+    steps: int = 400
+    seeds: tuple[int, ...] = tuple(range(8))
+
+
+def placed_net(before, activation, seed):
+    """64-100-100-100-10 with batch norm before or after each activation, the same weights.
+
+    Examples
+    --------
+    >>> [type(layer).__name__ for layer in placed_net(False, "relu", seed=0)[:3]]
+    ['Linear', 'ReLU', 'BatchNorm']
+    """
+    rng = np.random.default_rng(seed)
+    sizes, layers = [64, 100, 100, 100], []
+    for fan_in, fan_out in pairwise(sizes):
+        norm, act = BatchNorm(fan_out, dtype=np.float32), ACTIVATIONS[activation]()
+        # A bias that batch norm does not subtract again is kept.
+        layers.append(Linear(fan_in, fan_out, bias=not before, rng=rng, dtype=np.float32))
+        layers += [norm, act] if before else [act, norm]
+    return Sequential(*layers, Linear(100, 10, rng=rng, dtype=np.float32))
+
+
+def _one_seed_a12(config, seed):
+    digits = load_digits(seed, np.float32)
+
+    def tested(before, activation):
+        sweep = rate_sweep(lambda: placed_net(before, activation, seed), digits, config.lrs, seed,
+                           steps=config.steps)  # fmt: skip
+        return sweep[:, 1]
+
+    result = {"lrs": config.lrs}
+    for name in config.activations:
+        result |= {f"{name}_before": tested(True, name), f"{name}_after": tested(False, name)}
+    return result
+
+
+def _run_a12(config):
+    return over_seeds(_one_seed_a12, config)
+
+
+def intervals(arrays):
+    """Test accuracy before minus after, in points: label, mean and half of the 95% interval.
+
+    Parameters
+    ----------
+    arrays : dict
+        Of the experiment A12.
+
+    Returns
+    -------
+    list of (str, float, float)
+    """
+    names = [key.removesuffix("_before") for key in arrays if key.endswith("_before")]
+    return [
+        (f"{name}, rate {lr:g}",
+         *paired_interval(100 * (arrays[f"{name}_before"] - arrays[f"{name}_after"])[:, k]))
+        for name in names
+        for k, lr in enumerate(arrays["lrs"][0])
+    ]  # fmt: skip
+
+
+def _judge_a12(arrays):
+    """RIGHT if every interval of (before - after) is above 0, WRONG if every one is below it.
+
+    Anything else is CONTESTED: the answer depends on the activation, or no difference is seen.
+    """
+    found = intervals(arrays)
+    if all(mean - half > 0 for _, mean, half in found):
+        verdict = "RIGHT"
+    else:
+        verdict = "WRONG" if all(mean + half < 0 for _, mean, half in found) else "CONTESTED"
+    measured = "before minus after, points: " + "; ".join(
+        f"{label}: {mean:+.1f} +- {half:.1f}" for label, mean, half in found
+    )
+    return verdict, measured, f"{len(arrays['lrs'])} paired seeds, 95% intervals"
+
+
+A12_PLACE = Experiment(
+    Claim(
+        "A12",
+        "Batch norm must stand between the linear layer and its nonlinearity.",
+        "The paper argues for it, and it is usual. Both places train; which one is better depends "
+        "on the activation and the rate, and the differences are small.",
+        "experiment", "08", "Ioffe & Szegedy 2015, section 3.2",
+    ),
+    Places(), _run_a12, _judge_a12,
+)  # fmt: skip

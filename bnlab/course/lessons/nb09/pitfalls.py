@@ -1,0 +1,127 @@
+"""What the twenty pitfalls of the field guide (P1 to P20) have in common.
+
+A demonstration is a function ``config -> dict`` of under ten lines. It runs the bug and the fix,
+and returns what it measured. Two readers judge it: does the symptom show, and is it gone with the
+fix? The demonstrations stand in the modules ``pitfalls_...``, one for each family.
+"""
+
+import numpy as np
+
+from bnlab.course.experiments.evidence import Claim, Experiment
+from bnlab.course.lessons.nb05.evaluation import batchnorm_layers
+from bnlab.data import load_digits
+from bnlab.layers import mlp
+from bnlab.optim import SGD
+from bnlab.training import fit
+
+__all__ = ["pitfall", "torch_accuracy", "torch_batchnorms", "torch_twin", "trained",
+           "verdict"]  # fmt: skip
+
+
+def pitfall(id, said, correct, source, *, config, demo, symptom, fixed):
+    """Make the `Experiment` of one pitfall.
+
+    Parameters
+    ----------
+    id, said, correct, source : str
+        Of the `Claim`: `said` names the symptom, `correct` the cause and the fix.
+    config : frozen dataclass instance
+    demo : callable
+        ``demo(config)`` gives a dict of arrays and numbers.
+    symptom, fixed : callable
+        Each takes this dict and returns whether the symptom shows (the fix removes it), and a
+        few words with the numbers.
+
+    Returns
+    -------
+    Experiment
+    """
+
+    def judge(arrays):
+        shows, before = symptom(arrays)
+        gone, after = fixed(arrays)
+        if hasattr(config, "seeds"):
+            spread = f"{len(next(iter(arrays.values())))} seeds"
+        else:
+            spread = "one run, seed given"
+        return verdict(shows, gone), f"{before}; fixed: {after}", spread
+
+    return Experiment(Claim(id, said, correct, "experiment", "09", source), config, demo, judge)
+
+
+def verdict(shows, gone):
+    """NOT REPRODUCED without the symptom, WRONG if the fix leaves it, RIGHT otherwise.
+
+    >>> verdict(True, True), verdict(True, False), verdict(False, True)
+    ('RIGHT', 'WRONG', 'NOT REPRODUCED')
+    """
+    if not shows:
+        return "NOT REPRODUCED"
+    return "RIGHT" if gone else "WRONG"
+
+
+def trained(seed, *, steps=300, lr=0.1, batch_size=64, momentum=0.1, **options):
+    """Train a small network on the digits, 64-50-50-10 with ReLU, in float64.
+
+    In double precision a short training ends alike on every machine. Same seed, same weights and
+    batches: the momentum of the running statistics does not change the training.
+
+    Parameters
+    ----------
+    seed : int
+        Of the split, the weights and the batches.
+    steps, batch_size : int
+    lr : float
+    momentum : float
+        Of every batch norm.
+    **options
+        For `SGD`: ``weight_decay``, and ``groups``, a function of the model.
+
+    Returns
+    -------
+    model : Sequential
+        In evaluation mode.
+    digits : Digits
+    """
+    digits, rng = load_digits(seed), np.random.default_rng(seed)
+    model = mlp([64, 50, 50, 10], rng=rng)
+    for layer in batchnorm_layers(model):
+        layer.momentum = momentum
+    groups = options.pop("groups", lambda model: ())(model)
+    optimizer = SGD(model, lr, groups=groups, **options)
+    fit(model, digits.x_train, digits.y_train, optimizer, steps=steps, batch_size=batch_size,
+        rng=rng)  # fmt: skip
+    return model.eval(), digits
+
+
+def torch_twin(model):
+    """The same network in torch, with the same state; in training mode."""
+    import torch
+
+    makers = {
+        "Linear": lambda a: torch.nn.Linear(*a.weight.shape[::-1], bias=a.bias is not None),
+        "BatchNorm": lambda a: torch.nn.BatchNorm1d(a.num_features, a.eps, a.momentum),
+        "ReLU": lambda a: torch.nn.ReLU(),
+    }
+    twin = torch.nn.Sequential(*(makers[type(layer).__name__](layer) for layer in model)).double()
+    twin.load_state_dict({name: torch.as_tensor(a) for name, a in model.state_dict().items()})
+    return twin
+
+
+def torch_batchnorms(model):
+    """The BatchNorm1d layers of a torch model, in order."""
+    import torch
+
+    return [module for module in model.modules() if isinstance(module, torch.nn.BatchNorm1d)]
+
+
+def torch_accuracy(model, x, y):
+    """Accuracy of a torch model in evaluation mode; its modes are restored afterwards."""
+    import torch
+
+    modes = {module: module.training for module in model.modules()}
+    with torch.no_grad():
+        guesses = model.eval()(torch.from_numpy(x)).argmax(dim=1).numpy()
+    for module, mode in modes.items():
+        module.training = mode
+    return float((guesses == y).mean())

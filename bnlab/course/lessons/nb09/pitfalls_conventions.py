@@ -1,0 +1,265 @@
+"""Pitfalls of conventions and gradients: P10, P17, P18, P19, P20."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bnlab import functional as F
+from bnlab.batchnorm import batchnorm_backward, batchnorm_forward, batchnorm_inference
+from bnlab.course.experiments.seeds import over_seeds
+from bnlab.course.lessons.nb05.evaluation import batchnorm_layers
+from bnlab.course.lessons.nb09.pitfalls import pitfall, trained
+from bnlab.layers import BatchNorm, Linear
+
+__all__ = ["P10_WEIGHT_DECAY", "P17_BIASED", "P18_STOPPED_GRADIENT", "P19_RESHAPE",
+           "P20_REDUNDANT_BIAS"]  # fmt: skip
+
+
+# P10: weight decay on gamma and beta.
+
+
+@dataclass(frozen=True)
+class Decay:
+    """Weight decay on all parameters, and on all but those of batch norm; half a second."""
+
+    decay: float = 0.03
+    seeds: tuple[int, ...] = (0, 1, 2, 3)
+
+
+def _spare_batchnorm(model):
+    names = [f"{i}.{name}" for i, layer in enumerate(model) if isinstance(layer, BatchNorm)
+             for name in layer.parameters()]  # fmt: skip
+    return ({"names": names, "weight_decay": 0.0},)
+
+
+def _one_seed_p10(config, seed):
+    result = {}
+    for name, groups in {"all": lambda model: (), "spared": _spare_batchnorm}.items():
+        model, digits = trained(seed, weight_decay=config.decay, groups=groups)
+        result[f"{name}_gamma"] = np.mean([layer.weight for layer in batchnorm_layers(model)])
+        logits = model(digits.x_train)
+        result[f"{name}_loss"] = F.cross_entropy_forward(logits, digits.y_train)[0]
+    return result
+
+
+def weight_decay(config):
+    """P10: mean gamma and training loss after training with weight decay."""
+    return over_seeds(_one_seed_p10, config)
+
+
+P10_WEIGHT_DECAY = pitfall(
+    "P10",
+    "Weight decay makes a batch norm network fit worse, although decay on the weights below "
+    "batch norm changes nothing but their learning rate.",
+    "Decay on gamma and beta of the last batch norm shrinks the logits, and nothing undoes it. "
+    "(Further down the next batch norm does.) Give gamma and beta a group without decay.",
+    "van Laarhoven 2017; He et al. 2019 (bag of tricks), section 3.1",
+    config=Decay(),
+    demo=weight_decay,
+    symptom=lambda a: (
+        a["all_gamma"].max() < 0.8 and (a["all_loss"] > 1.2 * a["spared_loss"]).all(),
+        f"mean gamma {a['all_gamma'].mean():.1f}, training loss more than 1.2 times as large: "
+        f"{bool((a['all_loss'] > 1.2 * a['spared_loss']).all())}",
+    ),
+    fixed=lambda a: (
+        np.abs(a["spared_gamma"] - 1).max() < 0.2,
+        f"mean gamma {a['spared_gamma'].mean():.1f}",
+    ),
+)
+
+
+# P17: biased here, unbiased there.
+
+
+@dataclass(frozen=True)
+class Port:
+    """Running statistics kept by torch's rule and by Keras', batches of `rows`; milliseconds."""
+
+    rows: int = 4
+    batches: int = 500
+    momentum: float = 0.1
+    seed: int = 0
+
+
+def _output_at_one(running_var):
+    """What evaluation makes of x = 1 with running mean 0, gamma 1, beta 0."""
+    return batchnorm_inference([[1.0]], [1.0], [0.0], [0.0], running_var, eps=0.0).item()
+
+
+def biased_or_unbiased(config):
+    """P17: the same weights and batches, two libraries: ratio of their outputs."""
+    rng, m = np.random.default_rng(config.seed), config.rows
+    torch_like, keras_var = BatchNorm(1, momentum=config.momentum), np.ones(1)
+    for x in rng.normal(size=(config.batches, m, 1)):
+        torch_like(x)
+        keras_var += config.momentum * (x.var(axis=0) - keras_var)
+    torch_var = torch_like.running_var
+    keras, ported, converted = map(_output_at_one, (keras_var, torch_var, torch_var * (m - 1) / m))
+    return {"ported": keras / ported, "converted": keras / converted, "m": m}
+
+
+P17_BIASED = pitfall(
+    "P17",
+    "Trained on the same batches from the same weights, two frameworks evaluate differently.",
+    "torch feeds the running variance m/(m-1) times what Keras 3 and Flax feed it: convert one to "
+    "compare. Statistics that are carried over stay as they are; only eps has to come along.",
+    "torch.nn.BatchNorm1d and keras.layers.BatchNormalization, documentation",
+    config=Port(),
+    demo=biased_or_unbiased,
+    symptom=lambda a: (
+        np.isclose(a["ported"], np.sqrt(a["m"] / (a["m"] - 1)), rtol=1e-9),
+        f"outputs differ by a factor {a['ported']:.3f} at batch size {a['m']}",
+    ),
+    fixed=lambda a: (np.isclose(a["converted"], 1, rtol=1e-9), f"{a['converted']:.3f}"),
+)
+
+
+# P18: the gradient stops at the statistics.
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """Batch norm written in torch, with and without detach; milliseconds."""
+
+    rows: int = 8
+    features: int = 3
+    seed: int = 0
+
+
+def _dx(x, dy, detach):
+    """Gradient of x through batch norm, whose statistics may be detached."""
+    x = x.clone().requires_grad_()
+    mean, var = x.mean(0), x.var(0, correction=0)
+    if detach:
+        mean, var = mean.detach(), var.detach()
+    ((x - mean) / (var + 1e-5).sqrt() * dy).sum().backward()
+    return x.grad.numpy()
+
+
+def stopped_gradient(config):
+    """P18: error of dx, and the sum of dx over the batch, which is 0 for batch norm."""
+    import torch
+
+    x, dy = np.random.default_rng(config.seed).normal(size=(2, config.rows, config.features))
+    _, cache = batchnorm_forward(x, np.ones(config.features), np.zeros(config.features))
+    right, _, _ = batchnorm_backward(dy, cache)
+    result = {}
+    for name, detach in {"detached": True, "through": False}.items():
+        dx = _dx(torch.from_numpy(x), torch.from_numpy(dy), detach)
+        result[name] = np.linalg.norm(dx - right) / np.linalg.norm(right)
+        result[f"{name}_sum"] = np.abs(dx.sum(axis=0)).max()
+    return result
+
+
+P18_STOPPED_GRADIENT = pitfall(
+    "P18",
+    "A batch norm of one's own has the right outputs, and trains worse or diverges.",
+    "The statistics were computed under no_grad or detached. They depend on x, so the gradient "
+    "goes through them (notebook 03). Test: each column of dx sums to 0.",
+    "Ioffe & Szegedy 2015, section 2",
+    config=Stopped(),
+    demo=stopped_gradient,
+    symptom=lambda a: (
+        a["detached"] > 0.1 and a["detached_sum"] > 0.1,
+        f"dx is off by {100 * a['detached']:.0f}%, a column sums to {a['detached_sum']:.1f}",
+    ),
+    fixed=lambda a: (
+        max(a["through"], a["through_sum"]) < 1e-12,
+        f"{100 * a['through']:.0f}%, sums to {a['through_sum']:.1f}",
+    ),
+)
+
+
+# P19: reshape is not transpose.
+
+
+@dataclass(frozen=True)
+class Images:
+    """A batch (n, c, h, w) whose channels have means 0, 10, 20, ...; milliseconds."""
+
+    n: int = 4
+    c: int = 3
+    h: int = 5
+    w: int = 5
+    seed: int = 0
+
+
+def _columns_normalized(columns):
+    return (columns - columns.mean(axis=0)) / np.sqrt(columns.var(axis=0) + 1e-5)
+
+
+def reshape_or_transpose(config):
+    """P19: mean of each channel after dense batch norm of the columns, made in two ways."""
+    n, c, h, w = config.n, config.c, config.h, config.w
+    x = np.random.default_rng(config.seed).normal(size=(n, c, h, w))
+    x += 10 * np.arange(c).reshape(-1, 1, 1)
+    reshaped = _columns_normalized(x.reshape(-1, c)).reshape(x.shape)
+    columns = x.transpose(0, 2, 3, 1).reshape(-1, c)  # (n*h*w, c)
+    transposed = _columns_normalized(columns).reshape(n, h, w, c).transpose(0, 3, 1, 2)
+    right, _ = batchnorm_forward(x, np.ones(c), np.zeros(c))
+    return {"means": reshaped.mean(axis=(0, 2, 3)), "means_fixed": transposed.mean(axis=(0, 2, 3)),
+            "error": np.abs(transposed - right).max()}  # fmt: skip
+
+
+P19_RESHAPE = pitfall(
+    "P19",
+    "Batch norm for images runs without an error, and the channels are not normalized.",
+    "reshape(-1, C) of an array (N, C, H, W) cuts the memory into pieces of C numbers, which are "
+    "neighbouring pixels. Move the channel to the end first: transpose(0, 2, 3, 1).",
+    "numpy.reshape, documentation; notebook 06, C3",
+    config=Images(),
+    demo=reshape_or_transpose,
+    symptom=lambda a: (
+        np.abs(a["means"]).max() > 0.5,
+        f"channel means {', '.join(f'{m:.1f}' for m in a['means'])}",
+    ),
+    fixed=lambda a: (
+        max(np.abs(a["means_fixed"]).max(), a["error"]) < 1e-10,
+        f"{', '.join(f'{abs(m):.1f}' for m in a['means_fixed'])}, equal to the package: "
+        f"{a['error'] < 1e-10}",
+    ),
+)
+
+
+# P20: a bias that does nothing.
+
+
+@dataclass(frozen=True)
+class Bias:
+    """A linear layer with a large bias below a batch norm; milliseconds."""
+
+    rows: int = 32
+    features: int = 10
+    seed: int = 0
+
+
+def redundant_bias(config):
+    """P20: the bias's gradient, and what is left of the output's difference without the bias."""
+    rng = np.random.default_rng(config.seed)
+    linear, bn = Linear(8, config.features, rng=rng), BatchNorm(config.features)
+    linear.bias[:] = rng.normal(0, 10, config.features)
+    x = rng.normal(size=(config.rows, 8))
+    y = bn(linear(x))
+    linear.backward(bn.backward(rng.normal(size=y.shape)))
+    without = bn(F.linear_forward(x, linear.weight)[0])
+    gradients = {f"of_{name}": np.abs(grad).max() for name, grad in linear.grads.items()}
+    return {"difference": np.abs(without - y).max(), "saved": linear.bias.size, **gradients}
+
+
+P20_REDUNDANT_BIAS = pitfall(
+    "P20",
+    "A monitor reports layers whose bias gets no gradient and never moves.",
+    "Batch norm subtracts the mean, and with it any bias below it. Nothing is broken; write "
+    "bias=False and let beta do the work.",
+    "Ioffe & Szegedy 2015, section 3.2; notebook 04, B1",
+    config=Bias(),
+    demo=redundant_bias,
+    symptom=lambda a: (
+        a["of_bias"] < 1e-12 < a["of_weight"],
+        f"largest gradient of a bias {a['of_bias']:.1f}, of a weight {a['of_weight']:.1f}",
+    ),
+    fixed=lambda a: (
+        a["difference"] < 1e-10,
+        f"without it the same outputs, {a['saved']} parameters less: {a['difference'] < 1e-10}",
+    ),
+)

@@ -1,0 +1,92 @@
+"""P12: the statistics of the batch tell each row what its neighbours know."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bnlab import functional as F
+from bnlab.course.experiments.seeds import over_seeds
+from bnlab.course.lessons.nb09.pitfalls import pitfall
+from bnlab.layers import mlp
+from bnlab.optim import SGD
+
+__all__ = ["P12_LABEL_LEAK", "queries_and_keys"]
+
+
+@dataclass(frozen=True)
+class Leak:
+    """Batches of `rows` queries and as many keys; 300 steps in a fifth of a second."""
+
+    rows: int = 16
+    features: int = 16
+    steps: int = 300
+    lr: float = 0.5
+    tests: int = 100
+    seeds: tuple[int, ...] = (0, 1, 2, 3)
+
+
+def queries_and_keys(config, one_label, rng):
+    """Queries are pure noise, the keys below them show the label: x (2 rows, C), y (rows,)."""
+    y = rng.integers(2, size=config.rows)
+    if one_label:
+        y[:] = y[0]
+    x = rng.normal(size=(2 * config.rows, config.features))
+    x[config.rows :] += 2 * y[:, None] - 1
+    return x, y
+
+
+def _train_on_queries(config, one_label, rng):
+    model = mlp([config.features, 16, 2], rng=rng)
+    optimizer = SGD(model, config.lr)
+    for _ in range(config.steps):
+        x, y = queries_and_keys(config, one_label, rng)
+        _, cache = F.cross_entropy_forward(model(x)[: config.rows], y)
+        dy = F.cross_entropy_backward(cache)
+        model.backward(np.concatenate([dy, np.zeros_like(dy)]))  # the keys have no loss
+        optimizer.step()
+    return model
+
+
+def _share_right(model, config, one_label, rng):
+    draws = [queries_and_keys(config, one_label, rng) for _ in range(config.tests)]
+    return np.mean([model(x)[: config.rows].argmax(axis=1) == y for x, y in draws])
+
+
+def _one_seed_p12(config, seed):
+    result = {}
+    for name, one_label in {"leak": True, "shuffled": False}.items():
+        rng = np.random.default_rng(seed)
+        model = _train_on_queries(config, one_label, rng)
+        result[f"{name}_train"] = _share_right(model.train(), config, one_label, rng)
+        result[f"{name}_eval"] = _share_right(model.eval(), config, one_label, rng)
+    return result
+
+
+def near_chance(accuracy):
+    """Whether all accuracies of two classes lie between 40 and 60%."""
+    return bool((np.abs(accuracy - 0.5) < 0.1).all())
+
+
+def label_leak(config):
+    """P12: pure noise is classified, as long as the batch shares one label."""
+    return over_seeds(_one_seed_p12, config)
+
+
+P12_LABEL_LEAK = pitfall(
+    "P12",
+    "Training accuracy is nearly perfect, evaluation is a coin toss, and nothing is overfitted.",
+    "Rows of a batch share a label, so the batch statistics tell it to every row. Shuffle, so "
+    "that the rows normalized together are unrelated; or normalize each example alone.",
+    "He et al. 2020 (MoCo), section 3.3, shuffling BN",
+    config=Leak(),
+    demo=label_leak,
+    symptom=lambda a: (
+        a["leak_train"].min() > 0.9 and near_chance(a["leak_eval"]),
+        f"from pure noise above 90% right in training mode: {a['leak_train'].min() > 0.9}; in "
+        f"evaluation mode 40 to 60%: {near_chance(a['leak_eval'])}",
+    ),
+    fixed=lambda a: (
+        near_chance(a["shuffled_train"]) and near_chance(a["shuffled_eval"]),
+        f"40 to 60% in training mode too: {near_chance(a['shuffled_train'])}",
+    ),
+)

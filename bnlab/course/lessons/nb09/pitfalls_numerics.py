@@ -1,0 +1,169 @@
+"""Pitfalls of arithmetic: P14 (digits lost), P15 (folding without eps), P16 (a dead feature)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bnlab.batchnorm import batchnorm_forward, batchnorm_inference, fold_batchnorm
+from bnlab.course.lessons.nb09.pitfalls import pitfall
+from bnlab.layers import BatchNorm
+
+__all__ = ["P14_PRECISION", "P15_FOLD_WITHOUT_EPS", "P16_DEAD_FEATURE"]
+
+
+# P14: three ways to lose the variance, or the mean.
+
+
+@dataclass(frozen=True)
+class Precision:
+    """A small variance, a large mean, and half precision; milliseconds."""
+
+    mean: float = 100.0
+    std: float = 0.01
+    rows: int = 1000
+    large_mean: float = 1e4
+    many: int = 100_000
+    seed: int = 0
+
+    def draw(self):
+        """Draw float32 with a small variance, float32 with a large mean, float16 above 255."""
+        rng = np.random.default_rng(self.seed)
+        x = rng.normal(self.mean, self.std, (self.rows, 8)).astype(np.float32)
+        large = rng.normal(self.large_mean, 1, (self.many, 8)).astype(np.float32)
+        half = rng.normal(300, 10, (self.rows, 8)).astype(np.float16)  # 300^2 is above 65,504
+        return x, large, half
+
+
+def one_pass(x):
+    """E[x^2] - E[x]^2 in the precision of x: one pass over the data, and the digits are gone."""
+    return (x * x).mean(axis=0, dtype=x.dtype) - x.mean(axis=0, dtype=x.dtype) ** 2
+
+
+@np.errstate(over="ignore", invalid="ignore")  # half precision overflows: that is the point
+def precision(config):
+    """P14: one-pass variances, a mean summed in float32, and what the package computes."""
+    x, large, half = config.draw()
+    of_x, of_large = (batchnorm_forward(v, np.ones(8), np.zeros(8))[1] for v in (x, large))
+    exact = large.mean(axis=0, dtype=np.float64)
+    return {
+        "one_pass": one_pass(x), "two_pass": of_x.var, "var": config.std**2,
+        "half": one_pass(half), "half_fixed": half.astype(np.float32).var(axis=0),
+        "mean_error": np.abs(large.mean(axis=0) - exact).max(),
+        "mean_fixed": np.abs(of_large.mean - exact).max(),
+    }  # fmt: skip
+
+
+def _lost_digits(a):
+    far = bool((np.abs(a["one_pass"] - a["var"]) > a["var"]).all())
+    return far and not np.isfinite(a["half"]).any() and a["mean_error"] > 0.1, (
+        f"one-pass variance in float32 is wrong by more than itself: {far}; in float16 it is "
+        f"{a['half'][0]}; a mean of 100,000 values near 10,000 summed in float32 is off by more "
+        f"than a tenth of a standard deviation: {a['mean_error'] > 0.1}"
+    )
+
+
+def _kept_digits(a):
+    near = np.allclose(a["two_pass"], a["var"], rtol=0.1)
+    return near and np.allclose(a["half_fixed"], 100, rtol=0.2) and a["mean_fixed"] < 1e-3, (
+        f"{a['two_pass'][0]:.4f} for a true {a['var']:.4f}; float16 data in float32 "
+        f"{a['half_fixed'].mean():.0f} for a true 100; mean off by less than 0.001: "
+        f"{a['mean_fixed'] < 1e-3}"
+    )
+
+
+P14_PRECISION = pitfall(
+    "P14",
+    "With float16 or float32 the variance is negative, inf, or simply wrong.",
+    "E[x^2] - E[x]^2 cancels, squares overflow in float16 above 255, long sums lose the small "
+    "part. Centre first, then square; sum in float32 or better.",
+    "Chan, Golub & LeVeque 1983",
+    config=Precision(),
+    demo=precision,
+    symptom=_lost_digits,
+    fixed=_kept_digits,
+)
+
+
+# P15: folding without eps.
+
+
+@dataclass(frozen=True)
+class Folding:
+    """A linear layer and a batch norm with channels of small variance; milliseconds."""
+
+    running_var: tuple[float, ...] = (1.0, 1e-3, 1e-5)
+    eps: float = 1e-5
+    seed: int = 0
+
+
+def fold_without_eps(config):
+    """P15: ratio of what the folded layer gives to what the two layers give, by channel."""
+    rng, c = np.random.default_rng(config.seed), len(config.running_var)
+    x, weight = rng.normal(size=(20, 4)), rng.normal(size=(c, 4))
+    bn = np.ones(c), np.zeros(c), np.zeros(c), np.array(config.running_var)
+    y = batchnorm_inference(x @ weight.T, *bn, config.eps)
+    result = {}
+    for name, eps in {"without": 0.0, "with": config.eps}.items():
+        folded, bias = fold_batchnorm(weight, None, *bn, eps)
+        result[name] = ((x @ folded.T + bias) / y).mean(axis=0)
+    return result
+
+
+P15_FOLD_WITHOUT_EPS = pitfall(
+    "P15",
+    "After folding batch norm into the layer below, some channels are too large.",
+    "The factor is gamma / sqrt(var + eps). Without eps it is right where var is large, and "
+    "41% too large where var equals eps.",
+    "algebra; notebook 05, T6",
+    config=Folding(),
+    demo=fold_without_eps,
+    symptom=lambda a: (
+        a["without"].max() > 1.1,
+        f"channels are {', '.join(f'{r:.3f}' for r in a['without'])} times what they were",
+    ),
+    fixed=lambda a: (
+        np.abs(a["with"] - 1).max() < 1e-12,
+        f"{', '.join(f'{r:.3f}' for r in a['with'])} times",
+    ),
+)
+
+
+# P16: a feature that never varies.
+
+
+@dataclass(frozen=True)
+class Dead:
+    """A feature constant in training, and a test value that deviates a little; milliseconds."""
+
+    batches: int = 400
+    deviation: float = 0.01
+    seed: int = 0
+
+
+def dead_feature(config):
+    """P16: what evaluation makes of a deviation of 0.01, by eps, in a feature with variance 0."""
+    result = {}
+    for name, eps in {"usual": 1e-5, "larger": 0.1}.items():
+        rng, layer = np.random.default_rng(config.seed), BatchNorm(2, eps=eps)
+        for _ in range(config.batches):
+            layer(rng.normal(size=(32, 2)) * [1, 0])  # feature 1 is constant
+        row = np.array([[0.0, 0.0], [config.deviation, config.deviation]])
+        result[name] = np.diff(layer.eval()(row), axis=0)[0] / config.deviation
+    return result
+
+
+P16_DEAD_FEATURE = pitfall(
+    "P16",
+    "A few test examples get absurd predictions: one input deviates where training never did.",
+    "The running variance of a constant feature decays to 0, so evaluation multiplies it by "
+    "1 / sqrt(eps), 316. Remove such features, or raise eps.",
+    "algebra; three pixels of the digits are constant",
+    config=Dead(),
+    demo=dead_feature,
+    symptom=lambda a: (
+        a["usual"][1] > 100,
+        f"the constant feature is multiplied by {a['usual'][1]:.0f}, an ordinary one by "
+        f"{a['usual'][0]:.0f}",
+    ),
+    fixed=lambda a: (a["larger"][1] < 4, f"by {a['larger'][1]:.1f} with eps = 0.1"),
+)

@@ -1,0 +1,140 @@
+"""Claim N1: batch norm needs a batch, other normalizations do not."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bnlab.course.experiments.evidence import Claim, Experiment
+from bnlab.course.experiments.seeds import over_seeds
+from bnlab.data import load_digits
+from bnlab.layers import BatchNorm, GroupNorm, LayerNorm, Linear, ReLU, Sequential
+from bnlab.optim import SGD
+from bnlab.training import evaluate, fit
+
+__all__ = ["N1_BATCH_SIZE", "NORMS", "BatchSizes", "errors_by_size", "normalized_net"]
+
+WIDTH = 100
+NORMS = {
+    "none": lambda: [],
+    "batch": lambda: [BatchNorm(WIDTH, dtype=np.float32)],
+    "layer": lambda: [LayerNorm(WIDTH, dtype=np.float32)],
+    "group": lambda: [GroupNorm(10, WIDTH, dtype=np.float32)],  # ten groups of ten features
+}
+
+
+def normalized_net(norm, seed):
+    """64-100-100-100-10 with ReLU and one kind of normalization before each ReLU.
+
+    Parameters
+    ----------
+    norm : {"none", "batch", "layer", "group"}
+    seed : int
+        The same seed gives the same weights with every norm.
+
+    Returns
+    -------
+    Sequential
+
+    Examples
+    --------
+    >>> [type(layer).__name__ for layer in normalized_net("layer", seed=0)[:3]]
+    ['Linear', 'LayerNorm', 'ReLU']
+    """
+    rng = np.random.default_rng(seed)
+    layers = []
+    for features in (64, WIDTH, WIDTH):
+        layers += [Linear(features, WIDTH, rng=rng, dtype=np.float32), *NORMS[norm](), ReLU()]
+    return Sequential(*layers, Linear(WIDTH, 10, rng=rng, dtype=np.float32))
+
+
+@dataclass(frozen=True)
+class BatchSizes:
+    """Every norm sees the same examples at every batch size; stored, 5 minutes on a free core.
+
+    For each norm and size, the rate is chosen on the validation images.
+    """
+
+    sizes: tuple[int, ...] = (2, 3, 4, 8, 32, 128)
+    epochs: int = 8
+    lrs: tuple[float, ...] = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+    seeds: tuple[int, ...] = (0, 1, 2, 3)
+
+
+@np.errstate(over="ignore", invalid="ignore")  # some rates are too large for some norms
+def _trained_accuracies(config, digits, norm, size, lr, seed):
+    """Accuracy on the validation and on the test images."""
+    model, rng = normalized_net(norm, seed), np.random.default_rng(seed)
+    steps = config.epochs * len(digits.x_train) // size
+    fit(model, digits.x_train, digits.y_train, SGD(model, lr), steps=steps, batch_size=size,
+        rng=rng)  # fmt: skip
+    return (evaluate(model, digits.x_val, digits.y_val),
+            evaluate(model, digits.x_test, digits.y_test))  # fmt: skip
+
+
+def _one_seed(config, seed):
+    digits = load_digits(seed, np.float32)
+    result = {}
+    for norm in NORMS:
+        for size in config.sizes:
+            runs = [_trained_accuracies(config, digits, norm, size, lr, seed) for lr in config.lrs]
+            _, test = max(runs, key=lambda run: run[0])
+            result[f"{norm}_{size}"] = 1 - test
+    return result
+
+
+def _run(config):
+    return over_seeds(_one_seed, config)
+
+
+def errors_by_size(arrays, norm):
+    """Sizes (K,) and test errors (S, K) of one norm.
+
+    Examples
+    --------
+    >>> arrays = {"batch_2": np.array([0.3]), "batch_8": np.array([0.1]), "none_2": np.array([0.0])}
+    >>> errors_by_size(arrays, "batch")
+    (array([2, 8]), array([[0.3, 0.1]]))
+    """
+    sizes = [int(name.removeprefix(f"{norm}_")) for name in arrays if name.startswith(f"{norm}_")]
+    return np.array(sizes), np.column_stack([arrays[f"{norm}_{size}"] for size in sizes])
+
+
+def _lost(arrays, norm):
+    """Error at the smallest batch less the error at the norm's best size, for each seed."""
+    _, errors = errors_by_size(arrays, norm)
+    return errors[:, 0] - errors[:, errors.mean(axis=0).argmin()]
+
+
+def _judge(arrays):
+    """Look at what the smallest batch costs, in every seed.
+
+    RIGHT if it costs batch norm ten points or more, and the others less than a fifth of that.
+    IMPRECISE if it costs them more, WRONG if batch norm does not mind.
+    """
+    cost = _lost(arrays, "batch")
+    others = np.array([_lost(arrays, norm) for norm in NORMS if norm != "batch"])
+    if (cost < 0.1).any():
+        verdict = "WRONG"
+    else:
+        verdict = "RIGHT" if (others < cost / 5).all() else "IMPRECISE"
+    parts = []
+    for norm in NORMS:
+        sizes, errors = errors_by_size(arrays, norm)
+        parts.append(f"{norm} {'/'.join(f'{e:.1f}' for e in 100 * errors.mean(axis=0))}")
+    listed = "/".join(map(str, sizes))
+    spread = 100 * errors_by_size(arrays, "batch")[1].std(axis=0)
+    measured = f"test error in % at batch size {listed}: {', '.join(parts)}"
+    return verdict, measured, f"{len(cost)} seeds, batch norm +- {spread[0]:.1f} at {sizes[0]}"
+
+
+N1_BATCH_SIZE = Experiment(
+    Claim(
+        "N1",
+        "Batch norm fails when the batch is very small; layer norm and group norm do not mind.",
+        "Yes. With two rows a dense batch norm passes no gradient but what eps makes of near ties, "
+        "and the running statistics fit badly. What normalizes each example by itself has no such "
+        "limit.",
+        "experiment", "10", "Wu & He 2018, figure 1 and table 2",
+    ),
+    BatchSizes(), _run, _judge,
+)  # fmt: skip

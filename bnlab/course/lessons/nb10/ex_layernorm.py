@@ -1,0 +1,275 @@
+"""Exercise of notebook 10: layer norm, the same formula over the other axis."""
+
+import numpy as np
+
+from bnlab.course.exercises.exercise import Case, Exercise
+
+ONE_PASS = (
+    "E[x^2] - E[x]^2 subtracts two large, nearly equal numbers when the mean is large; "
+    "subtract the mean first and square afterwards."
+)
+
+
+def layernorm_forward(x, gamma, beta, eps):
+    """Layer norm for x of shape (N, C): each row by its own statistics."""
+    mean = x.mean(axis=1, keepdims=True)  # (N, 1)
+    var = ((x - mean) ** 2).mean(axis=1, keepdims=True)  # (N, 1), divided by C
+    return gamma * (x - mean) / np.sqrt(var + eps) + beta
+
+
+def rows(n, c, eps=1e-5, mean=0.0):
+    """Make a draw of (x, gamma, beta, eps); rows and columns have their own means and spreads."""
+
+    def draw(rng):
+        offset = mean + rng.normal(0, 2, (n, 1)) + rng.normal(size=c)
+        x = offset + rng.uniform(0.5, 2, (n, 1)) * rng.normal(size=(n, c))
+        return x, rng.uniform(0.5, 2, c), rng.normal(size=c), eps
+
+    return draw
+
+
+def _signed_gamma(rng):
+    x, _, beta, eps = rows(6, 4)(rng)
+    return x, np.array([-1.5, 0.0, 2.0, -0.3]), beta, eps
+
+
+def _quiet_row(rng):
+    x, gamma, beta, eps = rows(4, 6)(rng)
+    x[1] = 0.7 + 3e-3 * rng.normal(size=6)  # variance about 1e-5
+    return x, gamma, beta, eps
+
+
+def _constant_row(rng):
+    x, gamma, beta, eps = rows(5, 3)(rng)
+    x[2] = 0.25
+    return x, gamma, beta, eps
+
+
+LAYERNORM = Exercise(
+    name="layernorm_forward",
+    notebook="10",
+    reference=layernorm_forward,
+    outputs=("y",),
+    cases=(
+        Case("a typical batch", rows(8, 5)),
+        Case("odd sizes and another eps", rows(3, 7, eps=1e-3), seed=1),
+        Case("a single example", rows(1, 6), seed=2),
+        Case("two features", rows(4, 2), seed=3),
+        Case("a negative gamma and a gamma of zero", _signed_gamma, seed=4),
+        Case("a row whose variance is near eps", _quiet_row, seed=5),
+        Case("a constant row", _constant_row, seed=6),
+        Case("a large eps", rows(2, 10, eps=0.5), seed=7),
+        Case("a large mean", rows(3, 64, mean=1e4), seed=8),
+    ),
+    hints=(
+        "One mean and one variance for each example: which axis do they run over?",
+        "A mean over axis 1 has shape (N,) and does not fit beside (N, C). Which argument of "
+        "mean keeps the axis, with length 1?",
+        "gamma and beta belong to the features, as in batch norm: shape (C,). Only the axis of "
+        "the two means is another one.",
+    ),
+    minutes=4,
+    difficulty=1,
+    about_precision=ONE_PASS,
+)
+
+
+def _x_hat(x, eps, var=None):
+    var = x.var(axis=1, keepdims=True) if var is None else var
+    return (x - x.mean(axis=1, keepdims=True)) / np.sqrt(var + eps)
+
+
+@LAYERNORM.misconception(
+    "batch_norm",
+    "Your statistics run over the batch (axis 0): this is batch norm. Layer norm takes the mean "
+    "and the variance of each example over its features (axis 1).",
+)
+def _(x, gamma, beta, eps):
+    return gamma * (x - x.mean(axis=0)) / np.sqrt(x.var(axis=0) + eps) + beta
+
+
+@LAYERNORM.misconception(
+    "one_statistic_for_all",
+    "You take one mean and one variance over the whole array; each example has its own (axis 1).",
+)
+def _(x, gamma, beta, eps):
+    return gamma * (x - x.mean()) / np.sqrt(x.var() + eps) + beta
+
+
+@LAYERNORM.misconception(
+    "mean_of_the_batch",
+    "Your variance belongs to the example, but your mean runs over the batch: both take axis 1.",
+)
+def _(x, gamma, beta, eps):
+    return gamma * (x - x.mean(axis=0)) / np.sqrt(x.var(axis=1, keepdims=True) + eps) + beta
+
+
+@LAYERNORM.misconception(
+    "variance_of_the_batch",
+    "Your mean belongs to the example, but your variance runs over the batch: both take axis 1.",
+)
+def _(x, gamma, beta, eps):
+    return gamma * _x_hat(x, eps, x.var(axis=0)) + beta
+
+
+@LAYERNORM.misconception(
+    "unbiased_variance",
+    "You divide the sum of squares by C - 1; layer norm divides by C, the number of features.",
+)
+def _(x, gamma, beta, eps):
+    return gamma * _x_hat(x, eps, x.var(axis=1, keepdims=True, ddof=1)) + beta
+
+
+@LAYERNORM.misconception(
+    "eps_outside_root",
+    "You add eps to the standard deviation; it belongs to the variance, inside the square root.",
+)
+def _(x, gamma, beta, eps):
+    distance = x - x.mean(axis=1, keepdims=True)
+    return gamma * distance / (x.std(axis=1, keepdims=True) + eps) + beta
+
+
+@LAYERNORM.misconception(
+    "eps_forgotten",
+    "You leave eps out: a constant row then gives 0 / 0. Add it to the variance.",
+)
+def _(x, gamma, beta, eps):
+    return gamma * _x_hat(x, 0.0) + beta
+
+
+@LAYERNORM.misconception(
+    "eps_fixed",
+    "You always use 1e-5; use the argument eps.",
+)
+def _(x, gamma, beta, eps):
+    return gamma * _x_hat(x, 1e-5) + beta
+
+
+@LAYERNORM.misconception(
+    "divides_by_variance",
+    "You divide by the variance; divide by its square root, the standard deviation.",
+)
+def _(x, gamma, beta, eps):
+    distance = x - x.mean(axis=1, keepdims=True)
+    return gamma * distance / (x.var(axis=1, keepdims=True) + eps) + beta
+
+
+@LAYERNORM.misconception(
+    "root_mean_square",
+    "You divide by the root of the mean square and never subtract the mean. That method exists "
+    "(RMSNorm); layer norm centres each example first.",
+)
+def _(x, gamma, beta, eps):
+    return gamma * x / np.sqrt((x**2).mean(axis=1, keepdims=True) + eps) + beta
+
+
+@LAYERNORM.misconception(
+    "not_centred",
+    "You divide by the standard deviation but do not subtract the mean first.",
+)
+def _(x, gamma, beta, eps):
+    return gamma * x / np.sqrt(x.var(axis=1, keepdims=True) + eps) + beta
+
+
+@LAYERNORM.misconception(
+    "sum_of_squares",
+    "You divide by the root of the *sum* of squares; the variance is their mean, so divide the "
+    "sum by C first.",
+)
+def _(x, gamma, beta, eps):
+    return gamma * _x_hat(x, eps, x.shape[1] * x.var(axis=1, keepdims=True)) + beta
+
+
+@LAYERNORM.misconception(
+    "scaled_first",
+    "You scale and shift x, then normalize. gamma and beta come last, or the normalization takes "
+    "part of their effect away.",
+)
+def _(x, gamma, beta, eps):
+    return _x_hat(gamma * x + beta, eps)
+
+
+@LAYERNORM.misconception(
+    "no_scale_and_shift",
+    "You return x_hat; the scale and the shift are missing: y = gamma * x_hat + beta.",
+)
+def _(x, gamma, beta, eps):
+    return _x_hat(x, eps)
+
+
+@LAYERNORM.misconception(
+    "gamma_and_beta_swapped",
+    "gamma and beta are swapped: gamma is the factor, beta is what is added.",
+)
+def _(x, gamma, beta, eps):
+    return beta * _x_hat(x, eps) + gamma
+
+
+@LAYERNORM.misconception(
+    "shift_forgotten",
+    "The shift is missing: y = gamma * x_hat + beta.",
+)
+def _(x, gamma, beta, eps):
+    return gamma * _x_hat(x, eps)
+
+
+@LAYERNORM.misconception(
+    "scale_forgotten",
+    "The scale is missing: y = gamma * x_hat + beta.",
+)
+def _(x, gamma, beta, eps):
+    return _x_hat(x, eps) + beta
+
+
+@LAYERNORM.misconception(
+    "subtracts_beta",
+    "You subtract beta; add it.",
+)
+def _(x, gamma, beta, eps):
+    return gamma * _x_hat(x, eps) - beta
+
+
+@LAYERNORM.misconception(
+    "beta_inside_gamma",
+    "You multiply beta by gamma too: scale x_hat first, then add beta.",
+)
+def _(x, gamma, beta, eps):
+    return gamma * (_x_hat(x, eps) + beta)
+
+
+@LAYERNORM.misconception(
+    "parentheses_forgotten",
+    "You divide the mean alone: x - mean / std is x - (mean / std). Put the difference in "
+    "parentheses.",
+)
+def _(x, gamma, beta, eps):
+    mean, var = x.mean(axis=1, keepdims=True), x.var(axis=1, keepdims=True)
+    return gamma * x - mean / np.sqrt(var + eps) + beta
+
+
+@LAYERNORM.misconception(
+    "mean_square_for_variance",
+    "You subtract the mean above, but the variance below is the mean of x^2: take the squares of "
+    "the distances from the mean.",
+)
+def _(x, gamma, beta, eps):
+    distance = x - x.mean(axis=1, keepdims=True)
+    return gamma * distance / np.sqrt((x**2).mean(axis=1, keepdims=True) + eps) + beta
+
+
+@LAYERNORM.misconception(
+    "eps_squared",
+    "You square eps; add it to the variance as it is.",
+)
+def _(x, gamma, beta, eps):
+    return gamma * _x_hat(x, eps**2) + beta
+
+
+@LAYERNORM.misconception(
+    "eps_added_after_division",
+    "You add eps after the division, so it is a part of the shift. It belongs to the variance, "
+    "inside the square root.",
+)
+def _(x, gamma, beta, eps):
+    with np.errstate(all="ignore"):  # a constant row: 0 / 0
+        return gamma * _x_hat(x, 0.0) + eps + beta

@@ -1,0 +1,273 @@
+"""Exercise of notebook 10: the statistics of a batch from those of its shards."""
+
+import numpy as np
+
+from bnlab.course.exercises.exercise import Case, Exercise
+
+ONE_PASS = (
+    "Subtracting the squared mean from a mean of squares loses digits when the mean is large; use "
+    "the distances of the shards' means from the common mean."
+)
+
+
+def merge_stats(counts, means, variances):
+    """Mean and biased variance of all rows together, from those of R shards."""
+    share = (counts / counts.sum())[:, None]  # (R, 1)
+    mean = (share * means).sum(axis=0)  # (C,)
+    between = (means - mean) ** 2  # (R, C)
+    return mean, (share * (variances + between)).sum(axis=0)
+
+
+def shards(counts, c, mean=0.0, apart=2.0):
+    """Make a draw of (counts, means, variances) from rows; the shards' means lie apart."""
+
+    def draw(rng):
+        rows = [mean + apart * rng.normal(size=c) + rng.normal(size=(n, c)) for n in counts]
+        return _statistics(rows)
+
+    return draw
+
+
+def _statistics(rows):
+    """Counts (R,), means (R, C) and biased variances (R, C) of a list of shards."""
+    means, variances = ([f(shard, axis=0) for shard in rows] for f in (np.mean, np.var))
+    return np.array([len(shard) for shard in rows]), np.array(means), np.array(variances)
+
+
+def _constant_feature(rng):
+    rows = [rng.normal(size=(n, 2)) for n in (4, 9)]
+    for shard in rows:
+        shard[:, 0] = 0.25
+    return _statistics(rows)
+
+
+MERGE = Exercise(
+    name="merge_stats",
+    notebook="10",
+    reference=merge_stats,
+    outputs=("mean", "var"),
+    cases=(
+        Case("three shards of unequal size", shards((5, 20, 11), 4)),
+        Case("equal shards", shards((8, 8, 8, 8), 3), seed=1),
+        Case("two shards, one of them small", shards((64, 3), 2), seed=2),
+        Case("a shard of one row", shards((1, 6, 4), 5), seed=3),
+        Case("only one shard", shards((7,), 3), seed=4),
+        Case("means far apart", shards((9, 4, 30), 2, apart=100.0), seed=5),
+        Case("a constant feature", _constant_feature, seed=6),
+        Case("a large mean", shards((40, 25, 10), 3, mean=1e4), seed=7),
+    ),
+    hints=(
+        "How many rows stand behind each mean? A shard with twice the rows counts twice.",
+        "The common variance is the mean square distance of all rows from the *common* mean. Part "
+        "of this distance is from the row to the mean of its shard; what is the rest?",
+        "share = counts / counts.sum() as a column weights the R rows of means. For the variance, "
+        "add the squared distance of each shard's mean from the common mean to the shard's own "
+        "variance, and weight again.",
+    ),
+    minutes=5,
+    difficulty=2,
+    about_precision=ONE_PASS,
+)
+
+
+def _weighted(counts, values):
+    return (counts[:, None] * values).sum(axis=0) / counts.sum()
+
+
+@MERGE.misconception(
+    "shards_count_alike",
+    "You give each shard the same weight. A shard with twice the rows counts twice: weight the "
+    "mean by counts, and the variance too.",
+)
+def _(counts, means, variances):
+    return means.mean(axis=0), variances.mean(axis=0) + means.var(axis=0)
+
+
+@MERGE.misconception(
+    "variance_of_means_forgotten",
+    "You average the variances. Each is about the mean of its own shard; if the means differ, the "
+    "rows lie further from the common mean. Add the squared distances of the means. (Without the "
+    "square they would cancel.)",
+)
+def _(counts, means, variances):
+    return _weighted(counts, means), _weighted(counts, variances)
+
+
+@MERGE.misconception(
+    "plain_averages",
+    "You average the means and the variances of the shards as they are. Two things are missing: "
+    "the weight of each shard, and the distances between their means.",
+)
+def _(counts, means, variances):
+    return means.mean(axis=0), variances.mean(axis=0)
+
+
+@MERGE.misconception(
+    "distances_unweighted",
+    "The mean and the average variance are weighted by counts, but the variance of the means is "
+    "not: a distant mean of a small shard adds little.",
+)
+def _(counts, means, variances):
+    return _weighted(counts, means), _weighted(counts, variances) + means.var(axis=0)
+
+
+@MERGE.misconception(
+    "distances_from_the_mean_of_means",
+    "Your mean is weighted, but the distances in your variance start at the unweighted mean of "
+    "the means. They start at the common mean that you return.",
+)
+def _(counts, means, variances):
+    between = (means - means.mean(axis=0)) ** 2
+    return _weighted(counts, means), _weighted(counts, variances + between)
+
+
+@MERGE.misconception(
+    "pooled_variance",
+    "You use the pooled variance of statistics, with n - 1 for each shard: it estimates a variance "
+    "that all shards share. Here the variance of all rows together is wanted, biased in and "
+    "biased out.",
+)
+def _(counts, means, variances):
+    freedom = np.maximum(counts - 1, 0)
+    return _weighted(counts, means), _weighted(freedom, variances)
+
+
+@MERGE.misconception(
+    "unbiased_out",
+    "You divide by the number of rows less one. Batch norm normalizes by the biased variance: "
+    "divide by the number of rows.",
+)
+def _(counts, means, variances):
+    mean, var = merge_stats(counts, means, variances)
+    return mean, var * counts.sum() / (counts.sum() - 1)
+
+
+@MERGE.misconception(
+    "unbiased_in",
+    "You multiply each variance by n - 1 to get its sum of squares back. The variances that come "
+    "in are biased: multiply by n.",
+)
+def _(counts, means, variances):
+    mean = _weighted(counts, means)
+    squares = (counts - 1)[:, None] * variances + counts[:, None] * (means - mean) ** 2
+    return mean, squares.sum(axis=0) / counts.sum()
+
+
+@MERGE.misconception(
+    "deviations_averaged",
+    "You average standard deviations and square the result. Squares add up, their roots do not: "
+    "average the variances, and add the distances between the means.",
+)
+def _(counts, means, variances):
+    return _weighted(counts, means), _weighted(counts, np.sqrt(variances)) ** 2
+
+
+@MERGE.misconception(
+    "variances_added",
+    "You add the variances up. That is the rule for a sum of independent numbers; here the shards "
+    "stand side by side, and the squares are averaged.",
+)
+def _(counts, means, variances):
+    return _weighted(counts, means), variances.sum(axis=0)
+
+
+@MERGE.misconception(
+    "divided_by_the_number_of_shards",
+    "You multiply by counts and then divide by the number of shards; divide by the number of "
+    "rows, counts.sum().",
+)
+def _(counts, means, variances):
+    mean = (counts[:, None] * means).mean(axis=0)
+    return mean, (counts[:, None] * (variances + (means - mean) ** 2)).mean(axis=0)
+
+
+@MERGE.misconception(
+    "halves_each_time",
+    "You merge one shard after the other and give the newcomer half of the weight each time, so "
+    "the last shard counts most. Keep the number of rows that are already in.",
+)
+def _(counts, means, variances):
+    mean, var = means[0], variances[0]
+    for new_mean, new_var in zip(means[1:], variances[1:], strict=True):
+        var = (var + new_var) / 2 + ((new_mean - mean) / 2) ** 2
+        mean = (mean + new_mean) / 2
+    return mean, var
+
+
+@MERGE.misconception(
+    "mean_of_means",
+    "Your variance is weighted by counts, but your mean is the plain mean of the means, and the "
+    "distances start there. Weight the means by counts first.",
+)
+def _(counts, means, variances):
+    mean = means.mean(axis=0)
+    return mean, _weighted(counts, variances + (means - mean) ** 2)
+
+
+@MERGE.misconception(
+    "variance_as_for_equal_shards",
+    "Your mean is weighted by counts, your variance is not: the mean of the variances plus the "
+    "variance of the means is right for equal shards only.",
+)
+def _(counts, means, variances):
+    return _weighted(counts, means), variances.mean(axis=0) + means.var(axis=0)
+
+
+@MERGE.misconception(
+    "variances_unweighted",
+    "The distances of the means are weighted by counts, the variances of the shards are not. Both "
+    "are means over all rows.",
+)
+def _(counts, means, variances):
+    mean = _weighted(counts, means)
+    return mean, variances.mean(axis=0) + _weighted(counts, (means - mean) ** 2)
+
+
+@MERGE.misconception(
+    "distances_not_squared",
+    "You add the distances of the means from the common mean; add their squares.",
+)
+def _(counts, means, variances):
+    mean = _weighted(counts, means)
+    return mean, _weighted(counts, variances + np.abs(means - mean))
+
+
+@MERGE.misconception(
+    "standard_deviation",
+    "You return the standard deviation; leave out the last square root.",
+)
+def _(counts, means, variances):
+    mean, var = merge_stats(counts, means, variances)
+    return mean, np.sqrt(var)
+
+
+@MERGE.misconception(
+    "sums_not_divided",
+    "You multiply by counts and add up, but do not divide by the number of rows, counts.sum().",
+)
+def _(counts, means, variances):
+    mean, var = merge_stats(counts, means, variances)
+    return mean * counts.sum(), var * counts.sum()
+
+
+@MERGE.misconception(
+    "distance_after_the_update",
+    "You merge one shard after the other, and move the mean before you measure the distance to "
+    "it. The distance is that of the two old means.",
+)
+def _(counts, means, variances):
+    rows, mean, var = counts[0], means[0], variances[0]
+    for n, new_mean, new_var in zip(counts[1:], means[1:], variances[1:], strict=True):
+        mean = mean + (new_mean - mean) * n / (rows + n)
+        between = (new_mean - mean) ** 2 * rows * n / (rows + n)
+        rows, var = rows + n, (rows * var + n * new_var + between) / (rows + n)
+    return mean, var
+
+
+@MERGE.misconception(
+    "only_the_mean_unweighted",
+    "Your mean is the plain mean of the means. A shard with twice the rows counts twice: weight "
+    "by counts.",
+)
+def _(counts, means, variances):
+    return means.mean(axis=0), merge_stats(counts, means, variances)[1]

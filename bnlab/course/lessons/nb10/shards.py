@@ -1,0 +1,152 @@
+"""Claim N2: the statistics of a batch can be had from the statistics of its shards."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bnlab.course.experiments.evidence import Claim, Experiment
+from bnlab.course.lessons.nb02.algorithm import digits_activations
+
+__all__ = ["N2_MERGE", "Shards", "cut", "pooled_statistics", "shard_statistics",
+           "sorted_activations"]  # fmt: skip
+
+EXACT = 1e-12
+
+
+def shard_statistics(shards):
+    """Counts (R,), means (R, C) and biased variances (R, C) of R arrays of rows.
+
+    Examples
+    --------
+    >>> shard_statistics([np.array([[1.0], [3.0]]), np.array([[8.0]])])
+    (array([2, 1]), array([[2.], [8.]]), array([[1.], [0.]]))
+    """
+    counts = np.array([len(rows) for rows in shards])
+    means = np.array([rows.mean(axis=0) for rows in shards])
+    return counts, means, np.array([rows.var(axis=0) for rows in shards])
+
+
+def pooled_statistics(counts, means, variances):
+    r"""Mean and biased variance of all rows, from those of the shards.
+
+    .. math:: \mu = \sum_r \frac{n_r}{N} \mu_r, \quad
+              \sigma^2 = \sum_r \frac{n_r}{N} \left( \sigma_r^2 + (\mu_r - \mu)^2 \right)
+
+    Parameters
+    ----------
+    counts : ndarray, shape (R,)
+    means, variances : ndarray, shape (R, C)
+
+    Returns
+    -------
+    mean, var : ndarray, shape (C,)
+
+    References
+    ----------
+    Chan, Golub & LeVeque 1983, for two shards at a time.
+
+    Examples
+    --------
+    >>> pooled_statistics(np.array([2, 1]), np.array([[2.0], [8.0]]), np.array([[1.0], [0.0]]))
+    (array([4.]), array([8.66666667]))
+    """
+    share = counts / counts.sum()
+    mean = share @ means
+    return mean, share @ (variances + (means - mean) ** 2)
+
+
+@dataclass(frozen=True)
+class Shards:
+    """Activations of the digits, cut into shards in two ways; milliseconds."""
+
+    equal: tuple[int, ...] = (32, 32, 32, 32)
+    unequal: tuple[int, ...] = (100, 20, 5, 3)
+    features: int = 100
+    seed: int = 0
+
+
+def cut(x, counts):
+    """Consecutive rows of x as a list of arrays with these numbers of rows."""
+    return np.split(x, np.cumsum(counts)[:-1])
+
+
+def sorted_activations(config):
+    """Activations of the digits, sorted by feature 0, so that consecutive shards differ.
+
+    Parameters
+    ----------
+    config : Shards
+
+    Returns
+    -------
+    ndarray, shape (N, C)
+
+    Examples
+    --------
+    >>> sorted_activations(Shards()).shape
+    (128, 100)
+    """
+    z, _ = digits_activations(sum(config.equal), config.features, config.seed)
+    return z[np.argsort(z[:, 0])]
+
+
+def _run(config):
+    z = sorted_activations(config)
+    counts, means, variances = shard_statistics(cut(z, config.equal))
+    averages = means.mean(axis=0), variances.mean(axis=0) + means.var(axis=0)
+    unequal = shard_statistics(cut(z, config.unequal))
+    counts, means, variances = unequal
+    unweighted = means.mean(axis=0), variances.mean(axis=0) + means.var(axis=0)
+    return {
+        "equal": _error(z, averages),
+        "weighted": _error(z, pooled_statistics(*unequal)),
+        "two_at_a_time": _error(z, _one_after_the_other(*unequal)),
+        "unweighted": _error(z, unweighted),
+        "forgotten": 1 - ((counts / len(z)) @ variances / z.var(axis=0)).min(),
+    }
+
+
+def _error(z, statistics):
+    """Largest error of mean and variance, in standard deviations and in variances."""
+    mean, var = statistics
+    off = np.abs(mean - z.mean(axis=0)) / z.std(axis=0), np.abs(var / z.var(axis=0) - 1)
+    return max(o.max() for o in off)
+
+
+def _one_after_the_other(counts, means, variances):
+    """Keep one running count, mean and variance, and merge the next shard into them."""
+    count, mean, var = counts[0], means[0], variances[0]
+    for n, m, v in zip(counts[1:], means[1:], variances[1:], strict=True):
+        mean, var = pooled_statistics(np.array([count, n]), np.array([mean, m]), np.array([var, v]))
+        count += n
+    return mean, var
+
+
+def _judge(arrays):
+    """RIGHT if both rules are exact, IMPRECISE if only the one for equal shards is."""
+    exact = {name: arrays[name] <= EXACT for name in ("equal", "weighted", "two_at_a_time")}
+    if all(exact.values()):
+        verdict = "RIGHT"
+    elif exact["equal"]:
+        verdict = "IMPRECISE"
+    else:
+        verdict = "WRONG"
+    measured = (
+        f"equal shards, plain averages: exact {exact['equal']}; unequal shards, weighted by "
+        f"counts: exact {exact['weighted']}, also one after the other: {exact['two_at_a_time']}; "
+        f"without the weights off by {arrays['unweighted']:.2f}; without the variance of the "
+        f"means up to {100 * arrays['forgotten']:.0f}% of the variance is lost"
+    )
+    return verdict, measured, f"identity, float64, within {EXACT:g}"
+
+
+N2_MERGE = Experiment(
+    Claim(
+        "N2",
+        "For equal shards the mean of the batch is the mean of the means, and its variance is the "
+        "mean of the variances plus the variance of the means; for others, weight by counts.",
+        "Yes, exactly. Counts, means and variances are all that has to be known of a shard.",
+        "identity", "10", "Chan, Golub & LeVeque 1983",
+    ),
+    Shards(), _run, _judge,
+)  # fmt: skip

@@ -1,1 +1,0 @@
-"""The claims ledger: each claim about batch norm with the experiment that tests it."""

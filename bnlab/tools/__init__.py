@@ -1,0 +1,1 @@
+"""The command `bnlab` and what stands behind it: lab, doctor, workshop."""

@@ -1,0 +1,291 @@
+"""`bnlab doctor`: is this computer ready for the course? One line for each thing that matters.
+
+`needs` asks the same of one package at the top of a notebook.
+"""
+
+import importlib
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import webbrowser
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+__all__ = ["CheckLine", "MissingPackage", "examine", "needs", "to_do"]
+
+OLDEST_PYTHON = (3, 11)
+LEAST_MEMORY_GB = 1.5
+LEAST_DISK_GB = 1
+KERNEL_SECONDS = 60
+JUPYTER = "Jupyter folder"  # without it JupyterLab does not start
+
+
+@dataclass(frozen=True)
+class CheckLine:
+    """One thing that was looked at.
+
+    Parameters
+    ----------
+    name : str
+    ok : bool
+    message : str
+        What was found; if it is not ok, also what to do.
+    """
+
+    name: str
+    ok: bool
+    message: str
+
+
+def examine(kernel=True):
+    """Look at everything that a learner needs.
+
+    Parameters
+    ----------
+    kernel : bool
+        Start a Jupyter kernel too, which takes a few seconds.
+
+    Returns
+    -------
+    lines : list of CheckLine
+
+    Examples
+    --------
+    >>> line = examine(kernel=False)[0]
+    >>> line.name, line.ok
+    ('Python', True)
+    """
+    checks = [("Python", _python, "install Python 3.11 or newer"), *_course_checks(_package)]
+    checks.append(("notebooks", _notebooks, "install bnlab again"))
+    if kernel:
+        checks.append(("kernel", _kernel, "see which Python it uses: jupyter kernelspec list"))
+    checks += [
+        ("this folder", partial(_writable, Path.cwd), "go to a folder of your own"),
+        ("progress", partial(_writable, _home), "set BNLAB_HOME to a folder of your own"),
+        ("memory", _memory, "close other programs, or use another computer"),
+        ("disk", _disk, "make room, or go to a folder on another disk"),
+        ("browser", _browser, "start with: bnlab lab --no-browser"),
+    ]
+    return [_look(*check) for check in checks]
+
+
+def to_do():
+    """Look at what would stop a learner in JupyterLab and is seen at once.
+
+    Returns
+    -------
+    lines : list of CheckLine
+        Those that are not ok.
+    """
+    lines = [_look(*check) for check in _course_checks(_installed)]
+    return [line for line in lines if not line.ok]
+
+
+class MissingPackage(ImportError):
+    """A package is not installed; a notebook shows the sentence and no traceback."""
+
+    def _render_traceback_(self):  # IPython asks an exception for this
+        return [str(self)]
+
+
+def needs(*names):
+    """Import packages that a notebook uses, or say how to install the first that is missing.
+
+    Parameters
+    ----------
+    *names : str
+        Packages of the `course` extra.
+
+    Raises
+    ------
+    MissingPackage
+        If one is not installed where this code runs.
+
+    Examples
+    --------
+    >>> needs("numpy")
+    """
+    advice = {name: advice for name, _, advice in _package_checks(_installed)}
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            if error.name != name:
+                raise
+            install = advice.get(name, f"pip install {name}").removeprefix("python -m ")
+            raise MissingPackage(
+                f"This notebook needs {name}, which is not installed where it runs. "
+                f"Run %{install} in a new cell, then restart the kernel."
+            ) from None
+
+
+def _look(name, check, advice):
+    """Run one check; whatever it raises is a finding, not a crash."""
+    try:
+        return CheckLine(name, True, check())
+    except Exception as error:
+        found = str(error) or type(error).__name__
+        return CheckLine(name, False, f"{found}; {advice}")
+
+
+def _python(version=None):
+    version = version or sys.version_info
+    if version < OLDEST_PYTHON:
+        raise RuntimeError(f"{version[0]}.{version[1]} is too old")
+    return platform.python_version()
+
+
+def _course_checks(look):
+    """Build the checks of the packages (`look` at each), of the data, and of Jupyter's folder."""
+    checks = [*_package_checks(look), ("data", _data, "then run `bnlab doctor` again")]
+    if importlib.util.find_spec("jupyter_core"):
+        checks.append((JUPYTER, partial(_writable, _jupyter), "set HOME to a folder of your own"))
+    return checks
+
+
+def _package_checks(look):
+    """Build one check for each package of the `course` extra, from the installed metadata."""
+    try:
+        declared = importlib.metadata.requires("bnlab") or []
+    except importlib.metadata.PackageNotFoundError as error:
+        missing = partial(_raise, RuntimeError(f"{error} is not installed"))
+        return [("bnlab", missing, 'in the course folder: python -m pip install -e ".[course]"')]
+    needed = [text for text in declared if "extra" not in text or "'course'" in text]
+    return [_package_check(text.partition(";")[0].strip(), look) for text in needed]
+
+
+def _raise(error):
+    raise error
+
+
+def _package_check(requirement, look):
+    """Turn "torch<2.14,>=2.5" into a check and its advice."""
+    name, ranges = re.fullmatch(r"([\w.-]+)(.*)", requirement).groups()
+    advice = f'python -m pip install "{requirement}"'
+    return name, partial(look, name, ranges), advice
+
+
+def _package(name, ranges):
+    found = _installed(name, ranges)
+    importlib.import_module(name)
+    return found
+
+
+def _installed(name, ranges):
+    try:
+        version = importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        raise RuntimeError("not installed") from None
+    if not all(_fits(version, one) for one in ranges.split(",")):
+        raise RuntimeError(f"{version} does not fit {ranges}")
+    return f"{version} fits {ranges}"
+
+
+def _fits(version, one_range):
+    """Compare release numbers; the course declares nothing but ``>=`` and ``<``."""
+    operator, limit = re.fullmatch(r"(>=|<)([\d.]+)", one_range).groups()
+    return (_release(version) >= _release(limit)) == (operator == ">=")
+
+
+def _release(version):
+    """Turn "2.13.0+cpu" into (2, 13)."""
+    numbers = [int(n) for n in re.match(r"[\d.]*\d", version).group().split(".")]
+    while numbers and numbers[-1] == 0:
+        numbers.pop()
+    return tuple(numbers)
+
+
+def _notebooks():
+    from bnlab.data import course_files
+
+    folder = course_files() / "notebooks"
+    found = len(list(folder.glob("*.ipynb")))
+    if not found:
+        raise FileNotFoundError(f"none in {folder}")
+    return f"{found} in {folder}"
+
+
+def _data():
+    from bnlab.data import load_digits
+
+    digits = load_digits()
+    total = len(digits.y_train) + len(digits.y_val) + len(digits.y_test)
+    return f"{total} digits, as they came with the course"
+
+
+def _kernel():
+    from jupyter_client.manager import run_kernel
+
+    start = time.perf_counter()
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with run_kernel(kernel_name="python3", startup_timeout=KERNEL_SECONDS, **quiet) as client:
+        reply = client.execute_interactive(
+            "import bnlab", timeout=KERNEL_SECONDS, allow_stdin=False, output_hook=lambda _: None
+        )["content"]
+    if reply["status"] != "ok":
+        raise RuntimeError(f"it started, but: {reply.get('evalue', reply['status'])}")
+    return f"started and imported bnlab in {time.perf_counter() - start:.0f} s"
+
+
+def _home():
+    from bnlab.course.exercises.progress import home
+
+    return home()
+
+
+def _jupyter():
+    from jupyter_core.paths import jupyter_runtime_dir
+
+    return Path(jupyter_runtime_dir())
+
+
+def _writable(find):
+    folder = find()
+    # Look without making anything: the nearest folder that exists decides.
+    nearest = next(p for p in (folder, *folder.absolute().parents) if p.exists())
+    with tempfile.TemporaryFile(dir=nearest) as file:
+        file.write(bytes(4096))  # on a full disk, an empty file could still be made
+    return f"{folder} can be written"
+
+
+def _memory():
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError):
+        return f"not measured on this system; {LEAST_MEMORY_GB} GB are enough"
+    return _enough(min(memory, _container_limit()), LEAST_MEMORY_GB)
+
+
+def _container_limit(file=Path("/sys/fs/cgroup/memory.max")):
+    """Bytes that a container may use; a hub's machine has far more than each learner gets."""
+    try:
+        return int(file.read_text())
+    except (OSError, ValueError):  # no container, or the word "max"
+        return float("inf")
+
+
+def _disk():
+    return _enough(shutil.disk_usage(Path.cwd()).free, LEAST_DISK_GB)
+
+
+def _enough(found, least_gb):
+    gigabytes = found / 1e9
+    if gigabytes < least_gb:
+        raise RuntimeError(f"{gigabytes:.1f} GB are fewer than the {least_gb} GB needed")
+    return f"{gigabytes:.0f} GB"
+
+
+def _browser():
+    """A hub or a container has no browser and needs none, so that nothing is wrong there."""
+    try:
+        return f"{webbrowser.get().name} will open JupyterLab"
+    except (webbrowser.Error, AttributeError):
+        return "none here; `bnlab lab --no-browser` prints the address to open elsewhere"

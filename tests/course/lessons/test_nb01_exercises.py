@@ -1,0 +1,402 @@
+"""Exercises of notebook 01: references against oracles, right answers in many styles, wrong ones.
+
+That each misconception is diagnosed as itself is tested for the whole course in test_exercises.py.
+"""
+
+import math
+
+import numpy as np
+import pytest
+
+import bnlab
+from bnlab.course import check
+from bnlab.course.lessons.nb01.ex_covariate_shift import PERCENTILES, activation_percentiles
+from bnlab.course.lessons.nb01.ex_standardize import STANDARDIZE, standardize
+from bnlab.course.lessons.nb01.ex_whitening import ZCA, zca_whiten
+
+
+def drawn_again(exercise, seeds=(10, 11, 12)):
+    """Arguments of the cases, and of the same cases drawn from other seeds."""
+    for case in exercise.cases:
+        yield case.arguments()
+        for seed in seeds:
+            yield tuple(case.draw(np.random.default_rng(seed)))
+
+
+# ---------------------------------------------------------------- references against oracles
+
+
+def test_percentiles_equal_torch():
+    torch = pytest.importorskip("torch")
+    for (a,) in drawn_again(PERCENTILES):
+        q = torch.tensor([0.15, 0.50, 0.85], dtype=torch.float64)
+        theirs = torch.quantile(torch.from_numpy(a), q, dim=0)
+        np.testing.assert_allclose(activation_percentiles(a), theirs, rtol=1e-12, atol=1e-12)
+
+
+def test_standardize_is_batch_norm_without_gamma_and_beta():
+    for x, eps in drawn_again(STANDARDIZE):
+        c = x.shape[1]
+        y, _ = bnlab.batchnorm_forward(x, np.ones(c), np.zeros(c), eps)
+        np.testing.assert_allclose(standardize(x, eps), y, rtol=1e-9, atol=1e-10)
+
+
+def test_standardize_equals_torch():
+    torch = pytest.importorskip("torch")
+    for x, eps in drawn_again(STANDARDIZE):
+        y = torch.nn.functional.batch_norm(torch.from_numpy(x), None, None, training=True, eps=eps)
+        np.testing.assert_allclose(standardize(x, eps), y, rtol=1e-9, atol=1e-9)
+
+
+def test_whitening_is_the_symmetric_inverse_root():
+    """W = W', W (cov + eps I) W = I, and W is positive: no other matrix does all three."""
+    for x, eps in drawn_again(ZCA):
+        centred, identity = x - x.mean(axis=0), np.eye(x.shape[1])
+        if np.linalg.matrix_rank(centred) < x.shape[1]:
+            continue
+        whitening = np.linalg.lstsq(centred, zca_whiten(x, eps))[0]  # (C, C)
+        covariance = np.cov(x, rowvar=False, bias=True) + eps * identity
+        np.testing.assert_allclose(whitening, whitening.T, atol=1e-8)
+        np.testing.assert_allclose(whitening @ covariance @ whitening, identity, atol=1e-8)
+        assert np.linalg.eigvalsh(whitening).min() > 0
+
+
+def test_whitening_equals_torch():
+    torch = pytest.importorskip("torch")
+    for x, eps in drawn_again(ZCA):
+        centred = torch.from_numpy(x) - torch.from_numpy(x).mean(dim=0)
+        u, s, vh = torch.linalg.svd(centred, full_matrices=False)
+        theirs = u * (s / torch.sqrt(s**2 / len(x) + eps)) @ vh
+        np.testing.assert_allclose(zca_whiten(x, eps), theirs, rtol=1e-7, atol=1e-8)
+
+
+# ---------------------------------------------------------------- right answers in other styles
+
+
+def percentiles_by_quantile(a):
+    return np.quantile(a, (0.15, 0.5, 0.85), axis=0)
+
+
+def percentiles_one_by_one(a):
+    return np.stack([np.percentile(a, q, axis=0) for q in (15, 50, 85)])
+
+
+def percentiles_with_a_median(a):
+    low, high = np.percentile(a, 15, axis=0), np.percentile(a, 85, axis=0)
+    return np.array([low, np.median(a, axis=0), high])
+
+
+def percentiles_by_sorting(a):
+    """Sorted in place, on a copy; interpolated by hand; loops."""
+    a = a.copy()
+    a.sort(axis=0)
+    out = np.zeros((3, a.shape[1]))
+    for i, q in enumerate((0.15, 0.50, 0.85)):
+        place = q * (len(a) - 1)
+        low = math.floor(place)
+        high = min(low + 1, len(a) - 1)
+        for c in range(a.shape[1]):
+            out[i, c] = a[low, c] + (place - low) * (a[high, c] - a[low, c])
+    return out
+
+
+def percentiles_single_precision(a):
+    return np.percentile(a.astype(np.float32), [15, 50, 85], axis=0).astype(np.float32)
+
+
+def percentiles_and_the_mean(a):
+    return np.percentile(a, [15, 50, 85], axis=0), a.mean(axis=0)
+
+
+def standardize_by_methods(x, eps):
+    return (x - x.mean(axis=0)) / np.sqrt(x.var(axis=0) + eps)
+
+
+def standardize_keepdims(x, eps):
+    mean = np.mean(x, axis=0, keepdims=True)
+    return (x - mean) * (np.var(x, axis=0, keepdims=True) + eps) ** -0.5
+
+
+def standardize_std_squared(x, eps):
+    return (x - x.mean(0)) / (x.std(0) ** 2 + eps) ** 0.5
+
+
+def standardize_in_loops(x, eps):
+    z = np.empty_like(x)
+    for c in range(x.shape[1]):
+        mean = sum(x[:, c]) / len(x)
+        var = sum((value - mean) ** 2 for value in x[:, c]) / len(x)
+        for n in range(len(x)):
+            z[n, c] = (x[n, c] - mean) / math.sqrt(var + eps)
+    return z
+
+
+def standardize_einsum(x, eps):
+    centred = x - np.einsum("nc->c", x) / len(x)
+    return centred / np.sqrt(np.einsum("nc,nc->c", centred, centred) / len(x) + eps)
+
+
+def standardize_in_place(x, eps):
+    x = x.copy()
+    x -= x.mean(axis=0)
+    x /= np.sqrt((x * x).mean(axis=0) + eps)
+    return x
+
+
+def standardize_single_precision(x, eps):
+    x = x.astype(np.float32)
+    return (x - x.mean(axis=0)) / np.sqrt(x.var(axis=0) + np.float32(eps))
+
+
+def standardize_with_statistics(x, eps):
+    mean, var = x.mean(axis=0), x.var(axis=0)
+    return (x - mean) / np.sqrt(var + eps), mean, var
+
+
+def zca_by_np_cov(x, eps):
+    values, vectors = np.linalg.eigh(np.cov(x, rowvar=False, bias=True))
+    return (x - x.mean(axis=0)) @ vectors @ np.diag(1 / np.sqrt(values + eps)) @ vectors.T
+
+
+def zca_eps_on_the_diagonal(x, eps):
+    centred = x - x.mean(axis=0)
+    values, vectors = np.linalg.eigh(centred.T @ centred / len(x) + eps * np.eye(x.shape[1]))
+    return centred @ (vectors * values**-0.5) @ vectors.T
+
+
+def zca_by_svd_of_the_covariance(x, eps):
+    centred = x - x.mean(axis=0)
+    u, s, _ = np.linalg.svd(centred.T @ centred / len(x))
+    return centred @ u @ np.diag(1 / np.sqrt(s + eps)) @ u.T
+
+
+def zca_by_svd_of_the_data(x, eps):
+    centred = x - x.mean(axis=0)
+    u, s, vh = np.linalg.svd(centred, full_matrices=False)
+    return u * (s / np.sqrt(s**2 / len(x) + eps)) @ vh
+
+
+def zca_with_other_signs(x, eps):
+    centred = x - x.mean(axis=0)
+    values, vectors = np.linalg.eigh(centred.T @ centred / len(x))
+    vectors = -vectors[:, ::-1]  # the other sign, the other order
+    return centred @ vectors / np.sqrt(values[::-1] + eps) @ vectors.T
+
+
+def zca_by_eig(x, eps):
+    centred = x - x.mean(axis=0)
+    values, vectors = np.linalg.eig(centred.T @ centred / len(x) + eps * np.eye(x.shape[1]))
+    return (centred @ vectors @ np.diag(values**-0.5) @ np.linalg.inv(vectors)).real
+
+
+def zca_by_iteration(x, eps):
+    """The inverse root by the iteration of Denman and Beavers, no eigenvector in sight."""
+    centred = x - x.mean(axis=0)
+    root, inverse = (
+        np.cov(x, rowvar=False, bias=True) + eps * np.eye(x.shape[1]),
+        np.eye(x.shape[1]),
+    )
+    for _ in range(40):
+        root, inverse = (root + np.linalg.inv(inverse)) / 2, (inverse + np.linalg.inv(root)) / 2
+    return centred @ inverse
+
+
+def zca_in_loops(x, eps):
+    n, c = x.shape
+    mean = [sum(x[:, j]) / n for j in range(c)]
+    centred = np.array([[x[i, j] - mean[j] for j in range(c)] for i in range(n)])
+    covariance = np.zeros((c, c))
+    for j in range(c):
+        for k in range(c):
+            covariance[j, k] = sum(centred[i, j] * centred[i, k] for i in range(n)) / n
+    values, vectors = np.linalg.eigh(covariance)
+    whitening = np.zeros((c, c))
+    for value, vector in zip(values, vectors.T, strict=True):
+        whitening += np.outer(vector, vector) / math.sqrt(value + eps)
+    return centred @ whitening
+
+
+def zca_einsum(x, eps):
+    centred = x - x.mean(axis=0)
+    values, vectors = np.linalg.eigh(np.einsum("ni,nj->ij", centred, centred) / len(x))
+    return np.einsum("ni,ik,k,jk->nj", centred, vectors, 1 / np.sqrt(values + eps), vectors)
+
+
+def zca_in_place(x, eps):
+    x = x.copy()
+    x -= x.mean(axis=0)
+    values, vectors = np.linalg.eigh(x.T @ x / len(x))
+    return x.dot(vectors / np.sqrt(np.maximum(values, 0) + eps)).dot(vectors.T)
+
+
+def zca_single_precision(x, eps):
+    centred = (x - x.mean(axis=0)).astype(np.float32)
+    values, vectors = np.linalg.eigh(centred.T @ centred / np.float32(len(x)))
+    return centred @ (vectors / np.sqrt(values + np.float32(eps)) @ vectors.T)
+
+
+def zca_and_its_matrix(x, eps):
+    centred = x - x.mean(axis=0)
+    values, vectors = np.linalg.eigh(centred.T @ centred / len(x))
+    whitening = vectors / np.sqrt(values + eps) @ vectors.T
+    return centred @ whitening, whitening
+
+
+RIGHT = {
+    "activation_percentiles": [
+        percentiles_by_quantile, percentiles_one_by_one, percentiles_with_a_median,
+        percentiles_by_sorting, percentiles_single_precision, percentiles_and_the_mean,
+    ],
+    "standardize": [
+        standardize_by_methods, standardize_keepdims, standardize_std_squared,
+        standardize_in_loops, standardize_einsum, standardize_in_place,
+        standardize_single_precision, standardize_with_statistics,
+    ],
+    "zca_whiten": [
+        zca_by_np_cov, zca_eps_on_the_diagonal, zca_by_svd_of_the_covariance,
+        zca_by_svd_of_the_data, zca_with_other_signs, zca_by_eig, zca_by_iteration, zca_in_loops,
+        zca_einsum, zca_in_place, zca_single_precision, zca_and_its_matrix,
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"), [(n, f) for n, answers in RIGHT.items() for f in answers]
+)
+def test_a_right_answer_passes_whatever_its_style(name, answer):
+    report = check(name, answer)
+    assert report.outcome == "correct", report
+
+
+def test_a_one_pass_variance_is_warned_about():
+    def one_pass(x, eps):
+        mean = x.mean(axis=0)
+        return (x - mean) / np.sqrt((x**2).mean(axis=0) - mean**2 + eps)
+
+    report = check("standardize", one_pass)
+    assert report.outcome == "correct"
+    assert "subtract the mean first" in report.message
+
+
+# ---------------------------------------------------------------- wrong answers
+
+WRONG = {
+    "activation_percentiles": {
+        "over the features": lambda a: np.percentile(a, [15, 50, 85], axis=1),
+        "over everything": lambda a: np.percentile(a, [15, 50, 85]),
+        "features first": lambda a: np.percentile(a, [15, 50, 85], axis=0).T,
+        "the median alone": lambda a: np.median(a, axis=0),
+        "nearest example": lambda a: np.percentile(a, [15, 50, 85], axis=0, method="nearest"),
+        "of magnitudes": lambda a: np.percentile(np.abs(a), [15, 50, 85], axis=0),
+        "5, 50, 95": lambda a: np.percentile(a, [5, 50, 95], axis=0),
+        "16, 50, 84": lambda a: np.percentile(a, [16, 50, 84], axis=0),
+        "a list": lambda a: [np.percentile(a, q, axis=0) for q in (15, 50, 85)],
+        "sorted in place": lambda a: (a.sort(axis=0), np.percentile(a, [15, 50, 85], axis=0))[1],
+    },
+    "standardize": {
+        "features by rows": lambda x, eps: (x.T - x.mean(axis=1)) / x.std(axis=1),
+        "eps twice": lambda x, eps: (x - x.mean(axis=0)) / np.sqrt(x.var(axis=0) + 2 * eps),
+        "eps added to x": lambda x, eps: (x - x.mean(0) + eps) / np.sqrt(x.var(0) + eps),
+        "median for mean": lambda x, eps: (x - np.median(x, axis=0)) / np.sqrt(x.var(0) + eps),
+        "where to": lambda x, eps: np.where(x.var(0) > 1e-9, standardize(x, eps), 1.0),
+        "in place": lambda x, eps: np.divide(x - x.mean(0), np.sqrt(x.var(0) + eps), out=x),
+    },
+    "zca_whiten": {
+        "features by rows": lambda x, eps: zca_whiten(x.T, eps).T,
+        "the covariance": lambda x, eps: np.cov(x, rowvar=False, bias=True),
+        "transposed Cholesky": lambda x, eps: (x - x.mean(0)) @ np.linalg.inv(
+            np.linalg.cholesky(np.cov(x.T, bias=True) + eps * np.eye(x.shape[1]))
+        ),
+        "eps twice": lambda x, eps: zca_whiten(x, 2 * eps),
+        "mean added again": lambda x, eps: zca_whiten(x, eps) + x.mean(axis=0),
+        "negative root": lambda x, eps: -zca_whiten(x, eps),
+        "clipped eigenvalues": lambda x, eps: zca_clipped(x, eps),
+        "pseudo-inverse": lambda x, eps: zca_pseudo(x),
+    },
+}  # fmt: skip
+
+
+def zca_clipped(x, eps):
+    centred = x - x.mean(axis=0)
+    values, vectors = np.linalg.eigh(centred.T @ centred / len(x))
+    return centred @ (vectors / np.sqrt(np.maximum(values, eps)) @ vectors.T)
+
+
+def zca_pseudo(x):
+    u, s, vh = np.linalg.svd(x - x.mean(axis=0), full_matrices=False)
+    return u[:, s > 1e-9] @ vh[s > 1e-9] * np.sqrt(len(x))
+
+
+@pytest.mark.parametrize(
+    ("name", "label"), [(n, label) for n, answers in WRONG.items() for label in answers]
+)
+def test_a_wrong_answer_is_caught(name, label):
+    assert check(name, WRONG[name][label]).outcome in ("incorrect", "error")
+
+
+def through_np_cov(x, of_eigenvalues, **how):
+    """Whiten by another route than the misconceptions take, so that the last digits differ."""
+    values, vectors = np.linalg.eigh(np.cov(x, rowvar=False, **how))
+    return (x - x.mean(axis=0)) @ vectors @ np.diag(of_eigenvalues(values)) @ vectors.T
+
+
+def pca_through_np_cov(x, eps):
+    values, vectors = np.linalg.eigh(np.cov(x, rowvar=False, bias=True))
+    return (x - x.mean(axis=0)) @ (vectors * (values + eps) ** -0.5)
+
+
+def rows_for_columns(x, eps):
+    values, vectors = np.linalg.eigh(np.cov(x, rowvar=False, bias=True))
+    return (x - x.mean(axis=0)) @ (vectors / np.sqrt(values + eps)[:, None] @ vectors.T)
+
+
+MISTAKES_IN_OTHER_WORDS = {
+    "not_turned_back": pca_through_np_cov,
+    "eps_forgotten": lambda x, eps: through_np_cov(x, lambda v: v**-0.5, bias=True),
+    "eps_outside_root": lambda x, eps: through_np_cov(x, lambda v: 1 / (v**0.5 + eps), bias=True),
+    "unbiased_covariance": lambda x, eps: through_np_cov(x, lambda v: (v + eps) ** -0.5, ddof=1),
+    "root_forgotten": lambda x, eps: through_np_cov(x, lambda v: 1 / (v + eps), bias=True),
+    "rows_scaled": rows_for_columns,
+    "mean_added_again": lambda x, eps: (
+        through_np_cov(x, lambda v: (v + eps) ** -0.5, bias=True) + x.mean(axis=0)
+    ),
+    "eps_as_floor": lambda x, eps: through_np_cov(
+        x, lambda v: np.clip(v, eps, None) ** -0.5, bias=True
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES_IN_OTHER_WORDS)
+def test_a_mistake_of_whitening_is_named_though_its_rounding_differs(mistake):
+    assert check("zca_whiten", MISTAKES_IN_OTHER_WORDS[mistake]).mistake == mistake
+
+
+def test_numbers_that_are_right_but_for_their_shape_are_told_how_to_get_it():
+    percentiles = check("activation_percentiles", lambda a: activation_percentiles(a).T)
+    assert ".T turns them back" in percentiles.message
+    flat = check("standardize", lambda x, eps: standardize(x, eps).ravel())
+    assert ".reshape(12, 5)" in flat.message
+
+
+def test_two_numbers_that_differ_late_are_shown_with_the_digits_that_differ():
+    """1e-5 relative: the first four digits say that a number differs from itself."""
+    message = check("standardize", lambda x, eps: (1 + 1e-5) * standardize(x, eps)).message
+    yours, right = message.split("yours is ")[1].split(", the right value is ")
+    assert yours.split(" at ")[0] != right.split(". hint")[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [("which_shift", " B "), ("largest_factor", 1 / 1024), ("largest_factor", 0.00098),
+     ("rank_from_a_batch", 31), ("rank_from_a_batch", np.int64(31))],
+)  # fmt: skip
+def test_a_question_is_answered_in_several_ways(name, answer):
+    assert check(name, answer).outcome == "correct"
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [("which_shift", "d"), ("largest_factor", 0.001 * 2), ("rank_from_a_batch", 30)],
+)
+def test_a_wrong_answer_to_a_question_is_caught(name, answer):
+    assert check(name, answer).outcome in ("incorrect", "error")

@@ -1,0 +1,214 @@
+"""Exercises of notebook 02: references against the package and torch, styles, wrong answers."""
+
+import numpy as np
+import pytest
+import torch
+
+import bnlab
+from bnlab.course import check
+from bnlab.course.lessons.nb02.ex_batchnorm_algorithm import FORWARD, batchnorm_forward
+from bnlab.course.lessons.nb02.ex_identity_parameters import IDENTITY, identity_parameters
+
+
+@pytest.fixture(autouse=True)
+def _own_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("BNLAB_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("NBGRADER_EXECUTION", raising=False)
+
+
+def _torch_forward(x, gamma, beta, eps):
+    x, gamma, beta = (torch.from_numpy(a) for a in (x, gamma, beta))
+    y = torch.nn.functional.batch_norm(x, None, None, gamma, beta, training=True, eps=eps)
+    return y.numpy()
+
+
+# References against independent oracles, on the cases and on others.
+
+
+@pytest.mark.parametrize("case", FORWARD.cases, ids=lambda c: c.name)
+def test_the_forward_reference_equals_the_package_on_its_cases(case):
+    expected, _ = bnlab.batchnorm_forward(*case.arguments())
+    np.testing.assert_allclose(batchnorm_forward(*case.arguments()), expected, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize(("n", "c", "eps"), [(2, 1, 1e-5), (33, 7, 1e-3), (50, 2, 0.1)])
+def test_the_forward_reference_equals_torch(n, c, eps):
+    rng = np.random.default_rng(n)
+    x = rng.normal(rng.normal(0, 3, c), rng.uniform(0.1, 4, c), (n, c))
+    arguments = (x, rng.normal(size=c), rng.normal(size=c), eps)
+    expected = _torch_forward(*arguments)
+    np.testing.assert_allclose(batchnorm_forward(*arguments), expected, rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize("case", IDENTITY.cases, ids=lambda c: c.name)
+def test_the_identity_reference_gives_x_back_through_the_package(case):
+    x, eps = case.arguments()
+    y, _ = bnlab.batchnorm_forward(x, *identity_parameters(x, eps), eps)
+    np.testing.assert_allclose(y, x, rtol=1e-12, atol=1e-12)
+
+
+def test_the_identity_reference_gives_x_back_through_torch():
+    x = np.random.default_rng(0).normal(5, 0.01, (20, 3))
+    y = _torch_forward(x, *identity_parameters(x, 1e-2), 1e-2)
+    np.testing.assert_allclose(y, x, rtol=1e-12)
+
+
+# batchnorm_forward: right answers in other styles, wrong answers that must be caught.
+
+
+def with_keepdims(x, gamma, beta, eps):
+    mean = np.mean(x, axis=0, keepdims=True)
+    var = np.var(x, axis=0, keepdims=True)
+    return (x - mean) / (var + eps) ** 0.5 * gamma[None, :] + beta[None, :]
+
+
+def by_columns(x, gamma, beta, eps):
+    columns = []
+    for column, g, b in zip(x.T, gamma, beta, strict=True):
+        distance = column - column.mean()
+        columns.append(g * distance / np.sqrt(distance @ distance / len(x) + eps) + b)
+    return np.stack(columns, axis=1)
+
+
+def examples_in_columns(x, gamma, beta, eps):
+    z = x.T
+    z = z - z.mean(axis=1, keepdims=True)
+    z = z / np.sqrt((z * z).mean(axis=1, keepdims=True) + eps)
+    return (gamma[:, None] * z + beta[:, None]).T
+
+
+def from_the_unbiased_variance(x, gamma, beta, eps):
+    m = len(x)
+    var = x.var(axis=0, ddof=1) * (m - 1) / m
+    return gamma * (x - x.mean(axis=0)) * (var + eps) ** -0.5 + beta
+
+
+def in_single_precision(x, gamma, beta, eps):
+    x, gamma, beta = x.astype(np.float32), gamma.astype(np.float32), beta.astype(np.float32)
+    centred = x - x.mean(axis=0, dtype=np.float64).astype(np.float32)
+    return gamma * centred / np.sqrt((centred**2).mean(axis=0) + np.float32(eps)) + beta
+
+
+def with_statistics_too(x, gamma, beta, eps):
+    y = with_keepdims(x, gamma, beta, eps)
+    return y, x.mean(axis=0), x.var(axis=0)
+
+
+RIGHT_FORWARD = [with_keepdims, by_columns, examples_in_columns, from_the_unbiased_variance,
+                 in_single_precision, with_statistics_too]  # fmt: skip
+
+
+@pytest.mark.parametrize("answer", RIGHT_FORWARD)
+def test_a_right_forward_passes_in_any_style(answer):
+    report = check("batchnorm_forward", answer)
+    assert report.outcome == "correct", report
+
+
+def _x_hat(x, eps):
+    return (x - x.mean(axis=0)) / np.sqrt(x.var(axis=0) + eps)
+
+
+WRONG_FORWARD = {
+    "the mean of absolute deviations": lambda x, gamma, beta, eps: (
+        gamma * (x - x.mean(0)) / (np.abs(x - x.mean(0)).mean(0) + eps) + beta
+    ),
+    "the median for the mean": lambda x, gamma, beta, eps: (
+        gamma * (x - np.median(x, axis=0)) / np.sqrt(x.var(0) + eps) + beta
+    ),
+    "the range for the deviation": lambda x, gamma, beta, eps: (
+        gamma * (x - x.min(0)) / (np.ptp(x, axis=0) + eps) + beta
+    ),
+    "eps squared": lambda x, gamma, beta, eps: (
+        gamma * (x - x.mean(0)) / np.sqrt(x.var(0) + eps**2) + beta
+    ),
+    "eps twice": lambda x, gamma, beta, eps: (
+        gamma * (x - x.mean(0)) / (np.sqrt(x.var(0) + eps) + eps) + beta
+    ),
+    "eps as a floor": lambda x, gamma, beta, eps: (
+        gamma * (x - x.mean(0)) / np.sqrt(np.maximum(x.var(0), eps)) + beta
+    ),
+    "the size of gamma": lambda x, gamma, beta, eps: np.abs(gamma) * _x_hat(x, eps) + beta,
+    "one gamma for all": lambda x, gamma, beta, eps: gamma[0] * _x_hat(x, eps) + beta,
+    "divided by gamma": lambda x, gamma, beta, eps: _x_hat(x, eps) / gamma + beta,
+    "relu at the end": lambda x, gamma, beta, eps: np.maximum(gamma * _x_hat(x, eps) + beta, 0),
+    "without the last row": lambda x, gamma, beta, eps: (
+        gamma * (x - x[:-1].mean(0)) / np.sqrt(x[:-1].var(0) + eps) + beta
+    ),
+    "x itself": lambda x, gamma, beta, eps: x,
+    "only the first column": lambda x, gamma, beta, eps: (gamma * _x_hat(x, eps) + beta)[:, 0],
+    "transposed": lambda x, gamma, beta, eps: (gamma * _x_hat(x, eps) + beta).T,
+    "a name that does not exist": lambda x, gamma, beta, eps: gamma * xhat + beta,  # noqa: F821
+}
+
+
+@pytest.mark.parametrize("name", WRONG_FORWARD)
+def test_a_wrong_forward_is_caught(name):
+    assert check("batchnorm_forward", WRONG_FORWARD[name]).outcome in ("incorrect", "error")
+
+
+# identity_parameters: the same.
+
+
+def by_hand(x, eps):
+    mean = sum(x) / len(x)
+    return (sum((x - mean) ** 2) / len(x) + eps) ** 0.5, mean
+
+
+def as_a_list_of_two(x, eps):
+    return [np.sqrt(np.var(x, axis=0) + eps), np.mean(x, axis=0)]
+
+
+def read_off_the_package(x, eps):
+    ones = np.ones(x.shape[1])
+    _, cache = bnlab.batchnorm_forward(x, ones, 0 * ones, eps)
+    return 1 / cache.inv_std, cache.mean, cache
+
+
+def identity_in_single_precision(x, eps):
+    x = x.astype(np.float32)
+    return np.sqrt(x.var(axis=0) + np.float32(eps)), x.mean(axis=0)
+
+
+RIGHT_IDENTITY = [by_hand, as_a_list_of_two, read_off_the_package, identity_in_single_precision]
+
+
+@pytest.mark.parametrize("answer", RIGHT_IDENTITY)
+def test_right_identity_parameters_pass_in_any_style(answer):
+    report = check("identity_parameters", answer)
+    assert report.outcome == "correct", report
+
+
+WRONG_IDENTITY = {
+    "statistics of each row": lambda x, eps: (np.sqrt(x.var(axis=1) + eps), x.mean(axis=1)),
+    "statistics of the whole array": lambda x, eps: (np.sqrt(x.var() + eps), x.mean()),
+    "the root forgotten for eps only": lambda x, eps: (x.std(axis=0) + np.sqrt(eps), x.mean(0)),
+    "gamma alone": lambda x, eps: np.sqrt(x.var(axis=0) + eps),
+    "beta by the first row": lambda x, eps: (np.sqrt(x.var(axis=0) + eps), x[0]),
+    "the negative root": lambda x, eps: (-np.sqrt(x.var(axis=0) + eps), x.mean(axis=0)),
+    "eps for another library": lambda x, eps: (np.sqrt(x.var(axis=0) + 1e-3), x.mean(axis=0)),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_IDENTITY)
+def test_wrong_identity_parameters_are_caught(name):
+    assert check("identity_parameters", WRONG_IDENTITY[name]).outcome in ("incorrect", "error")
+
+
+def test_a_mistake_in_one_output_is_named_for_what_it_is():
+    """The same gamma or beta stands in a pair of mistakes; the other one is right here."""
+    right = identity_parameters
+    ones = check("identity_parameters", lambda x, eps: (np.ones(x.shape[1]), right(x, eps)[1]))
+    zeros = check("identity_parameters", lambda x, eps: (right(x, eps)[0], np.zeros(x.shape[1])))
+    assert (ones.mistake, zeros.mistake) == ("gamma_of_one", "beta_of_zero")
+
+
+# The question with a number: what the question says, computed.
+
+
+def test_the_outlier_of_fifty_has_the_stated_x_hat():
+    x = np.zeros((50, 1))
+    x[-1] = 1000.0
+    y, cache = bnlab.batchnorm_forward(x, [1.0], [0.0], eps=0.0)
+    assert (cache.mean[0], cache.var[0]) == pytest.approx((20.0, 19600.0), rel=1e-12)
+    assert check("largest_x_hat", float(y.max())).outcome == "correct"
+    assert check("largest_x_hat", np.sqrt(50)).outcome == "incorrect"

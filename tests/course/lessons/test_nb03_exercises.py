@@ -1,0 +1,496 @@
+"""Exercises of notebook 03: references against the package and torch, styles, wrong answers."""
+
+import numpy as np
+import pytest
+import torch
+
+import bnlab
+from bnlab import gradcheck
+from bnlab.course import check
+from bnlab.course.lessons.nb03.ex_backpropagation import STAGED, batchnorm_backward_staged
+from bnlab.course.lessons.nb03.ex_closed_form import CLOSED_FORM, batchnorm_backward
+from bnlab.course.lessons.nb03.ex_numerical_gradient import NUMERICAL_GRADIENT, numerical_gradient
+from bnlab.course.lessons.nb03.questions import SHARE
+
+
+@pytest.fixture(autouse=True)
+def _own_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("BNLAB_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("NBGRADER_EXECUTION", raising=False)
+
+
+def _torch_stages(dy, x, gamma, beta, eps):
+    """The six gradients by automatic differentiation of Algorithm 1, written out."""
+    dy, x, gamma, beta = (torch.tensor(a, requires_grad=True) for a in (dy, x, gamma, beta))
+    mean = x.mean(dim=0)
+    var = ((x - mean) ** 2).mean(dim=0)
+    x_hat = (x - mean) / torch.sqrt(var + eps)
+    for node in (mean, var, x_hat):
+        node.retain_grad()
+    (gamma * x_hat + beta).backward(dy.detach())
+    nodes = {"dx_hat": x_hat, "dvar": var, "dmean": mean, "dx": x, "dgamma": gamma, "dbeta": beta}
+    return {name: node.grad.numpy() for name, node in nodes.items()}
+
+
+# References against independent oracles, on the cases and on others.
+
+
+@pytest.mark.parametrize("case", STAGED.cases, ids=lambda c: c.name)
+def test_the_staged_reference_equals_torch_on_its_cases(case):
+    expected = _torch_stages(*case.arguments())
+    for name, value in batchnorm_backward_staged(*case.arguments()).items():
+        assert gradcheck.relative_error(value, expected[name]) < 1e-9, name
+
+
+@pytest.mark.parametrize("case", STAGED.cases, ids=lambda c: c.name)
+def test_both_references_equal_the_package(case):
+    dy, x, gamma, beta, eps = case.arguments()
+    _, cache = bnlab.batchnorm_forward(x, gamma, beta, eps)
+    stages = batchnorm_backward_staged(dy, x, gamma, beta, eps)
+    package = bnlab.batchnorm_backward(dy, cache)
+    closed = batchnorm_backward(dy, cache)
+    for name, ours, short in zip(("dx", "dgamma", "dbeta"), package, closed, strict=True):
+        np.testing.assert_allclose(stages[name], ours, rtol=1e-8, atol=1e-10)
+        np.testing.assert_allclose(short, ours, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize(("n", "c", "eps"), [(3, 1, 1e-5), (33, 7, 1e-3), (50, 2, 0.1)])
+def test_both_references_equal_torch_on_other_batches(n, c, eps):
+    rng = np.random.default_rng(n)
+    x = rng.normal(rng.normal(0, 3, c), rng.uniform(0.1, 4, c), (n, c))
+    dy, gamma, beta = rng.normal(size=(n, c)), rng.normal(size=c), rng.normal(size=c)
+    expected = _torch_stages(dy, x, gamma, beta, eps)
+    stages = batchnorm_backward_staged(dy, x, gamma, beta, eps)
+    _, cache = bnlab.batchnorm_forward(x, gamma, beta, eps)
+    closed = dict(zip(CLOSED_FORM.outputs, batchnorm_backward(dy, cache), strict=True))
+    for name, value in [*stages.items(), *closed.items()]:
+        np.testing.assert_allclose(value, expected[name], rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("case", NUMERICAL_GRADIENT.cases, ids=lambda c: c.name)
+def test_the_numerical_reference_equals_the_package(case):
+    f, x, dy = case.arguments()
+    expected = gradcheck.numerical_gradient(f, x, np.asarray(dy))
+    assert gradcheck.relative_error(numerical_gradient(f, x, dy), expected) < 1e-5
+
+
+# batchnorm_backward_staged: right answers in other styles, wrong answers that must be caught.
+
+
+def without_the_second_term(dy, x, gamma, beta, eps):
+    m, mean = len(x), np.mean(x, axis=0, keepdims=True)
+    std = np.sqrt(((x - mean) ** 2).mean(axis=0) + eps)
+    dx_hat = np.multiply(dy, gamma)
+    dvar = np.einsum("nc,nc->c", dx_hat, x - mean) * -0.5 * std**-3.0
+    dmean = np.einsum("nc,c->c", dx_hat, -1 / std)
+    dx = dx_hat / std + (dvar * 2 * (x - mean) + dmean) / m
+    dgamma = np.einsum("nc,nc->c", dy, (x - mean) / std)
+    return dict(dx_hat=dx_hat, dvar=dvar, dmean=dmean, dx=dx, dgamma=dgamma, dbeta=dy.sum(0))
+
+
+def by_the_closed_form(dy, x, gamma, beta, eps):
+    stages = without_the_second_term(dy, x, gamma, beta, eps)
+    _, cache = bnlab.batchnorm_forward(x, gamma, beta, eps)
+    dx, dgamma, dbeta = bnlab.batchnorm_backward(dy, cache)
+    return stages | {"dx": dx, "dgamma": dgamma, "dbeta": dbeta, "extra": 0}
+
+
+def by_loops(dy, x, gamma, beta, eps):
+    columns = [_one_feature(*c, eps) for c in zip(dy.T, x.T, gamma, strict=True)]
+    names = columns[0]
+    return {n: np.stack([column[n] for column in columns], axis=-1) for n in names}
+
+
+def _one_feature(dy, x, gamma, eps):
+    m, mean = len(x), sum(x) / len(x)
+    var = sum((v - mean) ** 2 for v in x) / m
+    dx_hat = np.array([g * gamma for g in dy])
+    dvar = sum(g * (v - mean) * -0.5 * (var + eps) ** -1.5 for g, v in zip(dx_hat, x, strict=True))
+    dmean = sum(-g / (var + eps) ** 0.5 for g in dx_hat)
+    dx = [g / (var + eps) ** 0.5 + dvar * 2 * (v - mean) / m + dmean / m
+          for g, v in zip(dx_hat, x, strict=True)]  # fmt: skip
+    dgamma = sum(g * (v - mean) / (var + eps) ** 0.5 for g, v in zip(dy, x, strict=True))
+    return {"dx_hat": dx_hat, "dvar": np.array(dvar), "dmean": np.array(dmean),
+            "dx": np.array(dx), "dgamma": np.array(dgamma), "dbeta": np.array(sum(dy))}  # fmt: skip
+
+
+def by_torch(dy, x, gamma, beta, eps):
+    return _torch_stages(dy, x, gamma, beta, eps)
+
+
+def in_single_precision(dy, x, gamma, beta, eps):
+    x = x - x.mean(axis=0)  # otherwise a large mean leaves float32 few digits
+    arguments = (a.astype(np.float32) for a in (dy, x, gamma, beta))
+    return without_the_second_term(*arguments, np.float32(eps))
+
+
+def in_place_on_copies(dy, x, gamma, beta, eps):
+    x, dx = x.copy(), dy.copy()
+    x -= x.mean(axis=0)
+    var = (x**2).mean(axis=0)
+    x /= np.sqrt(var + eps)
+    dx *= gamma
+    dx_hat = dx.copy()
+    dvar = -0.5 * (dx_hat * x).sum(axis=0) / (var + eps)
+    dx -= dx_hat.mean(axis=0)
+    dx -= x * (dx_hat * x).mean(axis=0)
+    dx /= np.sqrt(var + eps)
+    dmean = -dx_hat.sum(axis=0) / np.sqrt(var + eps)
+    return {"dx": dx, "dx_hat": dx_hat, "dmean": dmean, "dvar": dvar,
+            "dbeta": np.sum(dy, 0), "dgamma": np.sum(dy * x, 0)}  # fmt: skip
+
+
+RIGHT_STAGED = [without_the_second_term, by_the_closed_form, by_loops, by_torch,
+                in_single_precision, in_place_on_copies]  # fmt: skip
+
+
+@pytest.mark.parametrize("answer", RIGHT_STAGED)
+def test_a_right_staged_backward_passes_in_any_style(answer):
+    report = check("batchnorm_backward_staged", answer)
+    assert report.outcome == "correct", report
+
+
+def _stages(dy, x, gamma, beta, eps, **changed):
+    return batchnorm_backward_staged(dy, x, gamma, beta, eps) | changed
+
+
+def _changes_x(dy, x, gamma, beta, eps):
+    stages = batchnorm_backward_staged(dy, x, gamma, beta, eps)
+    x -= x.mean(axis=0)
+    return stages
+
+
+WRONG_STAGED = {
+    "dx is dy": lambda dy, x, g, b, e: _stages(dy, x, g, b, e, dx=dy),
+    "dx is zero": lambda dy, x, g, b, e: _stages(dy, x, g, b, e, dx=0 * dy),
+    "no dvar": lambda dy, x, g, b, e: {
+        n: v for n, v in _stages(dy, x, g, b, e).items() if n != "dvar"
+    },
+    "a tuple": lambda dy, x, g, b, e: tuple(_stages(dy, x, g, b, e).values()),
+    "dbeta per row": lambda dy, x, g, b, e: _stages(dy, x, g, b, e, dbeta=dy),
+    "dbeta over everything": lambda dy, x, g, b, e: _stages(dy, x, g, b, e, dbeta=dy.sum()),
+    "dgamma over features": lambda dy, x, g, b, e: _stages(dy, x, g, b, e, dgamma=dy.sum(1)),
+    "dmean kept as a row": lambda dy, x, g, b, e: _stages(
+        dy, x, g, b, e, dmean=-(dy * g).sum(axis=0, keepdims=True)
+    ),
+    "dvar of the unbiased variance": lambda dy, x, g, b, e: _stages(
+        dy, x, g, b, e, dvar=_stages(dy, x, g, b, e)["dvar"] * (len(x) - 1) / len(x)
+    ),
+    "gamma for its size": lambda dy, x, g, b, e: _stages(dy, x, np.abs(g), b, e),
+    "x changed": _changes_x,
+    "ones upstream": lambda dy, x, g, b, e: _stages(np.ones_like(dy), x, g, b, e),
+    "rows and columns exchanged": lambda dy, x, g, b, e: {
+        n: v.T for n, v in _stages(dy, x, g, b, e).items()
+    },
+}
+
+
+@pytest.mark.parametrize("name", WRONG_STAGED)
+def test_a_wrong_staged_backward_is_caught(name):
+    report = check("batchnorm_backward_staged", WRONG_STAGED[name])
+    assert report.outcome in ("incorrect", "error")
+
+
+def test_two_mistakes_at_once_are_both_named():
+    def answer(dy, x, gamma, beta, eps):
+        stages = _stages(dy, x, gamma, beta, eps)
+        dx = stages["dx"] - stages["dmean"] / len(x)
+        return stages | {"dx": dx, "dgamma": gamma * stages["dgamma"]}
+
+    message = check("batchnorm_backward_staged", answer).message
+    assert "the way through the mean" in message
+    assert "gamma times too large" in message
+
+
+def test_a_right_dmean_is_not_blamed_for_a_sign_in_dx():
+    def answer(dy, x, gamma, beta, eps):
+        stages = _stages(dy, x, gamma, beta, eps)
+        inv_std = 1 / np.sqrt(x.var(axis=0) + eps)
+        from_var = stages["dvar"] * 2 * (x - x.mean(axis=0)) / len(x)
+        return stages | {"dx": stages["dx_hat"] * inv_std + from_var - stages["dmean"] / len(x)}
+
+    assert check("batchnorm_backward_staged", answer).mistake == "mean_path_subtracted"
+
+
+def test_no_name_is_given_whose_sentence_would_be_false():
+    """dx equals that of a forgotten gamma, but "your dx_hat is dy itself" is not true."""
+
+    def answer(dy, x, gamma, beta, eps):
+        right, without = (_stages(dy, x, g, beta, eps) for g in (gamma, np.ones_like(gamma)))
+        return right | {"dx_hat": dy + gamma, "dx": without["dx"]}
+
+    report = check("batchnorm_backward_staged", answer)
+    assert (report.outcome, report.mistake) == ("incorrect", None)
+    assert report.message.startswith("dx_hat is wrong")
+
+
+# batchnorm_backward: the same.
+
+
+def with_the_paper_stages(dy, cache):
+    m, std = len(dy), np.sqrt(cache.var + cache.eps)
+    dx_hat = dy * cache.gamma
+    dvar = (dx_hat * cache.x_centred).sum(0) * -0.5 * std**-3
+    dmean = -dx_hat.sum(0) / std
+    dx = dx_hat / std + dvar * 2 * cache.x_centred / m + dmean / m
+    return dx, (dy * cache.x_hat).sum(0), dy.sum(0)
+
+
+def over_m_outside(dy, cache):
+    m, x_hat = dy.shape[0], cache.x_hat
+    total = m * dy - np.sum(dy, axis=0) - x_hat * np.sum(dy * x_hat, axis=0)
+    return cache.gamma * cache.inv_std / m * total, np.sum(dy * x_hat, axis=0), np.sum(dy, axis=0)
+
+
+def by_the_projection(dy, cache):
+    m, x_hat = len(dy), cache.x_hat
+    p = np.eye(m) - 1 / m - np.einsum("ic,jc->cij", x_hat, x_hat) / m  # (C, N, N)
+    dx = np.einsum("cij,jc->ic", p, dy) * cache.gamma * cache.inv_std
+    return [dx, np.einsum("nc,nc->c", dy, x_hat), np.einsum("nc->c", dy)]
+
+
+def by_features(dy, cache):
+    dx, dgamma, dbeta = np.empty_like(dy), [], []
+    for c in range(dy.shape[1]):
+        g, x_hat = dy[:, c], cache.x_hat[:, c]
+        dx[:, c] = cache.gamma[c] * cache.inv_std[c] * (g - g.mean() - x_hat * (g @ x_hat) / len(g))
+        dgamma.append(g @ x_hat)
+        dbeta.append(g.sum())
+    return dx, np.array(dgamma), np.array(dbeta)
+
+
+def the_package(dy, cache):
+    return bnlab.batchnorm_backward(dy, cache)
+
+
+def closed_in_single_precision(dy, cache):
+    dy, x_hat = dy.astype(np.float32), cache.x_hat.astype(np.float32)
+    scale = (cache.gamma * cache.inv_std).astype(np.float32)
+    dx = scale * (dy - dy.mean(axis=0) - x_hat * (dy * x_hat).mean(axis=0))
+    return dx, (dy * x_hat).sum(axis=0), dy.sum(axis=0)
+
+
+def closed_in_place_on_its_copy(dy, cache):
+    dx, x_hat = dy.copy(), cache.x_hat
+    dx -= dy.mean(axis=0)
+    dx -= x_hat * (dx * x_hat).mean(axis=0)  # the centred dy: the same, since x_hat is centred
+    dx *= cache.gamma * cache.inv_std
+    return dx, (dy * x_hat).sum(axis=0), dy.sum(axis=0), x_hat
+
+
+RIGHT_CLOSED = [with_the_paper_stages, over_m_outside, by_the_projection, by_features, the_package,
+                closed_in_single_precision, closed_in_place_on_its_copy]  # fmt: skip
+
+
+@pytest.mark.parametrize("answer", RIGHT_CLOSED)
+def test_a_right_closed_form_passes_in_any_style(answer):
+    report = check("batchnorm_backward", answer)
+    assert report.outcome == "correct", report
+
+
+def _changes_dy(dy, cache):
+    answer = batchnorm_backward(dy, cache)
+    dy -= dy.mean(axis=0)
+    return answer
+
+
+def _changes_cache(dy, cache):
+    answer = batchnorm_backward(dy, cache)
+    cache.x_centred[...] *= 2
+    return answer
+
+
+WRONG_CLOSED = {
+    "dx alone": lambda dy, cache: batchnorm_backward(dy, cache)[0],
+    "parameters first": lambda dy, cache: batchnorm_backward(dy, cache)[::-1],
+    "the whole array's mean": lambda dy, cache: (
+        cache.inv_std * cache.gamma * (dy - dy.mean()),
+        *batchnorm_backward(dy, cache)[1:],
+    ),
+    "the mean added": lambda dy, cache: (
+        batchnorm_backward(dy, cache)[0] + 2 * cache.gamma * cache.inv_std * dy.mean(axis=0),
+        *batchnorm_backward(dy, cache)[1:],
+    ),
+    "the size of gamma": lambda dy, cache: (
+        np.sign(cache.gamma) * batchnorm_backward(dy, cache)[0],
+        *batchnorm_backward(dy, cache)[1:],
+    ),
+    "the exact projection, as if eps were 0": lambda dy, cache: batchnorm_backward(
+        dy - cache.x_hat * (dy * cache.x_hat).sum(0) / ((cache.x_hat**2).sum(0) + 1e-300), cache
+    ),
+    "dy changed": _changes_dy,
+    "cache changed": _changes_cache,
+    "a cache of its own kind": lambda dy, cache: cache["x_hat"],
+}
+
+
+@pytest.mark.parametrize("name", WRONG_CLOSED)
+def test_a_wrong_closed_form_is_caught(name):
+    assert check("batchnorm_backward", WRONG_CLOSED[name]).outcome in ("incorrect", "error")
+
+
+# numerical_gradient: any sensible step is right, one-sided differences are recognised.
+
+
+def central(h):
+    def answer(f, x, dy):
+        gradient = np.empty(x.shape)
+        for i in np.ndindex(x.shape):
+            above, below = x.copy(), x.copy()
+            above[i] += h
+            below[i] -= h
+            gradient[i] = (np.sum(dy * f(above)) - np.sum(dy * f(below))) / (2 * h)
+        return gradient
+
+    return answer
+
+
+def one_sided(h):
+    def answer(f, x, dy):
+        gradient, here = np.zeros_like(x), np.sum(dy * f(x))
+        for i in np.ndindex(x.shape):
+            moved = x.copy()
+            moved[i] += h
+            gradient[i] = (np.sum(dy * f(moved)) - here) / h
+        return gradient
+
+    return answer
+
+
+@pytest.mark.parametrize("h", [1e-3, 1e-4, 1e-5, 3e-6, 1e-6, 1e-7, 1e-8])
+def test_a_central_difference_passes_with_any_sensible_step(h):
+    report = check("numerical_gradient", central(h))
+    assert report.outcome == "correct", report
+
+
+@pytest.mark.parametrize("h", [1e-4, 1e-5, 3e-6, 1e-6, 1e-7, 1e-8])
+def test_a_one_sided_difference_is_recognised_with_any_step(h):
+    assert check("numerical_gradient", one_sided(h)).mistake == "forward_difference"
+    assert check("numerical_gradient", one_sided(-h)).mistake == "backward_difference"
+
+
+@pytest.mark.parametrize("h", [0.3, 0.1, 1e-10, 1e-12, 1e-16])
+def test_a_step_that_is_too_large_or_too_small_is_caught(h):
+    assert check("numerical_gradient", central(h)).outcome == "incorrect"
+
+
+def in_place_and_restored(f, x, dy):
+    gradient = np.zeros_like(x)
+    it = np.nditer(x, flags=["multi_index"])
+    for _ in it:
+        i, old = it.multi_index, x[it.multi_index]
+        x[i] = old + 1e-5
+        above = np.array(f(x))
+        x[i] = old - 1e-5
+        below = np.array(f(x))
+        x[i] = old
+        gradient[i] = ((above - below) * dy).sum() / 2e-5
+    return gradient
+
+
+def flattened(f, x, dy):
+    basis = 1e-5 * np.eye(x.size).reshape(-1, *x.shape)
+    slopes = [np.sum(dy * (f(x + e) - f(x - e))) / 2e-5 for e in basis]
+    return np.array(slopes).reshape(x.shape)
+
+
+def scaled_step(f, x, dy):
+    return gradcheck.numerical_gradient(f, x, np.asarray(dy))
+
+
+def five_points(f, x, dy):
+    near, far = central(1e-3)(f, x, dy), central(2e-3)(f, x, dy)
+    return (4 * near - far) / 3
+
+
+def returned_in_single_precision(f, x, dy):
+    return central(1e-5)(f, x, dy).astype(np.float32)
+
+
+RIGHT_NUMERICAL = [in_place_and_restored, flattened, scaled_step, five_points,
+                   returned_in_single_precision]  # fmt: skip
+
+
+@pytest.mark.parametrize("answer", RIGHT_NUMERICAL)
+def test_a_right_numerical_gradient_passes_in_any_style(answer):
+    report = check("numerical_gradient", answer)
+    assert report.outcome == "correct", report
+
+
+def _left_modified(f, x, dy):
+    gradient = np.zeros_like(x)
+    for i in np.ndindex(x.shape):
+        x[i] += 1e-5
+        above = f(x)
+        x[i] -= 2e-5
+        gradient[i] = np.sum(dy * (above - f(x))) / 2e-5
+    return gradient
+
+
+def _moved_forward_and_not_put_back(f, x, dy):
+    x, gradient = x.copy(), np.zeros_like(x)
+    for i in np.ndindex(x.shape):
+        before = f(x)
+        x[i] += 1e-5
+        gradient[i] = np.sum(dy * (f(x) - before)) / 1e-5
+    return gradient
+
+
+WRONG_NUMERICAL = {
+    "x left modified": _left_modified,
+    "not put back, one-sided": _moved_forward_and_not_put_back,
+    "in single precision": lambda f, x, dy: central(np.float32(1e-5))(f, x.astype(np.float32), dy),
+    "only the first axis": lambda f, x, dy: np.array(
+        [np.sum(dy * (f(x + e) - f(x - e))) / 2e-5 for e in 1e-5 * np.eye(len(x))]
+    ),
+    "the slope along dy": lambda f, x, dy: (f(x + 1e-5 * dy) - f(x - 1e-5 * dy)) / 2e-5,
+    "each output on its own": lambda f, x, dy: dy * (f(x + 1e-5) - f(x - 1e-5)) / 2e-5,
+    "dy squared": lambda f, x, dy: central(1e-5)(f, x, dy * dy),
+    "the upstream is f(x)": lambda f, x, dy: central(1e-5)(f, x, f(x)),
+    "zero": lambda f, x, dy: np.zeros_like(x),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_NUMERICAL)
+def test_a_wrong_numerical_gradient_is_caught(name):
+    assert check("numerical_gradient", WRONG_NUMERICAL[name]).outcome in ("incorrect", "error")
+
+
+def test_a_modified_x_is_named():
+    assert check("numerical_gradient", _left_modified).mistake == "changes_inputs"
+
+
+# The questions: what they say, computed.
+
+
+def test_an_upstream_of_ones_gives_zero():
+    x = np.random.default_rng(0).normal(size=(32, 4))
+    _, cache = bnlab.batchnorm_forward(x, np.ones(4), np.zeros(4))
+    assert np.abs(bnlab.batchnorm_backward(np.ones((32, 4)), cache)[0]).max() < 1e-14
+
+
+def test_the_share_that_is_lost():
+    rng = np.random.default_rng(0)
+    x, dy = rng.normal(size=(2, 32, 20_000))
+    _, cache = bnlab.batchnorm_forward(x, x.std(axis=0), np.zeros(20_000), eps=0.0)
+    dx, _, _ = bnlab.batchnorm_backward(dy, cache)
+    lost = 100 * (1 - (dx**2).sum() / (dy**2).sum())
+    assert lost == pytest.approx(SHARE.answer, abs=0.1)
+
+
+def test_the_notes_are_true_but_for_one():
+    rng = np.random.default_rng(0)
+    x, dy = rng.normal(size=(2, 9, 3))
+
+    def backward(dy, x, gamma):
+        return bnlab.batchnorm_backward(
+            dy, bnlab.batchnorm_forward(x, gamma * np.ones(3), np.zeros(3), 0.0)[1]
+        )
+
+    dx, dgamma, _ = backward(dy, x, 1.0)
+    np.testing.assert_allclose(backward(dy, x, 2.0)[0], 2 * dx, atol=1e-14)  # a
+    np.testing.assert_allclose(backward(dy, x, 2.0)[1], dgamma)
+    np.testing.assert_allclose(backward(dy + 5.0, x, 1.0)[0], dx, atol=1e-13)  # b
+    np.testing.assert_allclose(backward(dy, 10 * x, 1.0)[0], dx / 10, atol=1e-14)  # d
+    two = backward(dy[:2], x[:2], 1.0)[0]
+    assert np.abs(two).max() < 1e-12  # c: a check on two rows sees nothing

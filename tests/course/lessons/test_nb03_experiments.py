@@ -1,0 +1,160 @@
+"""Claims D1 to D7: identities run for real, and each verdict turned by planted arrays."""
+
+import numpy as np
+import pytest
+
+import bnlab
+from bnlab.course.lessons.nb03 import backpropagation, gradient_geometry, wrong_gradients
+from bnlab.course.lessons.nb03.backpropagation import D1_STAGES, D2_CLOSED_FORM, D4_ZERO_TERM, Batch
+from bnlab.course.lessons.nb03.gradient_geometry import D3_PROJECTION, D6_SMALL_BATCHES
+from bnlab.course.lessons.nb03.wrong_gradients import D5_ONES, D7_STOPPED
+from bnlab.gradcheck import numerical_gradient, relative_error
+
+ALL = (D1_STAGES, D2_CLOSED_FORM, D3_PROJECTION, D4_ZERO_TERM, D5_ONES, D6_SMALL_BATCHES,
+       D7_STOPPED)  # fmt: skip
+
+
+@pytest.mark.parametrize("experiment", ALL, ids=lambda e: e.claim.id)
+def test_the_claim_holds(experiment):
+    evidence = experiment.evidence()
+    assert evidence.verdict == "RIGHT", evidence
+    assert "False" not in evidence.measured
+
+
+@pytest.mark.parametrize("experiment", [D1_STAGES, D2_CLOSED_FORM, D4_ZERO_TERM, D7_STOPPED],
+                         ids=lambda e: e.claim.id)  # fmt: skip
+@pytest.mark.parametrize("batch", [{"rows": 3}, {"rows": 17, "features": 2, "seed": 5},
+                                   {"eps": 1e-3, "seed": 6}])  # fmt: skip
+def test_it_holds_for_other_batches(experiment, batch):
+    assert experiment.evidence(**batch).verdict == "RIGHT"
+
+
+def test_the_blindness_of_the_squares_goes_with_eps():
+    assert D5_ONES.evidence(rows=17, seed=5).verdict == "RIGHT"
+    blind, seeing = (D5_ONES.run(Batch(eps=eps)) for eps in (1e-5, 1e-1))
+    assert blind["dx_squares"] < 1e-3 < 1e-1 < seeing["dx_squares"]
+
+
+def test_claims_carry_their_rows():
+    assert [e.claim.id for e in ALL] == [f"D{k}" for k in range(1, 8)]
+    assert {e.claim.notebook for e in ALL} == {"03"}
+    assert {e.claim.kind for e in ALL} == {"identity"}
+
+
+# Planted arrays: another result gives another verdict.
+
+
+def planted(experiment, **changes):
+    return experiment.read({**experiment.run(experiment.config), **changes}).verdict
+
+
+@pytest.mark.parametrize("name", backpropagation.D1_STAGES.run(Batch())["names"])
+def test_d1_sees_each_of_the_six(name):
+    arrays = D1_STAGES.run(D1_STAGES.config)
+    errors = [0.01 if n == name else 1e-12 for n in arrays["names"]]
+    assert planted(D1_STAGES, from_measured=errors) == "WRONG"
+    assert planted(D1_STAGES, from_torch=errors) == "WRONG"
+    measured = D1_STAGES.read({**arrays, "from_torch": errors}).measured
+    assert f"({', '.join(n for n in arrays['names'] if n != name)})" in measured
+
+
+@pytest.mark.parametrize(
+    ("experiment", "changes"),
+    [
+        (D2_CLOSED_FORM, {"from_stages": 1e-6}),
+        (D2_CLOSED_FORM, {"from_torch": 1e-6}),
+        (D3_PROJECTION, {"rank": np.array([0, 2, 3, 6, 30])}),
+        (D3_PROJECTION, {"idempotent": np.array([0, 0, 0, 0, 1e-3])}),
+        (D3_PROJECTION, {"to_x_hat": np.array([0, 0, 1e-3, 0, 0])}),
+        (D3_PROJECTION, {"to_package": np.array([0.1, 0, 0, 0, 0])}),
+        (D4_ZERO_TERM, {"share": 1e-3}),
+        (D4_ZERO_TERM, {"change": 1e-3}),
+        (D5_ONES, {"ones": np.ones(7)}),
+        (D5_ONES, {"random": np.zeros(7)}),
+        (D5_ONES, {"random": np.ones(7)}),
+        (D5_ONES, {"random": np.array([0, 0, 1, 1, 1, 1, 1])}),
+        (D5_ONES, {"ones": np.array([0, 0, 0, 0, 0, 1, 1])}),
+        (D5_ONES, {"dx_ones": 0.1}),
+        (D5_ONES, {"dx_squares": 1.0}),
+        (D6_SMALL_BATCHES, {"rms": np.array([0.1, 0.577, 0.707, 0.866])}),
+        (D6_SMALL_BATCHES, {"rms": np.array([0, 0.577, 0.707, 0.93])}),
+        (D6_SMALL_BATCHES, {"gradient": np.array([[3.3, 3.2], [1.0, 1.1]])}),
+        (D7_STOPPED, {"mean": 1e-9}),
+        (D7_STOPPED, {"both": 1e-9}),
+        (D7_STOPPED, {"neither": 1e-3}),
+    ],
+)
+def test_a_verdict_follows_from_the_arrays(experiment, changes):
+    assert planted(experiment, **changes) == "WRONG"
+
+
+# A wrong package must not get the verdict.
+
+
+def detached_mean(dy, cache):
+    dx, dgamma, dbeta = bnlab.batchnorm_backward(dy, cache)
+    return dx + cache.gamma * cache.inv_std * dy.mean(axis=0), dgamma, dbeta
+
+
+def detached_variance(dy, cache):
+    _, dgamma, dbeta = bnlab.batchnorm_backward(dy, cache)
+    return cache.gamma * cache.inv_std * (dy - dy.mean(axis=0)), dgamma, dbeta
+
+
+def gamma_missing(dy, cache):
+    dx, dgamma, dbeta = bnlab.batchnorm_backward(dy, cache)
+    return dx / cache.gamma, dgamma, dbeta
+
+
+@pytest.mark.parametrize("fault", [detached_mean, detached_variance, gamma_missing])
+@pytest.mark.parametrize(("module", "experiment"), [(backpropagation, D2_CLOSED_FORM),
+                                                    (wrong_gradients, D5_ONES)])  # fmt: skip
+def test_a_wrong_backward_pass_turns_the_verdict(monkeypatch, fault, module, experiment):
+    monkeypatch.setattr(module, "batchnorm_backward", fault)
+    assert experiment.evidence().verdict == "WRONG"
+
+
+@pytest.mark.parametrize("fault", [detached_mean, detached_variance])
+@pytest.mark.parametrize("experiment", [D3_PROJECTION, D6_SMALL_BATCHES], ids=lambda e: e.claim.id)
+def test_a_wrong_backward_pass_is_no_projection_of_rank_m_minus_2(monkeypatch, fault, experiment):
+    monkeypatch.setattr(gradient_geometry, "batchnorm_backward", fault)
+    assert experiment.evidence().verdict == "WRONG"
+
+
+# The pieces that the notebook calls.
+
+
+def test_functions_of_nodes_all_pass_through_the_same_output():
+    _, x, gamma, beta = backpropagation.drawn_batch(Batch(rows=6, features=3, seed=1))
+    y, _ = bnlab.batchnorm_forward(x, gamma, beta, 1e-3)
+    for f, value in backpropagation.functions_of_nodes(x, gamma, beta, 1e-3).values():
+        np.testing.assert_allclose(f(value), y, rtol=1e-12, atol=1e-12)
+
+
+def test_the_gradient_of_the_mean_is_the_same_with_the_variance_held():
+    dy, x, gamma, beta = backpropagation.drawn_batch(Batch())
+    stages = backpropagation.staged_gradients(dy, x, gamma, beta, 1e-5)
+    var = x.var(axis=0)
+    alone = numerical_gradient(
+        lambda mean: gamma * (x - mean) / np.sqrt(var + 1e-5) + beta, x.mean(axis=0), dy
+    )
+    assert relative_error(alone, stages["dmean"]) < 1e-7
+
+
+def test_a_stopped_gradient_is_the_bare_scale():
+    dy, x, gamma, beta = backpropagation.drawn_batch(Batch())
+    _, cache = bnlab.batchnorm_forward(x, gamma, beta, 1e-5)
+    stopped = wrong_gradients.stopped_gradient(dy, x, gamma, beta, 1e-5)
+    np.testing.assert_allclose(stopped, gamma * cache.inv_std * dy, rtol=1e-12)
+    whole = wrong_gradients.stopped_gradient(dy, x, gamma, beta, 1e-5, stop=())
+    np.testing.assert_allclose(whole, bnlab.batchnorm_backward(dy, cache)[0], rtol=1e-10)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_two_rows_leave_a_gradient_that_eps_makes(seed):
+    gradients = [gradient_geometry.pair_network_gradient(eps, seed) for eps in (1e-9, 1e-11)]
+    assert gradients[1] < 1e-3 * gradients[0]
+
+
+def test_the_share_of_two_rows_is_zero():
+    assert gradient_geometry.share_that_passes(2, 100, np.random.default_rng(0)) < 1e-12

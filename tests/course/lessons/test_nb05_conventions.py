@@ -1,0 +1,280 @@
+"""Each library's documented rule, written in its own terms, against ours with its settings.
+
+torch and ONNX's reference implementation are run; the others' rules are theirs as documented.
+"""
+
+import inspect
+
+import numpy as np
+import pytest
+import torch
+
+from bnlab.course.lessons.nb05.conventions import CONVENTIONS, T4_MOMENTUM, closed_form, to_ours
+from bnlab.layers import BatchNorm
+
+STEPS, M, C = 40, 5, 3
+
+
+def batches():
+    rng = np.random.default_rng(0)
+    mean, std = rng.normal(0, 3, C), rng.uniform(0.5, 2, C)
+    return mean + std * rng.normal(size=(STEPS, M, C))
+
+
+def average(library, momentum, start=(0.0, 1.0)):
+    """Our layer with the settings of a library: (running_mean, running_var) after all batches."""
+    ours = to_ours(library, momentum, 1e-5, m=M)
+    layer = BatchNorm(C, eps=ours.eps, momentum=ours.momentum)
+    layer.running_mean[:], layer.running_var[:] = start
+    for x in batches():
+        layer(x)
+    return ours, layer.running_mean, layer.running_var
+
+
+def without_start(running, start, share):
+    """What the batches alone have contributed, weighted to 1."""
+    return (running - share * start) / (1 - share)
+
+
+# Rules in the terms of their libraries.
+
+
+def keras_3(momentum):
+    moving_mean, moving_variance = np.zeros(C), np.ones(C)
+    for x in batches():
+        mean, variance = x.mean(axis=0), x.var(axis=0)
+        moving_mean = moving_mean * momentum + mean * (1.0 - momentum)
+        moving_variance = moving_variance * momentum + variance * (1.0 - momentum)
+    return moving_mean, moving_variance
+
+
+def tf_keras_2_fused(momentum):
+    moving_mean, moving_variance = np.zeros(C), np.ones(C)
+    for x in batches():
+        bessel = M / (M - 1)
+        moving_mean = moving_mean * momentum + x.mean(axis=0) * (1 - momentum)
+        moving_variance = moving_variance * momentum + x.var(axis=0) * (1 - momentum) * bessel
+    return moving_mean, moving_variance
+
+
+def haiku(decay_rate):
+    """Two ExponentialMovingAverages with zero_debias=True."""
+    hidden = np.zeros((2, C))
+    for counter, x in enumerate(batches(), start=1):
+        hidden = hidden * decay_rate + np.array([x.mean(axis=0), x.var(axis=0)]) * (1 - decay_rate)
+        averages = hidden / (1 - decay_rate**counter)
+    return averages
+
+
+def equinox(momentum):
+    """Mode "ema": the first batch is taken as it is."""
+    running = None
+    for x in batches():
+        batch = np.array([x.mean(axis=0), x.var(axis=0)])
+        running = batch if running is None else (1 - momentum) * batch + momentum * running
+    return running
+
+
+def caffe(fraction):
+    """Three blobs: sum of means, sum of variances, sum of weights."""
+    blobs = [np.zeros(C), np.zeros(C), 0.0]
+    for x in batches():
+        correction = M / (M - 1)
+        blobs[2] = blobs[2] * fraction + 1
+        blobs[0] = x.mean(axis=0) + fraction * blobs[0]
+        blobs[1] = correction * x.var(axis=0) + fraction * blobs[1]
+    return blobs[0] / blobs[2], blobs[1] / blobs[2]
+
+
+# From the same start: mean equal, variance equal after the factor, the start's share set aside.
+
+
+@pytest.mark.parametrize("momentum", [0.9, 0.99])
+@pytest.mark.parametrize(
+    ("library", "rule"),
+    [("Keras 3", keras_3), ("tf.keras 2, dense", keras_3), ("tf.keras 2, images", tf_keras_2_fused),
+     ("Flax", keras_3), ("MXNet", keras_3)],
+)  # fmt: skip
+def test_libraries_that_start_at_0_and_1(library, rule, momentum):
+    assert CONVENTIONS[library].start == "0 and 1"
+    their_mean, their_var = rule(momentum)
+    ours, mean, var = average(library, momentum)
+    share = momentum**STEPS
+    np.testing.assert_allclose(mean, their_mean, rtol=1e-11)
+    from_batches = ours.var_factor * without_start(their_var, 1.0, share)
+    np.testing.assert_allclose(without_start(var, 1.0, share), from_batches, rtol=1e-11)
+
+
+@pytest.mark.parametrize(("library", "rule"), [("Haiku", haiku), ("Caffe", caffe)])
+def test_debiased_libraries_are_ours_without_the_start(library, rule):
+    assert CONVENTIONS[library].start == "debiased"
+    their_mean, their_var = rule(0.95)
+    ours, mean, var = average(library, 0.95)
+    share = 0.95**STEPS
+    np.testing.assert_allclose(without_start(mean, 0.0, share), their_mean, rtol=1e-11)
+    np.testing.assert_allclose(
+        without_start(var, 1.0, share), ours.var_factor * their_var, rtol=1e-11
+    )
+
+
+def test_equinox_starts_from_the_first_batch():
+    assert CONVENTIONS["Equinox"].start == "first batch"
+    their_mean, their_var = equinox(0.9)
+    first = batches()[0]
+    start = first.mean(axis=0), first.var(axis=0, ddof=1)
+    ours, mean, var = average("Equinox", 0.9, start)  # the first batch moves nothing then
+    np.testing.assert_allclose(mean, their_mean, rtol=1e-11)
+    np.testing.assert_allclose(var, ours.var_factor * their_var, rtol=1e-11)
+
+
+@pytest.mark.parametrize("momentum", [0.1, 0.5, None])
+def test_torch_run(momentum):
+    theirs = torch.nn.BatchNorm1d(C, momentum=momentum, dtype=torch.float64)
+    for x in batches():
+        theirs(torch.from_numpy(x))
+    ours, mean, var = average("PyTorch", momentum)
+    assert ours.var_factor == 1.0
+    np.testing.assert_allclose(mean, theirs.running_mean.numpy(), rtol=1e-11)
+    np.testing.assert_allclose(var, theirs.running_var.numpy(), rtol=1e-11)
+
+
+def test_torch_has_the_defaults_of_the_table():
+    defaults = inspect.signature(torch.nn.BatchNorm1d).parameters
+    assert defaults["momentum"].default == CONVENTIONS["PyTorch"].momentum
+    assert defaults["eps"].default == CONVENTIONS["PyTorch"].eps
+    layer = torch.nn.BatchNorm1d(2)
+    stored = set(layer.state_dict()) - {"num_batches_tracked"}
+    assert stored == set(CONVENTIONS["PyTorch"].names.split(", "))
+
+
+def test_onnx_run():
+    onnx = pytest.importorskip("onnx", reason="onnx is not installed")
+    reference = pytest.importorskip("onnx.reference", reason="this onnx cannot run a model")
+    helper, proto = onnx.helper, onnx.TensorProto
+    inputs = ["X", "scale", "B", "input_mean", "input_var"]
+    outputs = ["Y", "running_mean", "running_var"]
+    node = helper.make_node("BatchNormalization", inputs, outputs, training_mode=1)
+    graph = helper.make_graph(
+        [node], "one",
+        [helper.make_tensor_value_info(name, proto.DOUBLE, None) for name in inputs],
+        [helper.make_tensor_value_info(name, proto.DOUBLE, None) for name in outputs],
+    )  # fmt: skip
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)])
+    session = reference.ReferenceEvaluator(model)
+    mean, var = np.zeros(C), np.ones(C)
+    for x in batches():
+        values = (x, np.ones(C), np.zeros(C), mean, var)
+        _, mean, var = session.run(None, dict(zip(inputs, values, strict=True)))
+    momentum = CONVENTIONS["ONNX"].momentum  # the operator's default was used
+    ours, our_mean, our_var = average("ONNX", momentum)
+    share = momentum**STEPS
+    np.testing.assert_allclose(our_mean, mean, rtol=1e-6)  # the attribute is a float32
+    np.testing.assert_allclose(
+        without_start(our_var, 1.0, share), ours.var_factor * without_start(var, 1.0, share),
+        rtol=1e-6,
+    )  # fmt: skip
+    schema = onnx.defs.get_schema("BatchNormalization", 15).attributes
+    assert schema["momentum"].default_value.f == pytest.approx(momentum)
+    assert schema["epsilon"].default_value.f == pytest.approx(CONVENTIONS["ONNX"].eps)
+
+
+def test_the_paper_averages_all_batches_alike():
+    """Algorithm 2, step 10: E[x] = mean of means, Var[x] = m / (m - 1) times mean of variances."""
+    ours, mean, var = average("the paper", None)
+    assert ours.momentum is None
+    np.testing.assert_allclose(mean, batches().mean(axis=1).mean(axis=0), rtol=1e-11)
+    expected = M / (M - 1) * batches().var(axis=1).mean(axis=0)
+    np.testing.assert_allclose(var, expected, rtol=1e-11)
+
+
+# The table and its errors.
+
+
+def test_only_torch_and_the_paper_do_not_keep_the_old_value():
+    others = {name for name, c in CONVENTIONS.items() if c.multiplies != "old"}
+    assert others == {"PyTorch", "the paper"}
+
+
+@pytest.mark.parametrize("name", CONVENTIONS)
+def test_a_row_uses_the_words_of_the_table(name):
+    c = CONVENTIONS[name]
+    assert c.multiplies in ("new", "old", "none")
+    assert c.variance in ("biased", "unbiased")
+    assert c.start in ("0 and 1", "debiased", "first batch", "inputs", "none")
+    assert c.channel_axis in (0, 1, -1, None)
+    assert c.source
+    assert c.names
+
+
+@pytest.mark.parametrize("library", CONVENTIONS)
+def test_the_factor_is_bessels_where_the_variance_is_biased(library):
+    momentum = None if library == "the paper" else 0.5
+    factor = to_ours(library, momentum, 1e-3, m=2).var_factor
+    assert factor == (2.0 if CONVENTIONS[library].variance == "biased" else 1.0)
+
+
+def test_an_unknown_library_gets_the_list():
+    with pytest.raises(ValueError, match=r"to_ours knows PyTorch, .*; got 'Theano'"):
+        to_ours("Theano", 0.9, 1e-5, m=32)
+
+
+@pytest.mark.parametrize("m", [1, 0, float("nan")])
+def test_the_factor_needs_two_values(m):
+    with pytest.raises(ValueError, match="m >= 2 values per channel, got m="):
+        to_ours("Keras 3", 0.99, 1e-3, m=m)
+
+
+@pytest.mark.parametrize(
+    ("library", "momentum"),
+    [("Keras 3", None), ("Keras 3", 1.5), ("PyTorch", -0.1), ("the paper", 0.9), ("Flax", np.nan)],
+)
+def test_a_momentum_that_the_library_does_not_have(library, momentum):
+    with pytest.raises(ValueError, match=f"{library} has no momentum={momentum}; it is a number"):
+        to_ours(library, momentum, 1e-5, m=32)
+
+
+# The closed form and the claim about momentum.
+
+
+@pytest.mark.parametrize("momentum", [0.01, 0.3, 1.0])
+@pytest.mark.parametrize("shape", [(7,), (7, 2)])
+def test_the_closed_form_is_the_recursion(momentum, shape):
+    values = np.random.default_rng(0).normal(size=shape)
+    running, expected = 5.0, []
+    for value in values:
+        running = (1 - momentum) * running + momentum * value
+        expected.append(running)
+    np.testing.assert_allclose(closed_form(5.0, values, momentum), expected, rtol=1e-12)
+
+
+def test_the_closed_form_takes_a_start_for_each_channel():
+    got = closed_form(np.array([1.0, 10.0]), np.zeros((3, 2)), momentum=0.5)
+    np.testing.assert_array_equal(got, [[0.5, 5.0], [0.25, 2.5], [0.125, 1.25]])
+
+
+def t4_arrays(**changes):
+    left = 0.9 ** np.arange(1, 4)
+    arrays = {"closed_form": 1e-16, "torch": 1e-16, "left": left, "predicted": left,
+              "keeps_the_old": np.array([True, False, True])}  # fmt: skip
+    return {**arrays, **changes}
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict"),
+    [
+        ({}, "IMPRECISE"),
+        ({"keeps_the_old": np.ones(3, bool)}, "RIGHT"),
+        ({"keeps_the_old": np.zeros(3, bool)}, "WRONG"),
+        ({"closed_form": 1e-3}, "NOT REPRODUCED"),
+        ({"torch": 1e-3}, "NOT REPRODUCED"),
+        ({"left": 0.1 ** np.arange(1, 4)}, "NOT REPRODUCED"),
+    ],
+)
+def test_the_verdict_on_momentum_follows_the_arrays(changes, verdict):
+    assert T4_MOMENTUM.read(t4_arrays(**changes)).verdict == verdict
+
+
+def test_momentum_for_real():
+    found = T4_MOMENTUM.evidence()
+    assert found.verdict == "IMPRECISE"
+    assert found.measured.startswith("true of 9 of 11 conventions")

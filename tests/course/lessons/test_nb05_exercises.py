@@ -1,0 +1,385 @@
+"""Exercises of notebook 05: references against the package and torch, styles, wrong answers."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+import bnlab
+from bnlab import layers
+from bnlab.course import check
+from bnlab.course.lessons.nb05.conventions import to_ours
+from bnlab.course.lessons.nb05.ex_fold_linear import FOLD, fold_linear
+from bnlab.course.lessons.nb05.ex_inference import INFERENCE, batchnorm_inference
+from bnlab.course.lessons.nb05.ex_running_statistics import UPDATE, update_running_stats
+
+
+@pytest.fixture(autouse=True)
+def _own_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("BNLAB_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("NBGRADER_EXECUTION", raising=False)
+
+
+def assert_equal(got, want, rtol=1e-11):
+    np.testing.assert_allclose(got, want, rtol=rtol, atol=1e-12)
+
+
+def torch_layer(arrays, eps=1e-5, momentum=0.1):
+    """BatchNorm1d in float64 with (weight, bias, running_mean, running_var)."""
+    layer = torch.nn.BatchNorm1d(len(arrays[0]), eps=eps, momentum=momentum, dtype=torch.float64)
+    names = ("weight", "bias", "running_mean", "running_var")
+    state = {name: torch.from_numpy(a) for name, a in zip(names, arrays, strict=True)}
+    layer.load_state_dict(state, strict=False)
+    return layer
+
+
+# References against the package's layer and torch, on the cases and on others.
+
+
+@pytest.mark.parametrize("case", UPDATE.cases, ids=lambda c: c.name)
+def test_one_update_equals_the_layer_and_torch(case):
+    running_mean, running_var, x, momentum = case.arguments()
+    got = update_running_stats(running_mean, running_var, x, momentum)
+    layer = layers.BatchNorm(x.shape[1], momentum=momentum)
+    layer.running_mean[:], layer.running_var[:] = running_mean, running_var
+    layer(x)
+    zeros = np.zeros_like(running_mean)
+    theirs = torch_layer((zeros, zeros, running_mean, running_var), momentum=momentum)
+    theirs(torch.from_numpy(x))
+    assert_equal(got, (layer.running_mean, layer.running_var))
+    assert_equal(got, (theirs.running_mean.numpy(), theirs.running_var.numpy()))
+
+
+@pytest.mark.parametrize("momentum", [0.01, 0.5, 1.0])
+def test_many_updates_equal_torch(momentum):
+    rng = np.random.default_rng(0)
+    theirs = torch.nn.BatchNorm1d(3, momentum=momentum, dtype=torch.float64)
+    statistics = np.zeros(3), np.ones(3)
+    for _ in range(5):
+        x = rng.normal(2, 3, (9, 3))
+        statistics = update_running_stats(*statistics, x, momentum)
+        theirs(torch.from_numpy(x))
+    assert_equal(statistics, (theirs.running_mean.numpy(), theirs.running_var.numpy()))
+
+
+@pytest.mark.parametrize("case", INFERENCE.cases, ids=lambda c: c.name)
+def test_inference_equals_the_package_and_torch(case):
+    x, *arrays, eps = case.arguments()
+    got = batchnorm_inference(x, *arrays, eps)
+    theirs = torch_layer(arrays, eps).eval()(torch.from_numpy(x)).detach().numpy()
+    assert_equal(got, bnlab.batchnorm_inference(x, *arrays, eps))
+    assert_equal(got, theirs, rtol=1e-9)  # torch multiplies out where the mean is large
+
+
+@pytest.mark.parametrize("case", FOLD.cases, ids=lambda c: c.name)
+def test_folding_equals_the_package_and_the_two_layers_of_torch(case):
+    weight, bias, *arrays, eps = case.arguments()
+    folded = fold_linear(weight, bias, *arrays, eps)
+    for got, want in zip(folded, bnlab.fold_batchnorm(weight, bias, *arrays, eps), strict=True):
+        assert_equal(got, want)
+    u = np.random.default_rng(0).normal(size=(11, weight.shape[1]))
+    tensors = [None if a is None else torch.from_numpy(a) for a in (u, weight, bias)]
+    y = torch_layer(arrays, eps).eval()(torch.nn.functional.linear(*tensors)).detach().numpy()
+    assert_equal(u @ folded[0].T + folded[1], y, rtol=1e-9)
+
+
+# update_running_stats: right answers in other styles, wrong answers that must be caught.
+
+
+def as_a_step_towards_the_batch(running_mean, running_var, x, momentum):
+    mean = np.einsum("nc->c", x) / len(x)
+    var = np.einsum("nc,nc->c", x - mean, x - mean) / (len(x) - 1)
+    return (
+        running_mean + momentum * (mean - running_mean),
+        running_var + momentum * (var - running_var),
+    )
+
+
+def by_columns(running_mean, running_var, x, momentum):
+    means, variances = [], []
+    for i in range(x.shape[1]):
+        mean = sum(x[:, i]) / len(x)
+        var = sum((value - mean) ** 2 for value in x[:, i]) / (len(x) - 1)
+        means.append((1 - momentum) * running_mean[i] + momentum * mean)
+        variances.append((1 - momentum) * running_var[i] + momentum * var)
+    return np.array(means), np.array(variances)
+
+
+def in_place_on_copies(running_mean, running_var, x, momentum):
+    running_mean, running_var = running_mean.copy(), running_var.copy()
+    m = len(x)
+    running_mean *= 1 - momentum
+    running_mean += momentum * x.mean(axis=0)
+    running_var *= 1 - momentum
+    running_var += momentum * x.var(axis=0) * m / (m - 1)
+    return [running_mean, running_var]
+
+
+def by_the_layer(running_mean, running_var, x, momentum):
+    layer = layers.BatchNorm(x.shape[1], momentum=momentum)
+    layer.running_mean, layer.running_var = running_mean.copy(), running_var.copy()
+    y = layer(x)
+    return layer.running_mean, layer.running_var, y
+
+
+def in_single_precision(running_mean, running_var, x, momentum):
+    mean = x.mean(axis=0)
+    var = (x - mean).astype(np.float32).var(axis=0, ddof=1)
+    a = np.float32(momentum)
+    old_mean, old_var = running_mean.astype(np.float32), running_var.astype(np.float32)
+    return old_mean * (1 - a) + a * mean.astype(np.float32), old_var * (1 - a) + a * var
+
+
+RIGHT_UPDATE = [as_a_step_towards_the_batch, by_columns, in_place_on_copies, by_the_layer,
+                in_single_precision]  # fmt: skip
+
+
+@pytest.mark.parametrize("answer", RIGHT_UPDATE)
+def test_a_right_update_passes_in_any_style(answer):
+    report = check("update_running_stats", answer)
+    assert report.outcome == "correct", report
+
+
+def _mixed(running_mean, running_var, mean, var, a):
+    return (1 - a) * running_mean + a * mean, (1 - a) * running_var + a * var
+
+
+def _in_place(running_mean, running_var, x, momentum):
+    running_mean *= 1 - momentum
+    running_mean += momentum * x.mean(axis=0)
+    running_var *= 1 - momentum
+    running_var += momentum * x.var(axis=0, ddof=1)
+    return running_mean, running_var
+
+
+WRONG_UPDATE = {
+    "in place on the arguments": _in_place,
+    "the wrong axis": lambda r, v, x, a: _mixed(r, v, x.mean(1), x.var(1, ddof=1), a),
+    "nothing moves": lambda r, v, x, a: (r, v),
+    "only the mean moves": lambda r, v, x, a: ((1 - a) * r + a * x.mean(0), v),
+    "only one is returned": lambda r, v, x, a: (1 - a) * r + a * x.mean(0),
+    "the last example": lambda r, v, x, a: _mixed(r, v, x[-1], x.var(0, ddof=1), a),
+    "the median": lambda r, v, x, a: _mixed(r, v, np.median(x, 0), x.var(0, ddof=1), a),
+    "momentum squared": lambda r, v, x, a: _mixed(r, v, x.mean(0), x.var(0, ddof=1), a**2),
+    "reversed for the mean alone": lambda r, v, x, a: (
+        a * r + (1 - a) * x.mean(0),
+        (1 - a) * v + a * x.var(0, ddof=1),
+    ),
+    "deviations averaged and squared": lambda r, v, x, a: (
+        (1 - a) * r + a * x.mean(0),
+        ((1 - a) * np.sqrt(v) + a * x.std(0, ddof=1)) ** 2,
+    ),
+    "divided by m + 1": lambda r, v, x, a: _mixed(
+        r, v, x.mean(0), x.var(0) * len(x) / (len(x) + 1), a
+    ),
+    "rows of the running mean": lambda r, v, x, a: _mixed(
+        r[None], v[None], x.mean(0), x.var(0, ddof=1), a
+    ),
+    "a name that does not exist": lambda r, v, x, a: _mixed(r, v, mean, x.var(0), a),  # noqa: F821
+}
+
+
+@pytest.mark.parametrize("name", WRONG_UPDATE)
+def test_a_wrong_update_is_caught(name):
+    assert check("update_running_stats", WRONG_UPDATE[name]).outcome in ("incorrect", "error")
+
+
+def test_a_reversed_mean_alone_is_named():
+    report = check("update_running_stats", WRONG_UPDATE["reversed for the mean alone"])
+    assert report.mistake == "momentum_reversed_in_the_mean"
+
+
+# batchnorm_inference: the same.
+
+
+def one_row_at_a_time(x, gamma, beta, running_mean, running_var, eps):
+    rows = []
+    for row in x:
+        rows.append((row - running_mean) * gamma / (running_var + eps) ** 0.5 + beta)
+    return np.stack(rows)
+
+
+def with_math(x, gamma, beta, running_mean, running_var, eps):
+    y = np.empty_like(x)
+    for i, j in np.ndindex(x.shape):
+        std = math.sqrt(running_var[j] + eps)
+        y[i, j] = gamma[j] * (x[i, j] - running_mean[j]) / std + beta[j]
+    return y
+
+
+def as_an_affine_map(x, gamma, beta, running_mean, running_var, eps):
+    scale = gamma / np.sqrt(running_var + eps)
+    return x * scale + (beta - running_mean * scale)
+
+
+def by_the_package(x, gamma, beta, running_mean, running_var, eps):
+    return bnlab.batchnorm_inference(x, gamma, beta, running_mean, running_var, eps), "and more"
+
+
+def inference_in_single_precision(x, gamma, beta, running_mean, running_var, eps):
+    arrays = (x, gamma, beta, running_mean, running_var)
+    return batchnorm_inference(*(a.astype(np.float32) for a in arrays), np.float32(eps))
+
+
+RIGHT_INFERENCE = [one_row_at_a_time, with_math, as_an_affine_map, by_the_package,
+                   inference_in_single_precision]  # fmt: skip
+
+
+@pytest.mark.parametrize("answer", RIGHT_INFERENCE)
+def test_right_inference_passes_in_any_style(answer):
+    report = check("batchnorm_inference", answer)
+    assert report.outcome == "correct", report
+
+
+def _x_hat(x, mean, var, eps):
+    return (x - mean) / np.sqrt(var + eps)
+
+
+WRONG_INFERENCE = {
+    "biased variance undone": lambda x, g, b, r, v, e: (
+        g * _x_hat(x, r, v * np.divide(len(x) - 1, len(x)), e) + b
+    ),
+    "half running, half batch": lambda x, g, b, r, v, e: (
+        g * _x_hat(x, (r + x.mean(0)) / 2, (v + x.var(0)) / 2, e) + b
+    ),
+    "momentum 0.1 for the mean only": lambda x, g, b, r, v, e: (
+        g * _x_hat(x, 0.9 * r + 0.1 * x.mean(0), v, e) + b
+    ),
+    "eps as a floor": lambda x, g, b, r, v, e: g * (x - r) / np.sqrt(np.maximum(v, e)) + b,
+    "eps squared": lambda x, g, b, r, v, e: g * (x - r) / np.sqrt(v + e**2) + b,
+    "the size of gamma": lambda x, g, b, r, v, e: np.abs(g) * _x_hat(x, r, v, e) + b,
+    "mean added": lambda x, g, b, r, v, e: g * (x + r) / np.sqrt(v + e) + b,
+    "beta forgotten": lambda x, g, b, r, v, e: g * _x_hat(x, r, v, e),
+    "gamma forgotten": lambda x, g, b, r, v, e: _x_hat(x, r, v, e) + b,
+    "x itself": lambda x, g, b, r, v, e: x,
+    "one row for all": lambda x, g, b, r, v, e: (g * _x_hat(x, r, v, e) + b)[:1],
+    "transposed": lambda x, g, b, r, v, e: (g * _x_hat(x, r, v, e) + b).T,
+    "nothing returned": lambda x, g, b, r, v, e: None,
+}
+
+
+@pytest.mark.parametrize("name", WRONG_INFERENCE)
+def test_wrong_inference_is_caught(name):
+    assert check("batchnorm_inference", WRONG_INFERENCE[name]).outcome in ("incorrect", "error")
+
+
+def test_the_training_formula_is_named():
+    def batchnorm_inference(x, gamma, beta, running_mean, running_var, eps):
+        return bnlab.batchnorm_forward(x, gamma, beta, eps)[0] if len(x) > 1 else x * 0 + beta
+
+    assert check("batchnorm_inference", batchnorm_inference).mistake == "batch_statistics"
+
+
+def test_a_layer_that_tracks_in_evaluation_mode_is_caught():
+    def batchnorm_inference(x, gamma, beta, running_mean, running_var, eps):
+        running_mean += 0.1 * (x.mean(axis=0) - running_mean)
+        return gamma * _x_hat(x, running_mean, running_var, eps) + beta
+
+    assert check("batchnorm_inference", batchnorm_inference).mistake == "changes_inputs"
+
+
+# fold_linear: the same.
+
+
+def with_a_diagonal_matrix(weight, bias, gamma, beta, running_mean, running_var, eps):
+    matrix = np.diag(gamma / np.sqrt(running_var + eps))
+    bias = np.zeros(len(weight)) if bias is None else bias
+    return matrix @ weight, matrix @ (bias - running_mean) + beta
+
+
+def row_by_row(weight, bias, gamma, beta, running_mean, running_var, eps):
+    new_weight, new_bias = weight.copy(), beta.copy()
+    for k in range(len(weight)):
+        scale = gamma[k] * (running_var[k] + eps) ** -0.5
+        new_weight[k] *= scale
+        new_bias[k] += ((0 if bias is None else bias[k]) - running_mean[k]) * scale
+    return new_weight, new_bias
+
+
+def through_the_transpose(weight, bias, gamma, beta, running_mean, running_var, eps):
+    scale = gamma / np.sqrt(running_var + eps)
+    folded = beta - running_mean * scale
+    if bias is not None:
+        folded = folded + bias * scale
+    return (weight.T * scale).T, folded
+
+
+def by_asking_the_two_layers(weight, bias, gamma, beta, running_mean, running_var, eps):
+    """The image of 0 is the bias; the images of the unit vectors are the columns."""
+    n_in = weight.shape[1]
+    inputs = np.vstack([np.zeros(n_in), np.eye(n_in)]) @ weight.T + (0 if bias is None else bias)
+    y = bnlab.batchnorm_inference(inputs, gamma, beta, running_mean, running_var, eps)
+    return (y[1:] - y[0]).T, y[0]
+
+
+def fold_in_single_precision(weight, bias, *arrays):
+    single = [np.asarray(a, np.float32) for a in (weight, *arrays)]
+    bias = None if bias is None else bias.astype(np.float32)
+    return fold_linear(single[0], bias, *single[1:])
+
+
+RIGHT_FOLD = [with_a_diagonal_matrix, row_by_row, through_the_transpose,
+              by_asking_the_two_layers, fold_in_single_precision]  # fmt: skip
+
+
+@pytest.mark.parametrize("answer", RIGHT_FOLD)
+def test_right_folding_passes_in_any_style(answer):
+    report = check("fold_linear", answer)
+    assert report.outcome == "correct", report
+
+
+def _fold(weight, bias, scale, mean, beta):
+    return scale[:, None] * weight, beta + ((0 if bias is None else bias) - mean) * scale
+
+
+WRONG_FOLD = {
+    "scale on the wrong side": lambda w, b, g, beta, r, v, e: (
+        w * (g / np.sqrt(v + e)),
+        beta + ((0 if b is None else b) - r) * g / np.sqrt(v + e),
+    ),
+    "None is not expected": lambda w, b, g, beta, r, v, e: (
+        (g / np.sqrt(v + e))[:, None] * w,
+        beta + (b - r) * g / np.sqrt(v + e),
+    ),
+    "a bias of None stays None": lambda w, b, g, beta, r, v, e: (
+        (_fold(w, b, g / np.sqrt(v + e), r, beta)[0], None)
+        if b is None
+        else _fold(w, b, g / np.sqrt(v + e), r, beta)
+    ),
+    "the size of gamma": lambda w, b, g, beta, r, v, e: _fold(
+        w, b, np.abs(g) / np.sqrt(v + e), r, beta
+    ),
+    "one scale for all": lambda w, b, g, beta, r, v, e: _fold(
+        w, b, np.full_like(g, (g / np.sqrt(v + e)).mean()), r, beta
+    ),
+    "scaled twice": lambda w, b, g, beta, r, v, e: _fold(w, b, g / np.sqrt(v + e) * g, r, beta),
+    "bias subtracted": lambda w, b, g, beta, r, v, e: _fold(
+        w, None if b is None else -b, g / np.sqrt(v + e), r, beta
+    ),
+    "beta subtracted": lambda w, b, g, beta, r, v, e: _fold(w, b, g / np.sqrt(v + e), r, -beta),
+    "eps twice": lambda w, b, g, beta, r, v, e: _fold(w, b, g / np.sqrt(v + 2 * e), r, beta),
+    "weight transposed": lambda w, b, g, beta, r, v, e: (
+        _fold(w, b, g / np.sqrt(v + e), r, beta)[0].T,
+        _fold(w, b, g / np.sqrt(v + e), r, beta)[1],
+    ),
+    "weight alone": lambda w, b, g, beta, r, v, e: (g / np.sqrt(v + e))[:, None] * w,
+    "outputs swapped": lambda w, b, g, beta, r, v, e: _fold(
+        w, b, g / np.sqrt(v + e), r, beta
+    )[::-1],
+    "nothing folded": lambda w, b, g, beta, r, v, e: (w, beta),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRONG_FOLD)
+def test_wrong_folding_is_caught(name):
+    assert check("fold_linear", WRONG_FOLD[name]).outcome in ("incorrect", "error")
+
+
+# The question with a number: what the question says, computed.
+
+
+def test_the_momentum_of_the_question_is_the_translation():
+    ours = to_ours("Keras 3", momentum=0.997, eps=1e-3, m=32)
+    assert check("torch_momentum", ours.momentum).outcome == "correct"
+    assert check("torch_momentum", 0.997).mistake == "copied"

@@ -1,0 +1,413 @@
+"""Experiments of notebook 05: verdicts flip with planted arrays, identities run for real."""
+
+import numpy as np
+import pytest
+import torch
+
+from bnlab.course.lessons.nb05 import evaluation
+from bnlab.course.lessons.nb05 import recomputed_statistics as recomputed
+from bnlab.course.lessons.nb05 import training_by_averages as averages
+from bnlab.course.lessons.nb05.folding import T6_FOLDING, fold_network
+from bnlab.data import Digits, contrast, load_digits
+from bnlab.gradcheck import numerical_gradient, relative_error
+from bnlab.layers import BatchNorm, Conv2d, Linear, ReLU, Sequential, mlp
+from bnlab.training import evaluate
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return load_digits(dtype=np.float32)
+
+
+@pytest.fixture(scope="module")
+def net(digits):
+    """A trained network; tests must leave it alone."""
+    return evaluation.trained_net(digits, seed=0, steps=150)
+
+
+def same_state(a, b):
+    return all(np.array_equal(a[name], b[name]) for name in a)
+
+
+# T1: the affine map.
+
+
+def t1_arrays(**changes):
+    return {"alone": 0.0, "shuffled": 0.0, "affine": 1e-15, "moved": 0.0, **changes}
+
+
+@pytest.mark.parametrize("name", ["alone", "shuffled", "affine", "moved"])
+def test_t1_flips_with_each_array(name):
+    assert evaluation.T1_AVERAGES.read(t1_arrays()).verdict == "RIGHT"
+    assert evaluation.T1_AVERAGES.read(t1_arrays(**{name: 1e-3})).verdict == "WRONG"
+
+
+def test_t1_for_real():
+    found = evaluation.T1_AVERAGES.evidence()
+    assert found.verdict == "RIGHT"
+    assert "False" not in found.measured
+
+
+def test_t1_sees_statistics_that_move_in_evaluation(monkeypatch):
+    forward = BatchNorm._forward
+
+    def moving(self, x):
+        if not self.training:
+            self.running_mean += 1e-9
+        return forward(self, x)
+
+    monkeypatch.setattr(BatchNorm, "_forward", moving)
+    assert evaluation.T1_AVERAGES.evidence(features=5).verdict == "WRONG"
+
+
+# T2: shuffled and sorted.
+
+
+def t2_arrays(**changes):
+    ones = np.ones(3)
+    fixed = {f"fixed{which}": 0.98 * ones for which in ("", "_shuffled", "_sorted")}
+    own = {"shuffled": np.array([0.95, 0.96, 0.97]), "sorted": np.array([0.2, 0.3, 0.25])}
+    return {**fixed, **own, **changes}
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict"),
+    [
+        ({}, "WRONG"),
+        ({"sorted": np.array([0.95, 0.97, 0.96])}, "RIGHT"),  # the batch would not matter
+        ({"fixed_sorted": np.full(3, 0.5)}, "RIGHT"),  # fixed statistics would not help
+    ],
+)
+def test_t2_flips_with_its_arrays(changes, verdict):
+    assert evaluation.T2_ONE_BATCH.read(t2_arrays(**changes)).verdict == verdict
+
+
+def test_t2_at_its_smallest():
+    assert evaluation.T2_ONE_BATCH.evidence(steps=100, seeds=(0, 1)).verdict == "WRONG"
+
+
+def test_testing_in_training_mode_leaves_the_model_alone(digits, net):
+    before = net.state_dict()
+    batches = evaluation.batches_of(np.arange(450), 32)
+    assert batches.shape == (14, 32)
+    assert 0 <= evaluation.accuracy_in_train_mode(net, digits.x_test, digits.y_test, batches) <= 1
+    assert same_state(before, net.state_dict())
+    assert not net.training
+    assert not any(layer.training for layer in net)
+
+
+def test_accuracy_in_training_mode_is_that_of_batch_statistics():
+    """By hand, with one layer: in a batch of its own class a feature tells nothing."""
+    model = Sequential(BatchNorm(2))
+    x, y = np.array([[9.0, 0], [8, 0], [0, 9], [0, 8]]), np.array([0, 0, 1, 1])
+    mixed, by_class = np.array([[0, 1, 2, 3]]), np.array([[0, 1], [2, 3]])
+    assert evaluation.accuracy_in_train_mode(model, x, y, mixed) == 1.0
+    assert evaluation.accuracy_in_train_mode(model, x, y, by_class) == 0.5
+
+
+# T3: pairs.
+
+
+def test_t3_flips_with_its_arrays():
+    right = {"unbiased": np.ones(4), "biased": np.full(4, np.sqrt(2))}
+    assert evaluation.T3_UNBIASED.read(right).verdict == "RIGHT"
+    assert evaluation.T3_UNBIASED.read({**right, "unbiased": np.full(4, 1.1)}).verdict == "WRONG"
+    assert evaluation.T3_UNBIASED.read({**right, "biased": np.ones(4)}).verdict == "WRONG"
+
+
+def test_t3_for_real():
+    arrays = evaluation.T3_UNBIASED.run(evaluation.Pairs(rows=12, features=3))
+    np.testing.assert_allclose(arrays["unbiased"], 1, rtol=1e-13)
+    np.testing.assert_allclose(arrays["biased"], np.sqrt(2), rtol=1e-13)
+    assert "1.000 with the unbiased variance, 1.414" in evaluation.T3_UNBIASED.evidence().measured
+
+
+# T5 and S3: statistics computed afresh.
+
+
+def test_fresh_statistics_are_those_of_the_inputs():
+    rng = np.random.default_rng(0)
+    model = Sequential(Linear(4, 3, rng=rng), BatchNorm(3), ReLU(), BatchNorm(3)).eval()
+    x = rng.normal(3, 2, (50, 4))
+    before = model.state_dict()
+    fresh = recomputed.with_statistics_of(model, x, batch_size=50)
+    z = x @ model[0].weight.T + model[0].bias
+    np.testing.assert_allclose(fresh[1].running_mean, z.mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(fresh[1].running_var, z.var(axis=0, ddof=1), rtol=1e-12)
+    second = np.maximum((z - z.mean(0)) / np.sqrt(z.var(0) + 1e-5), 0)
+    np.testing.assert_allclose(fresh[3].running_mean, second.mean(axis=0), rtol=1e-12)
+    assert same_state(before, model.state_dict())
+    assert same_state(dict(model.parameters()), dict(fresh.parameters()))
+    assert not fresh.training
+    assert fresh[1].momentum == 0.1
+
+
+def test_fresh_statistics_average_the_batches_alike():
+    x = np.random.default_rng(0).normal(size=(35, 2))
+    model = Sequential(BatchNorm(2, momentum=0.3))
+    fresh = recomputed.with_statistics_of(model, x, batch_size=10)  # 5 rows are left over
+    batches = x[:30].reshape(3, 10, 2)
+    np.testing.assert_allclose(fresh[0].running_mean, batches.mean(axis=(0, 1)), rtol=1e-12)
+    variances = batches.var(axis=1, ddof=1)
+    np.testing.assert_allclose(fresh[0].running_var, variances.mean(axis=0), rtol=1e-12)
+    assert (fresh[0].momentum, model[0].momentum) == (0.3, 0.3)
+
+
+def t5_arrays(early=0.2, late=0.0):
+    noise = np.array([-0.001, 0.0, 0.001])
+    running = 0.7 + noise
+    return {"early_running": running, "early_recomputed": running + early + noise[::-1],
+            "late_running": 0.98 + noise, "late_recomputed": 0.98 + late + noise,
+            "left": np.full(3, 0.8)}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("early", "late", "verdict"),
+    [(0.2, 0.0, "RIGHT"), (0.2, 0.15, "IMPRECISE"), (0.0, 0.0, "NOT REPRODUCED"),
+     (-0.2, 0.0, "NOT REPRODUCED")],
+)  # fmt: skip
+def test_t5_flips_with_its_arrays(early, late, verdict):
+    assert recomputed.T5_LAG.read(t5_arrays(early, late)).verdict == verdict
+
+
+def test_t5_at_its_smallest():
+    small = {"late_steps": 150, "lr": 0.5, "seeds": (0, 1)}
+    assert recomputed.T5_LAG.evidence(**small).verdict == "RIGHT"
+
+
+def s3_arrays(adapted, shift="contrast"):
+    ones = np.ones(3)
+    return {"clean": 0.98 * ones, f"{shift}_as_it_is": 0.28 * ones,
+            f"{shift}_adapted": np.array(adapted), f"{shift}_retrained": 0.97 * ones}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("adapted", "verdict"),
+    [
+        ([0.97, 0.98, 0.96], "WRONG"),
+        ([0.97, 0.98, 0.80], "IMPRECISE"),  # not in every seed
+        ([0.70, 0.75, 0.72], "IMPRECISE"),
+        ([0.30, 0.28, 0.20], "RIGHT"),
+    ],
+)
+def test_s3_flips_with_its_arrays(adapted, verdict):
+    assert recomputed.S3_RETRAIN.read(s3_arrays(adapted)).verdict == verdict
+
+
+def test_s3_at_its_smallest():
+    arrays = recomputed.S3_RETRAIN.run(recomputed.Shifted(("contrast",), steps=80, seeds=(0,)))
+    assert arrays["contrast_as_it_is"] < 0.6
+    assert arrays["contrast_adapted"] > 0.85
+    assert arrays["contrast_retrained"] > 0.85
+    assert recomputed.S3_RETRAIN.read(arrays).verdict == "WRONG"
+
+
+def test_one_shift_that_is_undone_decides():
+    arrays = {**s3_arrays([0.3] * 3, "inversion"), **s3_arrays([0.97] * 3, "contrast")}
+    assert recomputed.S3_RETRAIN.read(arrays).verdict == "WRONG"
+
+
+def test_a_change_of_contrast_is_undone_and_an_inversion_is_not(digits, net):
+    x, y = digits.x_test, digits.y_test
+    clean = evaluate(net, x, y)
+    low = contrast(x, -0.75)
+    adapted = recomputed.with_statistics_of(net, contrast(digits.x_val, -0.75), 202)
+    assert evaluate(net, low, y) < 0.5
+    assert evaluate(adapted, low, y) > clean - 0.03
+    adapted = recomputed.with_statistics_of(net, 1 - digits.x_val, 202)
+    assert evaluate(adapted, 1 - x, y) < 0.2
+
+
+def test_batch_norm_of_a_scaled_and_offset_input_is_unchanged_and_of_a_mirrored_one_mirrored():
+    """Why contrast is undone and inversion is not: the first layer, in float64, eps 0."""
+    rng = np.random.default_rng(0)
+    x, layers = rng.uniform(size=(40, 6)), [Linear(6, 4, rng=rng), BatchNorm(4, eps=0.0)]
+    model = recomputed.with_statistics_of(Sequential(*layers), x, 40)
+    for factor, sign in ((0.25, 1), (-1.0, -1)):
+        moved = factor * x + 0.5
+        adapted = recomputed.with_statistics_of(model, moved, 40)
+        np.testing.assert_allclose(adapted(moved), sign * model(x), rtol=1e-10, atol=1e-12)
+
+
+def test_the_shifts_keep_pixels_and_are_what_the_notebook_says():
+    x = load_digits().x_val
+    for shift in recomputed.SHIFTS.values():
+        y = shift(x)
+        assert y.shape == x.shape
+        assert 0 <= y.min() <= y.max() <= 1
+    np.testing.assert_allclose(recomputed.SHIFTS["contrast"](x), 0.25 * x + 0.375, rtol=1e-12)
+    np.testing.assert_allclose(recomputed.SHIFTS["inversion"](x), 1 - x)
+
+
+# T6: folding.
+
+
+def t6_arrays(folded=4e-7, without_eps=5e-5, layers=(10, 7)):
+    return {"folded": np.full(2, folded), "without_eps": np.full(2, without_eps),
+            "layers": np.array([layers, layers])}  # fmt: skip
+
+
+def test_t6_flips_with_its_arrays():
+    assert T6_FOLDING.read(t6_arrays()).verdict == "RIGHT"
+    assert T6_FOLDING.read(t6_arrays(folded=5e-5)).verdict == "WRONG"
+    assert T6_FOLDING.read(t6_arrays(layers=(10, 10))).verdict == "WRONG"
+
+
+def test_t6_at_its_smallest():
+    found = T6_FOLDING.evidence(steps=50, seeds=(0,))
+    assert found.verdict == "RIGHT"
+    assert found.measured.startswith("10 layers become 7")
+
+
+@pytest.mark.parametrize("with_bias", [True, False])
+def test_a_folded_network_does_the_same(with_bias):
+    rng = np.random.default_rng(0)
+    model = Sequential(
+        Conv2d(1, 4, 3, bias=with_bias, rng=rng), BatchNorm(4, eps=1e-3), ReLU(),
+        Conv2d(4, 2, 3, rng=rng), BatchNorm(2),
+    )  # fmt: skip
+    for layer in evaluation.batchnorm_layers(model):
+        layer.weight[:], layer.bias[:] = rng.normal(size=(2, layer.num_features))
+        layer.running_mean[:] = rng.normal(size=layer.num_features)
+        layer.running_var[:] = rng.uniform(1e-4, 2, layer.num_features)
+    before = model.eval().state_dict()
+    x = rng.normal(size=(3, 1, 6, 6))
+    folded = fold_network(model)
+    assert [type(layer).__name__ for layer in folded] == ["Conv2d", "ReLU", "Conv2d"]
+    np.testing.assert_allclose(folded(x), model(x), rtol=1e-10, atol=1e-12)
+    assert np.abs(fold_network(model, eps=0.0)(x) - model(x)).max() > 1e-4
+    assert same_state(before, model.state_dict())
+
+
+# A2: training by averages.
+
+
+def averaging_layer(gradient):
+    layer = averages.BatchNormByAverages(3, momentum=0.3, gradient=gradient)
+    layer.weight[:], layer.bias[:] = [1.0, -2.0, 0.5], [0.1, 0.2, 0.3]
+    layer.running_mean[:], layer.running_var[:] = [0.5, 1.0, 2.0], [1.0, 3.0, 0.2]
+    return layer
+
+
+def backward(gradient):
+    rng = np.random.default_rng(0)
+    x, dy = rng.normal(1, 2, (2, 7, 3))
+    layer = averaging_layer(gradient)
+    layer(x)
+    return x, dy, layer, layer.backward(dy)
+
+
+def test_the_true_gradient_through_the_averages():
+    x, dy, layer, dx = backward(gradient=0.3)
+    assert relative_error(dx, numerical_gradient(lambda x: averaging_layer(0.3)(x), x, dy)) < 1e-8
+    for name in ("weight", "bias"):
+
+        def output(value, name=name):
+            fresh = averaging_layer(0.3)
+            setattr(fresh, name, value)
+            return fresh(x)
+
+        expected = numerical_gradient(output, getattr(layer, name).copy(), dy)
+        assert relative_error(layer.grads[name], expected) < 1e-8
+
+
+def test_the_stopped_gradient_is_torchs_with_detached_averages():
+    x, dy, _, dx = backward(gradient=0.0)
+    start = averaging_layer(0.0)
+    u = torch.from_numpy(x).requires_grad_()
+    old = [torch.from_numpy(a.copy()) for a in (start.running_mean, start.running_var)]
+    new = [u.mean(0).detach(), u.var(0, correction=0).detach()]
+    mean, var = (0.7 * o + 0.3 * n for o, n in zip(old, new, strict=True))
+    y = torch.from_numpy(start.weight) * (u - mean) / torch.sqrt(var + start.eps)
+    y.backward(torch.from_numpy(dy))
+    np.testing.assert_allclose(dx, u.grad.numpy(), rtol=1e-10)
+
+
+def test_with_momentum_1_the_averages_are_the_batch():
+    rng = np.random.default_rng(0)
+    x, dy = rng.normal(1, 2, (2, 7, 3))
+    ours, plain = averages.BatchNormByAverages(3, 1.0, 1.0), BatchNorm(3)
+    np.testing.assert_allclose(ours(x), plain(x), rtol=1e-10)
+    np.testing.assert_allclose(ours.backward(dy), plain.backward(dy), rtol=1e-9, atol=1e-12)
+
+
+def test_evaluation_uses_the_averages_and_leaves_them():
+    layer = averaging_layer(0.3)
+    before = layer.eval().state_dict()
+    x = np.random.default_rng(0).normal(size=(4, 3))
+    y = layer(x)
+    expected = (x - before["running_mean"]) / np.sqrt(before["running_var"] + 1e-5)
+    np.testing.assert_allclose(y, before["weight"] * expected + before["bias"], rtol=1e-12)
+    assert same_state(before, layer.state_dict())
+
+
+def test_all_methods_start_from_the_same_weights():
+    states = [averages.network(method, seed=3).state_dict() for method in averages.METHODS]
+    assert all(same_state(states[0], state) for state in states[1:])
+    model = averages.network("batch statistics", seed=3)
+    assert averages.largest_bias(model) == 0
+    model[3].bias[:2] = 3, 4
+    model[9].bias[:] = 100  # of the logits: no batch norm follows
+    assert averages.largest_bias(model) == 5
+
+
+def a2_arrays(own=(0.98, 0.93, 0.90), fastest=(0.98, 0.2, 0.1)):
+    noise = np.array([-0.002, 0.0, 0.002])[:, None]
+    on_test = np.stack([np.array(own) + noise, np.array(fastest) + noise], axis=2)  # (S, 3, rates)
+    bias = np.broadcast_to(np.array([1e-8, 4.0, 5.0])[:, None], on_test.shape)
+    return {"lrs": np.array([0.1, 1.0]), "on_test": on_test, "on_val": on_test, "bias": bias}
+
+
+@pytest.mark.parametrize(
+    ("arrays", "verdict"),
+    [
+        (a2_arrays(), "WRONG"),
+        (a2_arrays(own=(0.98, 0.98, 0.98)), "IMPRECISE"),  # only the large rate breaks
+        (a2_arrays(own=(0.98, 0.98, 0.90)), "IMPRECISE"),  # one of the two kinds keeps up
+        (a2_arrays(own=(0.98, 0.98, 0.98), fastest=(0.97, 0.97, 0.97)), "RIGHT"),
+    ],
+)
+def test_a2_flips_with_its_arrays(arrays, verdict):
+    assert averages.A2_AVERAGES.read(arrays).verdict == verdict
+
+
+def test_a2_compares_at_the_best_rate_of_each_method_on_validation_images():
+    """The averages do well at the second rate only: the validation images have to find it."""
+    arrays = a2_arrays(own=(0.98, 0.4, 0.4), fastest=(0.98, 0.98, 0.98))
+    assert averages.A2_AVERAGES.read(arrays).verdict == "RIGHT"
+    misled = {**arrays, "on_val": arrays["on_val"][:, :, ::-1]}
+    assert averages.A2_AVERAGES.read(misled).verdict == "WRONG"
+
+
+def test_the_methods_differ_in_their_gradient_only():
+    layers = [make(3, 0.25, np.float64) for make in averages.METHODS.values()]
+    assert [type(layer).__name__ for layer in layers] == [
+        "BatchNorm", "BatchNormByAverages", "BatchNormByAverages"]  # fmt: skip
+    assert [layer.momentum for layer in layers] == [0.25] * 3
+    assert [layer.gradient for layer in layers[1:]] == [0.25, 0.0]
+
+
+def test_a2_at_its_smallest():
+    found = averages.A2_AVERAGES.evidence(lrs=(1.0,), steps=60, seeds=(0, 1))
+    assert found.verdict == "WRONG"
+
+
+# The shared training run.
+
+
+def test_the_trained_net_is_reproducible_and_in_evaluation_mode(digits):
+    states = [evaluation.trained_net(digits, 1, steps=5).state_dict() for _ in range(2)]
+    assert same_state(*states)
+    model = evaluation.trained_net(digits, 1, steps=5, momentum=0.01)
+    assert not model.training
+    assert {layer.momentum for layer in evaluation.batchnorm_layers(model)} == {0.01}
+    assert states[0]["0.weight"].dtype == np.float32
+
+
+def test_training_on_other_images_starts_from_the_same_weights(digits):
+    shifted = Digits(1 - digits.x_train, digits.y_train, *(getattr(digits, n) for n in (
+        "x_val", "y_val", "x_test", "y_test")))  # fmt: skip
+    one, other = (evaluation.trained_net(d, 0, steps=0) for d in (digits, shifted))
+    assert same_state(one.state_dict(), other.state_dict())
+    expected = mlp([64, 100, 100, 100, 10], rng=np.random.default_rng(0), dtype=np.float32)
+    assert same_state(expected.state_dict(), one.state_dict())

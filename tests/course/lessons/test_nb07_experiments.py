@@ -1,0 +1,383 @@
+"""Claims of notebook 07: planted arrays flip the verdicts; identities and small runs are made."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from bnlab.course.experiments import stored
+from bnlab.course.experiments.evidence import Definition
+from bnlab.course.experiments.table import stored_arrays
+from bnlab.course.lessons.nb07.dropout_and_batchnorm import (
+    R5_VARIANCE_SHIFT,
+    dropout_net,
+    variance_ratios,
+    without_dropout,
+)
+from bnlab.course.lessons.nb07.ghost_batches import (
+    R2_GHOST_BATCHES,
+    GhostBatchNorm,
+    change_of_error,
+    chosen_ghosts,
+    from_ghosts,
+    ghost_net,
+    paired_interval,
+    split_in_ghosts,
+)
+from bnlab.course.lessons.nb07.regularization import (
+    R1_NOISE,
+    R4_DELIBERATE,
+    R6_PARAMETERS,
+    logits_in_company,
+    noise_of_batches,
+)
+from bnlab.course.lessons.nb07.small_data import R3_WITHOUT_DROPOUT, RECIPES
+from bnlab.data import load_digits
+from bnlab.layers import BatchNorm, Dropout, Linear, Sequential
+
+
+def _id(value):
+    return value.claim.id if hasattr(value, "claim") else None
+
+
+@pytest.mark.parametrize(
+    ("entry", "verdict"), [(R4_DELIBERATE, "CONTESTED"), (R6_PARAMETERS, "WRONG")], ids=_id
+)
+def test_a_definition_rests_on_its_source(entry, verdict):
+    assert isinstance(entry, Definition)
+    assert entry.evidence().verdict == verdict
+    assert (entry.claim.kind, entry.claim.notebook) == ("definition", "07")
+
+
+# Ghost batch norm against torch in double precision.
+
+
+def test_ghosts_are_consecutive_rows_and_come_back_in_order():
+    x = np.arange(24.0).reshape(12, 2)
+    parts = split_in_ghosts(x, 3)
+    assert parts.shape == (3, 8)
+    np.testing.assert_array_equal(parts[:, :2], x[:3])
+    np.testing.assert_array_equal(parts[:, 6:], x[9:])
+    np.testing.assert_array_equal(from_ghosts(parts, 2), x)
+
+
+def test_rows_that_are_left_over_are_refused():
+    with pytest.raises(ValueError, match="divides the 10 rows, got 4"):
+        GhostBatchNorm(2, ghost_size=4).forward(np.ones((10, 2)))
+
+
+@pytest.mark.parametrize("size", [2, 3, 6, 12])
+def test_forward_backward_and_running_statistics_equal_torch(size):
+    rng = np.random.default_rng(size)
+    ours = GhostBatchNorm(5, size)
+    theirs = torch.nn.BatchNorm1d(5, dtype=torch.float64, momentum=None)
+    gamma, beta = rng.normal(size=(2, 5))
+    ours.weight[:], ours.bias[:] = gamma, beta
+    with torch.no_grad():
+        theirs.weight.copy_(torch.tensor(gamma))
+        theirs.bias.copy_(torch.tensor(beta))
+    x, dy = rng.normal(size=(2, 12, 5)) * 3 + 1
+    x_torch = torch.tensor(x, requires_grad=True)
+    y_torch = torch.cat([theirs(part) for part in x_torch.split(size)])
+    y_torch.backward(torch.tensor(dy))
+
+    y = ours(x)
+    dx = ours.backward(dy)
+    np.testing.assert_allclose(y, y_torch.detach().numpy(), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(dx, x_torch.grad.numpy(), rtol=1e-11, atol=1e-11)
+    np.testing.assert_allclose(ours.grads["weight"], theirs.weight.grad.numpy(), rtol=1e-11)
+    np.testing.assert_allclose(ours.grads["bias"], theirs.bias.grad.numpy(), rtol=1e-11)
+    # momentum=None averages torch's ghosts; ours moved by 0.1 from 0 and 1 to the same averages.
+    np.testing.assert_allclose(ours.running_mean, 0.1 * theirs.running_mean.numpy(), rtol=1e-12)
+    expected = 0.9 + 0.1 * theirs.running_var.numpy()
+    np.testing.assert_allclose(ours.running_var, expected, rtol=1e-12)
+    assert ours.num_batches_tracked == 1
+
+    theirs.running_mean.mul_(0.1)
+    theirs.running_var.mul_(0.1).add_(0.9)
+    in_eval = theirs.eval()(torch.tensor(x)).detach().numpy()
+    np.testing.assert_allclose(ours.eval()(x), in_eval, rtol=1e-12, atol=1e-12)
+
+
+def test_one_ghost_is_ordinary_batch_norm():
+    x, dy = np.random.default_rng(0).normal(size=(2, 16, 3))
+    ghost, plain = GhostBatchNorm(3, 16), BatchNorm(3)
+    np.testing.assert_allclose(ghost(x), plain(x), rtol=1e-12)
+    np.testing.assert_allclose(ghost.backward(dy), plain.backward(dy), rtol=1e-12)
+    for name, array in plain.state_dict().items():
+        np.testing.assert_allclose(ghost.state_dict()[name], array, rtol=1e-12)
+
+
+def test_ghost_nets_differ_in_their_ghosts_alone():
+    four, eight = ghost_net(4, seed=3), ghost_net(8, seed=3)
+    for a, b in zip(four.parameters().values(), eight.parameters().values(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    sizes = [layer.ghost_size for layer in four if isinstance(layer, GhostBatchNorm)]
+    assert sizes == [4, 4, 4]
+
+
+# The interval.
+
+
+@pytest.mark.parametrize(("count", "t"), [(3, 4.303), (4, 3.182), (9, 2.306), (16, 2.131)])
+def test_the_interval_is_students(count, t):
+    differences = np.random.default_rng(count).normal(size=count)
+    mean, half = paired_interval(differences)
+    error = differences.std(ddof=1) / np.sqrt(count)
+    assert mean == differences.mean()
+    assert half == pytest.approx(t * error, rel=0.04)
+
+
+def test_the_interval_needs_two_seeds():
+    with pytest.raises(ValueError, match="at least 2 paired differences, got 1"):
+        paired_interval([0.5])
+
+
+# R1: the noise.
+
+
+def test_r1_is_right_and_its_sizes_are_ordered():
+    evidence = R1_NOISE.evidence(seeds=(0,))
+    assert evidence.verdict == "RIGHT", evidence
+
+
+def planted_r1(factors):
+    """Six sizes; the noise is the prediction times a factor, given at the first, third and last."""
+    predicted = 0.8 / 2.0 ** np.arange(6)
+    noise = predicted * np.interp(np.arange(6), [0, 2, 5], factors)
+    return {"sizes": 2 ** np.arange(6), "predicted": predicted, "mean": noise[None],
+            "n": np.array([99])}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("factors", "verdict"),
+    [((1.0, 1.02, 0.97), "RIGHT"), ((1.0, 1.1, 1.5), "IMPRECISE"), ((0.2, 1.0, 1.0), "WRONG")],
+)
+def test_r1_follows_the_prediction_or_not(factors, verdict):
+    evidence = R1_NOISE.read(planted_r1(factors))
+    assert evidence.verdict == verdict
+    assert f"within 5%: {verdict == 'RIGHT'};" in evidence.measured
+
+
+def test_r1_noise_that_stays_the_same_does_not_fall():
+    arrays = planted_r1((1.0, 1.0, 1.0))
+    arrays["mean"][0, 3] = arrays["mean"][0, 2]
+    assert R1_NOISE.read(arrays).verdict == "WRONG"
+
+
+def test_r1_lists_the_first_the_fifth_and_the_last_size():
+    measured = R1_NOISE.read(planted_r1((1.0, 1.0, 1.0))).measured
+    assert measured.endswith("0.800 at m = 1, 0.050 at m = 16, 0.025 at m = 32")
+
+
+def test_noise_of_batches_equals_a_loop_over_batches():
+    z = np.random.default_rng(0).gamma(2.0, size=(60, 3))
+    rng = np.random.default_rng(1)
+    batches = [z[rng.permutation(60)[:5]] for _ in range(40)]
+    mean = (np.array([b.mean(0) for b in batches]) - z.mean(0)) / z.std(0)
+    var = np.array([b.var(0) for b in batches]) / z.var(0)
+    found = noise_of_batches(z, 5, 40, np.random.default_rng(1))
+    assert found[0] == pytest.approx(np.sqrt((mean**2).mean()), rel=1e-9)
+    assert found[1] == pytest.approx(np.sqrt(var.var(axis=0).mean()), rel=1e-9)
+
+
+def test_logits_in_company_leave_the_model_alone_and_vary_less_in_larger_batches():
+    rng = np.random.default_rng(0)
+    model = Sequential(BatchNorm(4), Linear(4, 3, rng=rng))
+    before = model.state_dict()
+    logits = logits_in_company(model, rng.normal(size=(200, 4)), (4, 100, 200), 30, rng)
+    assert logits.shape == (3, 30, 3)
+    spread = logits.std(axis=1).max(axis=1)
+    assert spread[0] > 2 * spread[1]
+    assert spread[2] < 1e-12
+    for name, array in model.state_dict().items():
+        np.testing.assert_array_equal(array, before[name])
+
+
+# R2: ghost batches.
+
+
+def planted_r2(small, whole=(2.0, 2.2, 1.8, 2.0)):
+    """Two rates: at 0.1 no size differs; at 0.5, the better one on validation, 8 does."""
+    same = np.array(whole)
+    columns = {
+        "val_error_128": [same, same - 1],
+        "error_128": [same, same],
+        "val_error_8": [same - 2, same - 2],
+        "error_8": [same, np.array(small)],
+        "val_error_4": [same - 3, same - 1],
+        "error_4": [same, same],
+    }
+    arrays = {name: np.transpose(values) for name, values in columns.items()}  # (S, R)
+    return {"lrs": np.full((4, 2), (0.1, 0.5)), **arrays}
+
+
+@pytest.mark.parametrize(
+    ("small", "verdict"),
+    [
+        ([1.0, 1.3, 0.8, 1.1], "RIGHT"),
+        ([3.0, 3.3, 2.8, 3.1], "WRONG"),
+        ([1.0, 3.2, 2.8, 1.0], "NOT REPRODUCED"),
+        ([2.0, 2.2, 1.8, 2.0], "NOT REPRODUCED"),
+    ],
+)
+def test_r2_needs_an_interval_without_zero(small, verdict):
+    evidence = R2_GHOST_BATCHES.read(planted_r2(small))
+    assert evidence.verdict == verdict
+    assert evidence.uncertainty.endswith("best rate of 128 there: 0.5")
+
+
+def test_r2_compares_at_the_rate_of_the_whole_batch():
+    """Ghosts that help at another rate only, where the whole batch is worse, are not enough."""
+    arrays = planted_r2([1.0, 1.3, 0.8, 1.1])
+    arrays["val_error_128"] = arrays["val_error_128"][:, ::-1]
+    assert R2_GHOST_BATCHES.read(arrays).verdict == "IMPRECISE"
+
+
+def test_ghosts_are_chosen_on_validation_images_at_each_rate():
+    np.testing.assert_array_equal(chosen_ghosts(planted_r2([5.0, 5.0, 5.0, 5.0])), [4, 8])
+
+
+def test_the_change_of_error_is_paired_at_each_rate():
+    changes = change_of_error(planted_r2([1.0, 1.2, 0.8, 1.0]), 8)
+    np.testing.assert_allclose(changes, [[0, 0], [-1, 0]], atol=1e-12)
+
+
+def test_r2_runs_small():
+    changes = {"steps": 20, "seeds": (0, 1), "ghost_sizes": (128, 8), "lrs": (0.1, 0.5)}
+    evidence = R2_GHOST_BATCHES.evidence(**changes)
+    assert evidence.measured.count("%") == 4
+
+
+# R3: little data.
+
+
+@pytest.mark.parametrize(
+    ("dropout", "l2", "verdict"),
+    [
+        (-1.0, 0.0, "IMPRECISE"),
+        (0.0, -1.0, "IMPRECISE"),
+        (1.0, 1.0, "RIGHT"),
+        (1.0, 0.0, "NOT REPRODUCED"),
+        (0.0, 0.0, "NOT REPRODUCED"),
+    ],
+)
+def test_r3_needs_intervals_without_zero(dropout, l2, verdict):
+    bn = np.array([4.0, 4.1, 3.9, 4.2])
+    noise = np.array([0.1, -0.1, 0.1, -0.1])
+    arrays = {"bn": bn, "bn_dropout": bn + dropout + noise, "bn_l2": bn + l2 - noise}
+    assert R3_WITHOUT_DROPOUT.read(arrays).verdict == verdict
+
+
+def test_r3_runs_small():
+    changes = {"steps": 10, "seeds": (0, 1), "recipes": ("bn", "bn_l2", "bn_dropout")}
+    evidence = R3_WITHOUT_DROPOUT.evidence(**changes)
+    assert evidence.measured.count("%") == 3
+
+
+def test_every_recipe_starts_from_the_same_weights():
+    nets = [dropout_net(r.dropout, "every ReLU", r.batchnorm, seed=1) for r in RECIPES.values()]
+    weights = [[layer.weight for layer in net if isinstance(layer, Linear)] for net in nets]
+    for other in weights[1:]:
+        for a, b in zip(weights[0], other, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+# R5: the variance shift.
+
+
+def planted_r5(before, last=(1.0, 1.0, 1.0)):
+    both = [np.array([values, values]) for values in (before, last)]
+    errors = {f"{what}_{where}": np.full((2, 3), 2.0)
+              for what in ("error", "repaired") for where in ("before", "last")}  # fmt: skip
+    return {"rates": np.array([0.2, 0.5, 0.8]), "ratio_before": both[0], "ratio_last": both[1],
+            **errors}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arrays", "verdict"),
+    [
+        (planted_r5([0.8, 0.5, 0.2]), "RIGHT"),
+        (planted_r5([0.2, 0.5, 0.8]), "IMPRECISE"),  # not the more the larger p
+        (planted_r5([0.8, 0.5, 0.5]), "IMPRECISE"),
+        (planted_r5([0.8, 0.5, 0.2], last=[0.8, 0.5, 0.2]), "IMPRECISE"),  # not dropout's place
+        (planted_r5([1.0, 1.0, 1.0]), "WRONG"),
+        (planted_r5([0.9, 0.5, 0.2]), "WRONG"),  # on the limit
+    ],
+)
+def test_r5_needs_a_shift_that_depends_on_place_and_rate(arrays, verdict):
+    assert R5_VARIANCE_SHIFT.read(arrays).verdict == verdict
+
+
+def test_r5_lists_each_ratio_and_the_errors_at_the_largest_rate():
+    arrays = planted_r5([0.8, 0.5, 0.2], last=[0.95, 1.0, 1.05])
+    arrays["ratio_before"] += [[0.0], [0.1]]  # the second seed
+    names = ("error_before", "error_last", "repaired_before", "repaired_last")
+    for i, name in enumerate(names):
+        arrays[name] = 10.0 * i + np.array([[1, 2, 3], [2, 3, 4]])
+    evidence = R5_VARIANCE_SHIFT.read(arrays)
+    assert ": 0.85 at p = 0.2, 0.55 at p = 0.5, 0.25 at p = 0.8, " in evidence.measured
+    assert "0.95 to 1.05; test error at p = 0.8: before 3.5%, after 13.5%, " in evidence.measured
+    assert evidence.measured.endswith(" 23.5% and 33.5%")
+    assert evidence.uncertainty == "2 seeds, standard deviation of a ratio 0.05"
+
+
+def test_r5_runs_small():
+    arrays = R5_VARIANCE_SHIFT.run(
+        type(R5_VARIANCE_SHIFT.config)(rates=(0.5,), steps=60, seeds=(0,))
+    )
+    assert arrays["ratio_before"][0, 0] == pytest.approx(0.5, abs=0.1)
+    assert arrays["ratio_last"][0, 0] == pytest.approx(1.0, abs=0.1)
+
+
+def test_the_ratio_is_that_of_the_variances_computed_by_hand():
+    """Var without dropout / var with it: (1 - p) s^2 / (s^2 + p mean^2)."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(2.0, 2.0, (200_000, 1))
+    layer = BatchNorm(1, momentum=None)
+    model = Sequential(Dropout(0.5, rng=rng), layer)
+    model(x)
+    assert variance_ratios(model, x)[0] == pytest.approx(1 / 3, rel=0.02)
+    assert layer.running_mean[0] == pytest.approx(2.0, abs=0.05)
+
+
+def test_dropout_is_put_where_it_is_asked_for():
+    kinds = {w: [type(layer).__name__ for layer in dropout_net(0.5, w, True, seed=0)]
+             for w in ("last batch norm", "last ReLU", "every ReLU")}  # fmt: skip
+    assert kinds["last batch norm"][6:9] == ["Linear", "Dropout", "BatchNorm"]
+    assert kinds["last ReLU"][-3:] == ["ReLU", "Dropout", "Linear"]
+    assert [k.count("Dropout") for k in kinds.values()] == [1, 1, 3]
+    assert "Dropout" not in [type(layer).__name__ for layer in dropout_net(0, "last ReLU", True, 0)]
+
+
+def test_without_dropout_is_a_copy():
+    model = dropout_net(0.5, "every ReLU", True, seed=0)
+    x = load_digits(dtype=np.float32).x_val
+    quiet = without_dropout(model).train()
+    np.testing.assert_array_equal(quiet(x), quiet(x))
+    assert not np.array_equal(model(x), model(x))
+
+
+# Stored results.
+
+
+@pytest.mark.parametrize("experiment", [R2_GHOST_BATCHES, R3_WITHOUT_DROPOUT], ids=_id)
+def test_what_is_stored_was_made_with_todays_config(experiment, tmp_path):
+    arrays, about = stored.load(experiment.claim.id)
+    path = tmp_path / "again.csv"
+    stored.save(experiment, arrays, path)
+    kept = stored.course_files() / "data" / "results" / f"{experiment.claim.id}.csv"
+    assert path.read_text().splitlines()[1:] == kept.read_text().splitlines()[1:]
+    now = path.read_text().splitlines()[0].removeprefix("# ")
+    assert json.loads(now)["config"] == about["config"]
+    assert len(arrays[next(iter(arrays))]) == len(experiment.config.seeds)
+
+
+def test_the_stored_sweep_says_right():
+    assert R2_GHOST_BATCHES.read(stored_arrays("R2")).verdict == "RIGHT"
+
+
+def test_nothing_stored_is_said_in_a_sentence():
+    with pytest.raises(FileNotFoundError, match=r"no Z9\.csv"):
+        stored.load("Z9")

@@ -1,0 +1,130 @@
+"""Exercises of notebook 08: the reference against torch, styles, wrong answers, the numbers."""
+
+import numpy as np
+import pytest
+import torch
+
+from bnlab.course import check
+from bnlab.course.lessons.nb08.ex_gradient_cosine import COSINE, gradient_cosine
+from bnlab.course.lessons.nb08.gradient_growth import PREDICTED_GROWTH
+from bnlab.course.lessons.nb08.internal_shift import cosine
+
+
+@pytest.fixture(autouse=True)
+def _own_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("BNLAB_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("NBGRADER_EXECUTION", raising=False)
+
+
+def _torch_cosine(g, h):
+    g, h = (torch.from_numpy(a).reshape(-1) for a in (g, h))
+    return float(torch.nn.functional.cosine_similarity(g, h, dim=0, eps=1e-300))
+
+
+@pytest.mark.parametrize("case", COSINE.cases, ids=lambda c: c.name)
+def test_the_reference_equals_torch_and_the_package_on_its_cases(case):
+    g, h = case.arguments()
+    assert gradient_cosine(g, h) == pytest.approx(_torch_cosine(g, h), rel=1e-12, abs=1e-14)
+    assert gradient_cosine(g, h) == pytest.approx(cosine(g, h), rel=1e-12, abs=1e-14)
+
+
+@pytest.mark.parametrize("shape", [(7,), (3, 4), (2, 3, 5), (2, 2, 3, 3)])
+def test_the_reference_equals_torch_on_other_shapes(shape):
+    g, h = np.random.default_rng(len(shape)).normal(size=(2, *shape))
+    assert gradient_cosine(g, h) == pytest.approx(_torch_cosine(g, h), rel=1e-12)
+
+
+def by_dot(g, h):
+    a, b = np.ravel(g), np.ravel(h)
+    length = np.sqrt((a @ a) * (b @ b))
+    return (a @ b) / length if length else 0.0
+
+
+def by_einsum(g, h):
+    if not g.any() or not h.any():
+        return 0.0
+    a, b = g.reshape(-1), h.reshape(-1)
+    return np.einsum("i,i", a, b) / (np.linalg.norm(a) * np.linalg.norm(b))
+
+
+def by_unit_vectors(g, h):
+    lengths = [np.sqrt(np.sum(a * a)) for a in (g, h)]
+    if min(lengths) == 0:
+        return 0
+    return np.sum((g / lengths[0]) * (h / lengths[1]))
+
+
+def by_loop(g, h):
+    products = squares_g = squares_h = 0.0
+    for a, b in zip(g.flat, h.flat, strict=True):
+        products, squares_g, squares_h = products + a * b, squares_g + a * a, squares_h + b * b
+    return products / (squares_g * squares_h) ** 0.5 if squares_g * squares_h else 0.0
+
+
+def with_a_tiny_guard(g, h):
+    return np.sum(g * h) / max(np.linalg.norm(g) * np.linalg.norm(h), 1e-300)
+
+
+def by_the_distance_of_unit_vectors(g, h):
+    if not (g.any() and h.any()):
+        return 0.0
+    return 1 - np.sum((g / np.linalg.norm(g) - h / np.linalg.norm(h)) ** 2) / 2
+
+
+def in_single_precision(g, h):
+    return np.float32(by_unit_vectors(g.astype(np.float32), h.astype(np.float32)))
+
+
+def with_the_angle_too(g, h):
+    value = by_dot(g, h)
+    return value, np.arccos(np.clip(value, -1, 1))
+
+
+RIGHT = [by_dot, by_einsum, by_unit_vectors, by_loop, with_a_tiny_guard, in_single_precision,
+         by_the_distance_of_unit_vectors, with_the_angle_too]  # fmt: skip
+
+
+@pytest.mark.parametrize("answer", RIGHT)
+def test_a_right_cosine_passes_in_any_style(answer):
+    report = check("gradient_cosine", answer)
+    assert report.outcome == "correct", report
+
+
+WRONG = {
+    "sine": lambda g, h: np.sqrt(1 - by_dot(g, h) ** 2),
+    "angle in degrees": lambda g, h: np.degrees(np.arccos(np.clip(by_dot(g, h), -1, 1))),
+    "squared": lambda g, h: by_dot(g, h) ** 2,
+    "minus": lambda g, h: -by_dot(g, h),
+    "one for a zero gradient": lambda g, h: by_dot(g, h) if g.any() and h.any() else 1.0,
+    "share of equal signs": lambda g, h: np.mean(np.sign(g) == np.sign(h)),
+    "cosine of each row": lambda g, h: np.array([by_dot(a, b) for a, b in zip(g, h, strict=True)]),
+    "ratio of the lengths": lambda g, h: np.linalg.norm(g) / max(np.linalg.norm(h), 1e-300),
+    "without the sum": lambda g, h: g * h,
+    "maximum norms": lambda g, h: np.sum(g * h) / max(np.abs(g).max() * np.abs(h).max(), 1e-300),
+    "length of g twice, root": lambda g, h: by_dot(g, h) * np.linalg.norm(h),
+    "clipped at zero": lambda g, h: max(by_dot(g, h), 0.0),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_cosine_is_caught(name):
+    assert check("gradient_cosine", WRONG[name]).outcome in ("incorrect", "error")
+
+
+def test_the_predicted_gradient_is_that_of_the_formula():
+    answer = PREDICTED_GROWTH**20
+    assert answer == pytest.approx((np.pi / (np.pi - 1)) ** 10, rel=1e-12)
+    for rounded in (answer, 46, 45.8, 1.21**20):
+        assert check("gradient_at_the_bottom", rounded).outcome == "correct"
+    for wrong in (40, 52, 24):
+        assert check("gradient_at_the_bottom", wrong).outcome == "incorrect"
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [("fair_comparison", "c"), ("what_the_cosines_say", "b"), ("test_that_finds_the_sign", "c")],
+)
+def test_the_choices(name, answer):
+    for choice in "abc":
+        expected = "correct" if choice == answer else "incorrect"
+        assert check(name, choice).outcome == expected

@@ -1,0 +1,288 @@
+"""Exercises of notebook 10: references against the package and torch, styles, wrong answers."""
+
+import numpy as np
+import pytest
+import torch
+
+from bnlab import functional as F
+from bnlab.course import check
+from bnlab.course.lessons.nb10.ex_groupnorm import GROUPNORM, groupnorm_forward
+from bnlab.course.lessons.nb10.ex_layernorm import LAYERNORM, layernorm_forward
+from bnlab.course.lessons.nb10.ex_merge_stats import MERGE, merge_stats
+from bnlab.course.lessons.nb10.shards import pooled_statistics
+
+
+@pytest.fixture(autouse=True)
+def _own_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("BNLAB_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("NBGRADER_EXECUTION", raising=False)
+
+
+# References against independent oracles, on the cases and on others.
+
+
+@pytest.mark.parametrize("case", MERGE.cases, ids=lambda c: c.name)
+def test_the_merge_reference_equals_the_package_on_its_cases(case):
+    for found, expected in zip(
+        merge_stats(*case.arguments()), pooled_statistics(*case.arguments()), strict=True
+    ):
+        np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("sizes", [(1, 1), (3, 9, 2), (40, 1, 7, 7, 20)])
+def test_the_merge_reference_equals_torch_on_all_rows(sizes):
+    rng = np.random.default_rng(len(sizes))
+    x = torch.from_numpy(rng.normal(rng.normal(size=(sum(sizes), 1)), 1.0, (sum(sizes), 3)))
+    parts = x.split(sizes)
+    means = torch.stack([p.mean(dim=0) for p in parts]).numpy()
+    variances = torch.stack([p.var(dim=0, correction=0) for p in parts]).numpy()
+    mean, var = merge_stats(np.array(sizes), means, variances)
+    np.testing.assert_allclose(mean, x.mean(dim=0), rtol=1e-11, atol=1e-12)
+    np.testing.assert_allclose(var, x.var(dim=0, correction=0), rtol=1e-11)
+
+
+@pytest.mark.parametrize("case", LAYERNORM.cases, ids=lambda c: c.name)
+def test_the_layer_norm_reference_equals_the_package_and_torch(case):
+    x, gamma, beta, eps = case.arguments()
+    found = layernorm_forward(x, gamma, beta, eps)
+    np.testing.assert_allclose(
+        found, F.layernorm_forward(x, gamma, beta, eps)[0], rtol=1e-9, atol=1e-9
+    )
+    theirs = torch.layer_norm(*(torch.from_numpy(x), [x.shape[1]]),
+                              torch.from_numpy(gamma), torch.from_numpy(beta), eps)  # fmt: skip
+    np.testing.assert_allclose(found, theirs, rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.parametrize("case", GROUPNORM.cases, ids=lambda c: c.name)
+def test_the_group_norm_reference_equals_the_package_and_torch(case):
+    x, gamma, beta, num_groups, eps = case.arguments()
+    found = groupnorm_forward(x, gamma, beta, num_groups, eps)
+    ours, _ = F.groupnorm_forward(x, gamma, beta, num_groups, eps)
+    np.testing.assert_allclose(found, ours, rtol=1e-9, atol=1e-9)
+    x, gamma, beta = map(torch.from_numpy, (x, gamma, beta))
+    theirs = torch.group_norm(x, num_groups, gamma, beta, eps)
+    np.testing.assert_allclose(found, theirs, rtol=1e-7, atol=1e-7)
+
+
+# merge_stats: right answers in other styles, wrong answers that must be caught.
+
+
+def two_at_a_time(counts, means, variances):
+    """Chan, Golub and LeVeque's formula, one shard after the other."""
+    n, mean, m2 = counts[0], means[0], counts[0] * variances[0]
+    for k, other, var in zip(counts[1:], means[1:], variances[1:], strict=True):
+        delta = other - mean
+        m2 = m2 + k * var + delta**2 * n * k / (n + k)
+        mean = mean + delta * k / (n + k)
+        n = n + k
+    return mean, m2 / n
+
+
+def with_numpy_average(counts, means, variances):
+    mean = np.average(means, axis=0, weights=counts)
+    return [mean, np.average(variances + (means - mean) ** 2, axis=0, weights=counts)]
+
+
+def with_einsum(counts, means, variances):
+    share = counts / counts.sum()
+    mean = np.einsum("r,rc->c", share, means)
+    return mean, np.einsum("r,rc->c", share, variances + np.square(means - mean)), share
+
+
+def merge_in_single_precision(counts, means, variances):
+    share = (counts / counts.sum()).astype(np.float32)
+    means, variances = means.astype(np.float32), variances.astype(np.float32)
+    mean = share @ means
+    return mean, share @ (variances + (means - mean) ** 2)
+
+
+@pytest.mark.parametrize(
+    "answer", [two_at_a_time, with_numpy_average, with_einsum, merge_in_single_precision]
+)
+def test_a_right_merge_passes_in_any_style(answer):
+    report = check("merge_stats", answer)
+    assert report.outcome == "correct", report
+
+
+def test_a_merge_by_mean_squares_is_told_about_digits():
+    def by_mean_squares(counts, means, variances):
+        share = counts / counts.sum()
+        mean = share @ means
+        return mean, share @ (variances + means**2) - mean**2
+
+    assert "distances" in check("merge_stats", by_mean_squares).message
+
+
+WRONG_MERGE = {
+    "the distances not squared": lambda n, m, v: (
+        n @ m / n.sum(), n @ (v + np.abs(m - n @ m / n.sum())) / n.sum()
+    ),
+    "the distances subtracted": lambda n, m, v: (
+        n @ m / n.sum(), n @ (v - (m - n @ m / n.sum()) ** 2) / n.sum()
+    ),
+    "weights by the root of the counts": lambda n, m, v: (
+        np.sqrt(n) @ m / np.sqrt(n).sum(), np.sqrt(n) @ v / np.sqrt(n).sum()
+    ),
+    "the standard deviation": lambda n, m, v: (
+        n @ m / n.sum(), np.sqrt(n @ (v + (m - n @ m / n.sum()) ** 2) / n.sum())
+    ),
+    "the largest shard": lambda n, m, v: (m[n.argmax()], v[n.argmax()]),
+    "the median of the means": lambda n, m, v: (np.median(m, axis=0), n @ v / n.sum()),
+    "the mean only": lambda n, m, v: n @ m / n.sum(),
+    "deviations averaged, distances kept": lambda n, m, v: (
+        n @ m / n.sum(),
+        (n @ np.sqrt(v) / n.sum()) ** 2 + n @ (m - n @ m / n.sum()) ** 2 / n.sum(),
+    ),
+    "averages of the features": lambda n, m, v: (m.mean(axis=1), v.mean(axis=1)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRONG_MERGE)
+def test_a_wrong_merge_is_caught(name):
+    assert check("merge_stats", WRONG_MERGE[name]).outcome in ("incorrect", "error")
+
+
+# layernorm_forward.
+
+
+def by_rows(x, gamma, beta, eps):
+    return np.stack([gamma * (r - r.mean()) / np.sqrt(r.var() + eps) + beta for r in x])
+
+
+def transposed(x, gamma, beta, eps):
+    z = x.T - x.T.mean(axis=0)
+    return (z / (np.mean(z * z, axis=0) + eps) ** 0.5).T * gamma[None] + beta[None]
+
+
+def layer_norm_of_the_package(x, gamma, beta, eps):
+    return F.layernorm_forward(x, gamma, beta, eps)  # y and a cache
+
+
+def layer_norm_in_single_precision(x, gamma, beta, eps):
+    x, gamma, beta = (a.astype(np.float32) for a in (x, gamma, beta))
+    z = x - x.mean(axis=1, keepdims=True, dtype=np.float64).astype(np.float32)
+    return gamma * z / np.sqrt((z * z).mean(axis=1, keepdims=True) + np.float32(eps)) + beta
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [by_rows, transposed, layer_norm_of_the_package, layer_norm_in_single_precision],
+)
+def test_a_right_layer_norm_passes_in_any_style(answer):
+    report = check("layernorm_forward", answer)
+    assert report.outcome == "correct", report
+
+
+def _rows_normalized(x, eps):
+    return (x - x.mean(1, keepdims=True)) / np.sqrt(x.var(1, keepdims=True) + eps)
+
+
+WRONG_LAYERNORM = {
+    "keepdims forgotten": lambda x, g, b, e: g * (x - x.mean(1)) / np.sqrt(x.var(1) + e) + b,
+    "eps squared": lambda x, g, b, e: (
+        g * (x - x.mean(1, keepdims=True)) / np.sqrt(x.var(1, keepdims=True) + e**2) + b
+    ),
+    "unit length": lambda x, g, b, e: g * x / np.linalg.norm(x, axis=1, keepdims=True) + b,
+    "minus beta": lambda x, g, b, e: g * _rows_normalized(x, e) - b,
+    "softmax": lambda x, g, b, e: g * np.exp(x) / np.exp(x).sum(1, keepdims=True) + b,
+    "one gamma for all": lambda x, g, b, e: g[0] * _rows_normalized(x, e) + b[0],
+    "twice": lambda x, g, b, e: g * _rows_normalized(_rows_normalized(x, e), e) + b,
+    "x itself": lambda x, g, b, e: x,
+}
+
+
+@pytest.mark.parametrize("name", WRONG_LAYERNORM)
+def test_a_wrong_layer_norm_is_caught(name):
+    assert check("layernorm_forward", WRONG_LAYERNORM[name]).outcome in ("incorrect", "error")
+
+
+# groupnorm_forward.
+
+
+def by_slices(x, gamma, beta, num_groups, eps):
+    size, y = x.shape[1] // num_groups, x.copy()
+    for n in range(len(x)):
+        for start in range(0, x.shape[1], size):
+            group = x[n, start : start + size]
+            y[n, start : start + size] = (group - group.mean()) / np.sqrt(group.var() + eps)
+    return y * gamma.reshape(1, -1, 1, 1) + beta.reshape(1, -1, 1, 1)
+
+
+def in_five_axes(x, gamma, beta, num_groups, eps):
+    n, c, h, w = x.shape
+    z = x.reshape(n, num_groups, c // num_groups, h, w)
+    z = z - z.mean(axis=(2, 3, 4), keepdims=True)
+    z = z / np.sqrt((z**2).mean(axis=(2, 3, 4), keepdims=True) + eps)
+    return np.einsum("nchw,c->nchw", z.reshape(x.shape), gamma) + beta[None, :, None, None]
+
+
+def by_layer_norm(x, gamma, beta, num_groups, eps):
+    groups = x.reshape(len(x) * num_groups, -1)
+    ones = np.ones(groups.shape[1])
+    z, _ = F.layernorm_forward(groups, ones, 0 * ones, eps)
+    return gamma[:, None, None] * z.reshape(x.shape) + beta[:, None, None]
+
+
+def group_norm_in_single_precision(x, gamma, beta, num_groups, eps):
+    z = x.astype(np.float32).reshape(len(x), num_groups, -1)
+    z = z - z.mean(axis=2, keepdims=True, dtype=np.float64).astype(np.float32)
+    z = z / np.sqrt((z * z).mean(axis=2, keepdims=True) + np.float32(eps))
+    gamma, beta = (a.astype(np.float32)[:, None, None] for a in (gamma, beta))
+    return gamma * z.reshape(x.shape) + beta
+
+
+@pytest.mark.parametrize(
+    "answer", [by_slices, in_five_axes, by_layer_norm, group_norm_in_single_precision]
+)
+def test_a_right_group_norm_passes_in_any_style(answer):
+    report = check("groupnorm_forward", answer)
+    assert report.outcome == "correct", report
+
+
+def _groups_normalized(x, num_groups, eps):
+    z = x.reshape(len(x), num_groups, -1)
+    z = (z - z.mean(2, keepdims=True)) / np.sqrt(z.var(2, keepdims=True) + eps)
+    return z.reshape(x.shape)
+
+
+def _with(gamma, beta, x_hat):
+    return gamma[:, None, None] * x_hat + beta[:, None, None]
+
+
+WRONG_GROUPNORM = {
+    "gamma along the last axis": lambda x, g, b, k, e: g * _groups_normalized(x, k, e) + b,
+    "gamma forgotten": lambda x, g, b, k, e: _groups_normalized(x, k, e) + b[:, None, None],
+    "two groups always": lambda x, g, b, k, e: _with(g, b, _groups_normalized(x, 2, e)),
+    "eps squared": lambda x, g, b, k, e: _with(g, b, _groups_normalized(x, k, e**2)),
+    "channels last": lambda x, g, b, k, e: _with(
+        g, b, _groups_normalized(x.transpose(0, 2, 3, 1), 1, e).transpose(0, 3, 1, 2)
+    ),
+    "minus beta": lambda x, g, b, k, e: _with(g, -b, _groups_normalized(x, k, e)),
+    "groups not put back": lambda x, g, b, k, e: _groups_normalized(x, k, e).reshape(len(x), k, -1),
+    "x itself": lambda x, g, b, k, e: x,
+}
+
+
+@pytest.mark.parametrize("name", WRONG_GROUPNORM)
+def test_a_wrong_group_norm_is_caught(name):
+    assert check("groupnorm_forward", WRONG_GROUPNORM[name]).outcome in ("incorrect", "error")
+
+
+# The questions with a number: what they say, computed.
+
+
+@pytest.mark.parametrize("larger", [11.0, 1000.0])
+def test_the_larger_of_two_becomes_one(larger):
+    x = np.array([3.0, larger])
+    x_hat = float(((x - x.mean()) / x.std())[1])
+    assert check("a_batch_of_two", x_hat).outcome == "correct"
+    assert check("a_batch_of_two", 2 * x_hat).outcome == "incorrect"
+
+
+def test_the_two_shards_have_the_stated_variance():
+    first = np.repeat([1.0, 3.0], 45)  # mean 2, variance 1
+    second = np.repeat([11.0, 13.0], 5)  # mean 12, variance 1
+    assert (first.mean(), first.var(), second.mean(), second.var()) == (2, 1, 12, 1)
+    rows = np.concatenate([first, second])
+    assert check("variance_of_two_shards", float(rows.var())).outcome == "correct"
+    assert check("variance_of_two_shards", float(rows.var(ddof=1))).mistake == "unbiased_variance"

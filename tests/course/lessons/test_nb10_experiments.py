@@ -1,0 +1,286 @@
+"""Claims N1 to N4: the identities run for real, and the verdicts follow the arrays."""
+
+import dataclasses
+import functools
+import warnings
+
+import numpy as np
+import pytest
+import torch
+
+import bnlab
+from bnlab import functional as F
+from bnlab.course.experiments import stored
+from bnlab.course.experiments.evidence import VERDICTS
+from bnlab.course.experiments.ledger import ledger
+from bnlab.course.lessons.nb10.batch_size_sweep import (
+    N1_BATCH_SIZE,
+    NORMS,
+    BatchSizes,
+    errors_by_size,
+    normalized_net,
+)
+from bnlab.course.lessons.nb10.beyond_one_batch import (
+    accumulation_error,
+    image_tiles,
+    inputs_that_matter,
+)
+from bnlab.course.lessons.nb10.frozen import FrozenBatchNorm, freeze
+from bnlab.course.lessons.nb10.replicas import (
+    N3_ONE_BIG_BATCH,
+    N4_GHOSTS,
+    Replicas,
+    big_batch,
+    comparison,
+    jobs_of,
+    one_process,
+    whole,
+)
+from bnlab.course.lessons.nb10.shards import N2_MERGE, Shards, pooled_statistics, shard_statistics
+from bnlab.gradcheck import gradcheck
+from bnlab.layers import BatchNorm, mlp
+
+IDENTITIES = [N2_MERGE, N3_ONE_BIG_BATCH, N4_GHOSTS]
+
+
+@functools.cache
+def _arrays(experiment):
+    return experiment.run(experiment.config)
+
+
+def verdict(experiment, **planted):
+    arrays = _arrays(experiment)
+    assert set(planted) <= set(arrays), f"planted nothing: {set(planted) - set(arrays)}"
+    return experiment.read(arrays | planted).verdict
+
+
+@pytest.mark.parametrize("experiment", [N1_BATCH_SIZE, *IDENTITIES], ids=lambda e: e.claim.id)
+def test_the_ledger_knows_it(experiment):
+    assert ledger()[experiment.claim.id] is experiment
+    assert experiment.claim.notebook == "10"
+
+
+@pytest.mark.parametrize("experiment", IDENTITIES, ids=lambda e: e.claim.id)
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_the_identities_hold(experiment, seed):
+    evidence = experiment.evidence(seed=seed)
+    assert evidence.verdict == "RIGHT"
+    assert evidence.verdict in VERDICTS
+    assert "False" not in evidence.measured
+
+
+@pytest.mark.parametrize("experiment", IDENTITIES, ids=lambda e: e.claim.id)
+def test_the_arrays_are_plain(experiment):
+    for value in _arrays(experiment).values():
+        assert np.asarray(value).dtype.kind == "f"
+
+
+# N1: the sweep, on planted errors, small, and stored.
+
+
+def planted(batch=(0.3, 0.03), layer=(0.03, 0.03), group=(0.03, 0.03), none=(0.04, 0.03)):
+    errors = {"none": none, "batch": batch, "layer": layer, "group": group}
+    return {
+        f"{norm}_{size}": np.array([error, error + 0.001])
+        for norm, pair in errors.items()
+        for size, error in zip((2, 32), pair, strict=True)
+    }
+
+
+@pytest.mark.parametrize(
+    ("errors", "expected"),
+    [
+        (planted(), "RIGHT"),
+        (planted(batch=(0.08, 0.03)), "WRONG"),
+        (planted(batch=(0.03, 0.3)), "WRONG"),
+        (planted(layer=(0.3, 0.03)), "IMPRECISE"),
+        (planted(group=(0.12, 0.03)), "IMPRECISE"),
+        (planted(none=(0.3, 0.03)), "IMPRECISE"),
+        (planted(layer=(0.03, 0.3)), "RIGHT"),
+    ],
+)
+def test_the_verdict_of_n1_follows_the_errors(errors, expected):
+    assert N1_BATCH_SIZE.read(errors).verdict == expected
+
+
+def test_one_bad_seed_is_enough_to_change_it():
+    errors = planted()
+    errors["batch_2"][1] = errors["batch_32"][1]
+    assert N1_BATCH_SIZE.read(errors).verdict == "WRONG"
+
+
+def test_a_very_small_sweep_runs_and_has_every_norm_and_size():
+    config = dataclasses.replace(BatchSizes(), sizes=(64, 128), epochs=1, lrs=(0.1,), seeds=(0, 1))
+    with warnings.catch_warnings(action="error"):
+        arrays = N1_BATCH_SIZE.run(config)
+    assert set(arrays) == {f"{norm}_{size}" for norm in NORMS for size in (64, 128)}
+    for values in arrays.values():
+        assert values.shape == (2,)
+        assert ((values > 0) & (values < 0.95)).all()
+
+
+def test_all_nets_start_from_the_same_weights():
+    weights = [normalized_net(norm, seed=3)[0].weight for norm in NORMS]
+    for weight in weights[1:]:
+        np.testing.assert_array_equal(weight, weights[0])
+
+
+def test_the_stored_sweep_belongs_to_the_config_and_says_what_we_teach():
+    arrays, about = stored.load("N1")
+    config = dataclasses.asdict(N1_BATCH_SIZE.config)
+    assert about["config"] == {k: list(v) if isinstance(v, tuple) else v for k, v in config.items()}
+    assert N1_BATCH_SIZE.read(arrays).verdict == "RIGHT"
+    sizes, batch = errors_by_size(arrays, "batch")
+    assert sizes.tolist() == list(N1_BATCH_SIZE.config.sizes)
+    assert (batch[:, 0] > 0.1).all()
+    layer = errors_by_size(arrays, "layer")[1].mean(axis=0)
+    assert layer[0] < 0.06
+    assert batch.mean(axis=0)[sizes == 32] < layer[sizes == 32]
+
+
+# N2: merging.
+
+
+def test_n2_measures_what_the_shortcuts_cost():
+    arrays = _arrays(N2_MERGE)
+    assert arrays["unweighted"] > 0.1
+    assert arrays["forgotten"] > 0.1
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("equal", "WRONG"), ("weighted", "IMPRECISE"), ("two_at_a_time", "IMPRECISE")],
+)
+def test_the_verdict_of_n2_follows_the_errors(name, expected):
+    assert verdict(N2_MERGE, **{name: 1e-6}) == expected
+
+
+@pytest.mark.parametrize("counts", [(1,), (1, 1), (5, 2, 30), (1, 100)])
+def test_pooled_statistics_are_those_of_all_rows(counts):
+    rng = np.random.default_rng(sum(counts))
+    shards = [rng.normal(rng.normal(0, 5), 1.0, (n, 3)) for n in counts]
+    mean, var = pooled_statistics(*shard_statistics(shards))
+    rows = torch.from_numpy(np.concatenate(shards))
+    np.testing.assert_allclose(mean, rows.mean(dim=0), rtol=1e-12)
+    np.testing.assert_allclose(var, rows.var(dim=0, correction=0), rtol=1e-10, atol=1e-14)
+
+
+def test_the_shards_of_n2_have_equal_numbers_of_rows_in_all():
+    assert sum(Shards().equal) == sum(Shards().unequal)
+
+
+# N3 and N4: replicas.
+
+
+def test_replicas_of_unequal_size_equal_the_big_batch_too():
+    jobs = jobs_of(Replicas(shards=(3, 20, 9), features=5))
+    big, steps = big_batch(jobs), [answer["shared"] for answer in one_process(jobs)]
+    for name in ("y", "dx"):
+        np.testing.assert_allclose(whole(steps, name), big[name], rtol=1e-10, atol=1e-12)
+    for step in steps:
+        np.testing.assert_allclose(step["dgamma"], big["dgamma"], rtol=1e-10)
+
+
+def test_the_big_batch_is_that_of_torch():
+    jobs = jobs_of(Replicas())
+    x, gamma, beta = (torch.tensor(a, requires_grad=True)
+                      for a in (whole(jobs, "x"), jobs[0]["gamma"], jobs[0]["beta"]))  # fmt: skip
+    y = torch.nn.functional.batch_norm(x, None, None, gamma, beta, training=True, eps=1e-5)
+    y.backward(torch.from_numpy(whole(jobs, "dy")))
+    np.testing.assert_allclose(big_batch(jobs)["dx"], x.grad, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("name", ["mean", "var", "y", "dx", "dgamma", "dbeta"])
+def test_a_fault_in_any_answer_is_seen_by_n3(name):
+    jobs = jobs_of(Replicas())
+    answers = one_process(jobs)
+    answers[1]["shared"][name] = 1.001 * answers[1]["shared"][name]
+    assert N3_ONE_BIG_BATCH.read(comparison(jobs, answers)).verdict == "WRONG"
+
+
+@pytest.mark.parametrize("name", ["y", "dx", "dgamma", "dbeta"])
+def test_a_fault_in_any_answer_is_seen_by_n4(name):
+    jobs = jobs_of(Replicas())
+    answers = one_process(jobs)
+    answers[0]["own"][name] = 1.001 * answers[0]["own"][name]
+    assert N4_GHOSTS.read(comparison(jobs, answers)).verdict == "WRONG"
+
+
+def test_the_other_verdicts_of_n3_and_n4():
+    assert verdict(N3_ONE_BIG_BATCH, own_y=0.0) == "IMPRECISE"
+    assert verdict(N4_GHOSTS, apart=0.0) == "WRONG"
+
+
+# Helpers of the notebook.
+
+
+@pytest.mark.parametrize(
+    ("forward", "expected"),
+    [
+        (lambda x: bnlab.batchnorm_forward(x, np.ones(4), np.zeros(4))[0], np.s_[:, 2]),
+        (lambda x: F.groupnorm_forward(x, np.ones(4), np.zeros(4), 1)[0], np.s_[1]),
+        (lambda x: F.groupnorm_forward(x, np.ones(4), np.zeros(4), 2)[0], np.s_[1, 2:]),
+        (lambda x: F.groupnorm_forward(x, np.ones(4), np.zeros(4), 4)[0], np.s_[1, 2]),
+        (np.tanh, np.s_[1, 2, 0, 0]),
+    ],
+    ids=["batch", "one group", "two groups", "instance", "each alone"],
+)
+def test_the_inputs_that_matter_are_those_that_share_statistics(forward, expected):
+    x = np.random.default_rng(0).normal(size=(3, 4, 2, 2))
+    wanted = np.zeros(x.shape, bool)
+    wanted[expected] = True
+    np.testing.assert_array_equal(inputs_that_matter(forward, x, (1, 2, 0, 0)), wanted)
+
+
+def test_tiles_keep_every_value_in_its_place():
+    values = np.random.default_rng(0).normal(size=(2, 3, 2, 4))
+    tiles = image_tiles(values)
+    assert tiles.shape == (5, 14)
+    np.testing.assert_array_equal(tiles[3:5, 5:9], values[1, 1])
+    assert np.isnan(tiles[2]).all()
+    assert np.isnan(tiles[:, 4]).all()
+
+
+@pytest.mark.parametrize("size", [2, 4, 8])
+def test_accumulation_is_exact_without_batch_norm_and_far_off_with_it(size):
+    rng = np.random.default_rng(0)
+    x, labels = rng.normal(size=(16, 6)), rng.integers(3, size=16)
+    with_bn, without = (mlp([6, 9, 3], batchnorm=b, rng=rng) for b in (True, False))
+    assert accumulation_error(without, x, labels, size) < 1e-13
+    assert accumulation_error(with_bn, x, labels, size) > 0.1
+    assert accumulation_error(with_bn, x, labels, 16) == 0
+
+
+def trained_layer():
+    rng = np.random.default_rng(0)
+    layer = BatchNorm(3)
+    layer.weight[:], layer.bias[:] = rng.normal(size=(2, 3))
+    for _ in range(5):
+        layer(rng.normal(4, 2, (8, 3)))
+    return layer
+
+
+def test_a_frozen_layer_is_the_layer_in_eval_mode_with_a_gradient():
+    layer, rng = trained_layer(), np.random.default_rng(1)
+    fixed, x, dy = FrozenBatchNorm(layer), rng.normal(size=(2, 3)), rng.normal(size=(2, 3))
+    before = fixed.state_dict()
+    np.testing.assert_array_equal(fixed(x), layer.eval()(x))
+    dx = fixed.backward(dy)
+
+    def forward(x, gamma, beta):
+        mean, var = layer.running_mean, layer.running_var
+        return bnlab.batchnorm_inference(x, gamma, beta, mean, var)
+
+    inputs = (x, fixed.weight, fixed.bias)
+    gradcheck(forward, inputs, (dx, fixed.grads["weight"], fixed.grads["bias"]), dy)
+    for name, value in fixed.state_dict().items():
+        np.testing.assert_array_equal(value, before[name])
+
+
+def test_freezing_copies_and_leaves_the_model_alone():
+    model = mlp([2, 3, 2], rng=np.random.default_rng(0))
+    copied = freeze(model)
+    copied[0].weight[:] = 0
+    copied[1].weight[:] = 5
+    assert np.abs(model[0].weight).max() > 0
+    assert (model[1].weight == 1).all()

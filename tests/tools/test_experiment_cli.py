@@ -1,0 +1,263 @@
+"""`bnlab experiment`: what a user types, sees, and finds in the folder."""
+
+import csv
+import json
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+
+import pytest
+from typer.testing import CliRunner
+
+from bnlab.course.experiments import campaign, files, selection
+from bnlab.course.experiments import ledger as ledger_module
+from bnlab.course.experiments.evidence import Claim, Definition, Experiment
+from bnlab.course.experiments.ledger import ids
+from bnlab.course.experiments.seeds import over_seeds
+from bnlab.tools import cli
+
+
+@dataclass(frozen=True)
+class Two:
+    """Two seeds."""
+
+    seeds: tuple[int, ...] = (0, 1)
+
+
+def one_seed(config, seed):
+    return {"x": float(seed)}
+
+
+def count(config):
+    return over_seeds(one_seed, config)
+
+
+def interrupted(config):
+    if config.seeds == (1,):
+        raise KeyboardInterrupt
+    return count(config)
+
+
+def fails(config):
+    raise RuntimeError("no torch [here]")
+
+
+def judge(arrays):
+    return "RIGHT", f"{len(arrays['x'])} seeds", "spread 0"
+
+
+def row(claim_id, run):
+    claim = Claim(claim_id, f"Said of {claim_id} [x].", "True.", "experiment", "09", "Nobody 2020")
+    return Experiment(claim, Two(), run, judge)
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """`bnlab experiment ...` in an empty folder, on a ledger of three rows, without figures."""
+    claim = Claim("P2", "A word.", "Another.", "definition", "09", "Nobody 2021")
+    entries = [row("P1", count), Definition(claim, "WRONG"), row("P3", count)]
+    rows = {entry.claim.id: entry for entry in entries}
+    figure = selection.find("figure1")
+    monkeypatch.setattr(ledger_module, "runnable", lambda: {**rows, "figure1": figure})
+    monkeypatch.setattr(selection, "runnable", lambda: {**rows, "figure1": figure})
+    monkeypatch.setattr(campaign, "ledger", lambda: rows)
+    monkeypatch.setattr(files, "_write_figure", lambda path, *_: path.write_bytes(b"figure"))
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        return CliRunner().invoke(cli.app, ["experiment", *map(str, arguments)])
+
+    run.rows, run.folder = rows, tmp_path
+    return run
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir() if path.is_file())
+
+
+def test_list_shows_what_can_be_run(run):
+    lines = run("list").output.splitlines()
+    assert [line.split()[0] for line in lines] == ["P1", "P2", "P3", "figure1"]
+    assert re.fullmatch(r"P1 +09 +experiment +2 seeds +Said of P1 \[x\]\. *", lines[0])
+    assert re.fullmatch(r"P2 +09 +definition +A word\. *", lines[1])
+
+
+def test_run_prints_the_verdict_and_says_where_the_files_are(run):
+    result = run("run", "p1", "--out", "there")
+    assert result.exit_code == 0
+    assert 'P1, notebook 09. Said: "Said of P1 [x]." Measured: 2 seeds' in result.output
+    assert "1 of 1 verdicts, with their files, are in there." in result.output
+    assert re.search(r"P1 .* 2/2 .* left", result.output)
+    assert names(run.folder / "there") == ["P1.csv", "P1.json", "P1.png", "P1.txt"]
+
+
+def test_results_go_to_bnlab_results_unless_told(run):
+    run("run", "P1")
+    assert (run.folder / "bnlab-results" / "P1.txt").is_file()
+
+
+def test_the_number_of_seeds_is_yours(run):
+    assert "Measured: 5 seeds" in run("run", "P1", "--seeds", 5).output
+    about = json.loads((run.folder / "bnlab-results" / "P1.json").read_text())
+    assert about["config"]["seeds"] == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("seeds", [0, 1])
+def test_a_verdict_needs_two_seeds(run, seeds):
+    assert run("run", "P1", "--seeds", seeds).exit_code == 2
+
+
+def test_run_all_writes_the_ledger(run):
+    result = run("run", "all")
+    assert result.exit_code == 0
+    assert "3 of 3 verdicts" in result.output
+    folder = run.folder / "bnlab-results"
+    with (folder / "ledger.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["id"], row["verdict"], row["measured"]) for row in rows] == [
+        ("P1", "RIGHT", "2 seeds"),
+        ("P2", "WRONG", "nothing to measure, see the source"),
+        ("P3", "RIGHT", "2 seeds"),
+    ]
+    assert rows[0]["said"] == "Said of P1 [x]."
+    assert names(folder) == ["P1.csv", "P1.json", "P1.png", "P1.txt", "P2.txt", "P3.csv",
+                             "P3.json", "P3.png", "P3.txt", "ledger.csv"]  # fmt: skip
+
+
+def test_one_failure_does_not_stop_the_others(run):
+    run.rows["P1"] = row("P1", fails)
+    result = run("run", "all")
+    assert result.exit_code == 1
+    assert "2 of 3 verdicts" in result.output
+    assert result.output.rstrip().endswith("P1 failed: RuntimeError: no torch [here]")
+    assert (run.folder / "bnlab-results" / "P3.txt").is_file()
+
+
+def test_alone_a_failure_is_seen_in_full(run):
+    run.rows["P1"] = row("P1", fails)
+    assert isinstance(run("run", "P1").exception, RuntimeError)
+
+
+def test_ctrl_c_keeps_what_is_finished(run):
+    run.rows["P1"] = row("P1", interrupted)
+    result = run("run", "P1")
+    assert result.exit_code == 130
+    assert "kept in bnlab-results; the same command goes on there" in result.output
+    assert names(run.folder / "bnlab-results" / "parts" / "P1") == ["seed-0.npz"]
+    assert not list((run.folder / "bnlab-results").glob("P1.*"))
+    run.rows["P1"] = row("P1", count)
+    assert run("run", "P1").exit_code == 0
+
+
+def test_progress_starts_where_the_last_run_stopped(run):
+    run("run", "P1")
+    bars = []
+    real = campaign._progress_bar
+
+    def watched(console):
+        bars.append(real(console))
+        add = bars[-1].add_task
+        bars[-1].add_task = lambda *a, **k: bars.append(k) or add(*a, **k)
+        return bars[0]
+
+    campaign._progress_bar = watched
+    try:
+        run("run", "P1", "--seeds", 4)
+    finally:
+        campaign._progress_bar = real
+    assert bars[1] == {"total": 4, "completed": 2}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["P9"], "There is no experiment 'P9'; `bnlab experiment list` shows the names"),
+        (["P1", "--data", "."], "P1 runs on the digits only; --data DIR is for figure1"),
+        (["all", "--data", "."], "P1 runs on the digits only"),
+        (["figure1", "--data", "no-such"], "load_idx_folder needs train-images-idx3-ubyte"),
+    ],
+)
+def test_what_cannot_be_run_gets_one_sentence(run, arguments, sentence):
+    result = run("run", *arguments)
+    assert result.exit_code == 1
+    assert result.output.startswith(sentence)
+    assert len(result.output.splitlines()) == 1
+    assert not (run.folder / "bnlab-results").exists()
+
+
+def last_line(result):
+    """The sentence at the end; an exception of its own would have got past the command."""
+    assert isinstance(result.exception, SystemExit)
+    return result.output.splitlines()[-1]
+
+
+def no_room(config):
+    raise files.ResultsError("P1.csv cannot be written")
+
+
+def test_without_a_place_for_results_the_whole_ledger_stops_at_once(run):
+    run.rows["P1"] = row("P1", no_room)
+    result = run("run", "all")
+    assert (result.exit_code, last_line(result)) == (1, "P1.csv cannot be written")
+    assert not (run.folder / "bnlab-results" / "P3.txt").exists()
+
+
+def needs_torch(config):
+    import no_such_torch  # noqa: F401
+
+
+def test_a_package_that_is_missing_gets_one_sentence(run):
+    run.rows["P1"] = row("P1", needs_torch)
+    result = run("run", "P1")
+    assert (result.exit_code, last_line(result)) == (
+        1, "P1 cannot run: No module named 'no_such_torch'; `bnlab doctor` says what to install"
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["P1", "all", "figure1"])
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [(b"PK", "digits.npz is not the file bnlab came with"), (None, "which is missing; install")],
+    ids=["damaged", "missing"],
+)
+def test_digits_that_cannot_be_read_get_one_sentence(run, monkeypatch, name, content, sentence):
+    (run.folder / "data").mkdir()
+    if content:
+        (run.folder / "data" / "digits.npz").write_bytes(content)
+    monkeypatch.setattr("bnlab.data.course_files", lambda: run.folder)
+    result = run("run", name)
+    assert result.exit_code == 1
+    assert sentence in last_line(result)
+    assert not (run.folder / "bnlab-results").exists()
+
+
+def test_two_jobs_give_the_same_files(run, monkeypatch):
+    jobs, real = [], campaign.joblib.parallel_config
+    monkeypatch.setattr(campaign.joblib, "parallel_config",
+                        lambda n_jobs: jobs.append(n_jobs) or real(n_jobs=n_jobs))  # fmt: skip
+    run("run", "all", "--out", "one")
+    run("run", "all", "--jobs", 2, "--out", "two")
+    assert jobs == [1, 2]
+    for name in ("P1.csv", "P3.txt", "ledger.csv"):
+        assert (run.folder / "one" / name).read_text() == (run.folder / "two" / name).read_text()
+
+
+# The real thing
+
+
+@pytest.mark.slow
+def test_a_real_experiment_from_a_real_command_line(tmp_path):
+    start = [sys.executable, "-c", "from bnlab.tools.cli import app; app()"]
+    command = [*start, "experiment", "run", "S2", "--seeds", "2", "--jobs", "2"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "Verdict: RIGHT." in done.stdout
+    assert (tmp_path / "bnlab-results" / "S2.png").read_bytes().startswith(b"\x89PNG")
+    assert len(list(tmp_path.glob("bnlab-results/parts/S2/seed-*.npz"))) == 2
+
+
+def test_the_real_list_names_every_row():
+    output = CliRunner().invoke(cli.app, ["experiment", "list"], env={"COLUMNS": "200"}).output
+    first = [line.split()[0] for line in output.splitlines() if not line.startswith(" ")]
+    assert first == [*ids(), "figure1"]

@@ -1,0 +1,131 @@
+"""JupyterLab as a learner uses it: run, move a slider, answer wrongly, then rightly."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+expect = pytest.importorskip("playwright.sync_api").expect
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(os.name == "nt", reason="process groups and signals are those of POSIX"),
+]
+
+BNLAB = [sys.executable, "-c", "from bnlab.tools.cli import app; app()"]
+PATIENCE = 120_000  # ms: a shared machine may be slow, and nothing here waits longer than it must
+WRONG = """def batchnorm_forward(x, gamma, beta, eps):
+    mean = x.mean(axis=0)
+    var = ((x - mean) ** 2).sum(axis=0) / (len(x) - 1)
+    return gamma * (x - mean) / np.sqrt(var + eps) + beta
+"""
+RIGHT = WRONG.replace("(len(x) - 1)", "len(x)")
+
+
+@pytest.fixture
+def home(tmp_path):
+    """Environment of a learner whose settings, runtime files and progress are all new."""
+    folders = ("BNLAB_HOME", "IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR",
+               "JUPYTERLAB_SETTINGS_DIR", "JUPYTERLAB_WORKSPACES_DIR")  # fmt: skip
+    return os.environ | {name: str(tmp_path / name) for name in folders}
+
+
+@pytest.fixture
+def lab(tmp_path, home):
+    """The address of a JupyterLab that `bnlab lab` has started, with its token."""
+    pytest.importorskip("jupyterlab")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    log = tmp_path / "log"
+    with log.open("w") as stream:
+        server = subprocess.Popen(
+            [*BNLAB, "lab", "desk", "--no-browser", "--port", str(port)], cwd=tmp_path, env=home,
+            stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, start_new_session=True,
+        )  # fmt: skip
+    try:
+        yield address(log, server)
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait(timeout=60)
+
+
+def address(log, server):
+    """The address that the server prints, as soon as it does."""
+    end = time.monotonic() + PATIENCE / 1000
+    while time.monotonic() < end and server.poll() is None:
+        if found := re.search(r"http://127\.0\.0\.1:\d+/lab\?token=\w+", log.read_text()):
+            return found[0]
+        time.sleep(0.1)
+    pytest.fail(f"JupyterLab did not start:\n{log.read_text()}")
+
+
+def open_notebook(page, lab, name):
+    page.set_default_timeout(PATIENCE)
+    expect.set_options(timeout=PATIENCE)
+    page.goto(lab.replace("/lab?", f"/lab/tree/{name}?"))
+    # Before this JupyterLab has no kernel yet, and Run All would only empty the cells.
+    page.get_by_text(re.compile(r"^Python 3.* \| Idle$")).wait_for()
+
+
+def run_all(page):
+    """Run the notebook; a slider is drawn only by a kernel, and by then all cells are queued."""
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    page.get_by_role("slider").first.wait_for(state="attached")
+    expect(page.locator(".jp-InputPrompt", has_text=re.compile(r"\[[ *]\]"))).to_have_count(0)
+
+
+def code_cell(page, text):
+    """The code cell that contains this text; JupyterLab draws it when it comes into view."""
+    cell = page.locator(".jp-CodeCell", has=page.locator(".jp-InputArea", has_text=text))
+    cell.scroll_into_view_if_needed()
+    return cell
+
+
+def answer(page, code):
+    """Type an answer into the exercise, run it, run its check; return the cell of the check."""
+    editor = code_cell(page, "def batchnorm_forward(").locator(".cm-content")
+    editor.click()
+    page.keyboard.press("ControlOrMeta+a")
+    page.keyboard.insert_text(code)
+    page.keyboard.press("Control+Enter")
+    check = code_cell(page, 'check("batchnorm_forward", batchnorm_forward)')
+    check.locator(".cm-content").click()
+    page.keyboard.press("Control+Enter")
+    return check
+
+
+def exercises_done(home):
+    """What `bnlab progress` says about notebook 02."""
+    command = [*BNLAB, "progress"]
+    shown = subprocess.run(command, env=home, capture_output=True, text=True, check=True).stdout
+    return int(re.search(r"notebook 02: +(\d+) of", shown)[1])
+
+
+def test_a_learner_runs_notebook_02_moves_a_slider_and_solves_an_exercise(lab, home, page):
+    open_notebook(page, lab, "02_batchnorm_algorithm.ipynb")
+    run_all(page)
+    assert page.locator('[data-mime-type="application/vnd.jupyter.error"]').count() == 0
+    assert page.locator('[data-mime-type="application/vnd.jupyter.stderr"]').count() == 0
+
+    sliders = code_cell(page, "from ipywidgets import interact")
+    figure = sliders.locator("img")
+    sliders.get_by_role("slider").first.focus()  # gamma
+    for key, value in [("End", "3.00"), ("Home", "−3.00")]:
+        before = figure.get_attribute("src")
+        page.keyboard.press(key)
+        sliders.get_by_text(value, exact=True).wait_for()
+        expect(figure).not_to_have_attribute("src", before)
+
+    check = answer(page, WRONG)
+    check.get_by_text("You divide the sum of squares by m - 1").wait_for()
+    assert exercises_done(home) == 0
+    check = answer(page, RIGHT)
+    check.get_by_text("✓ batchnorm_forward: correct").wait_for()
+    assert exercises_done(home) == 1
+    assert page.outside == []

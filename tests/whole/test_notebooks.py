@@ -1,0 +1,218 @@
+"""The rules that every notebook keeps, and the course with its solutions filled in."""
+
+import ast
+import json
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from bnlab.course.exercises.exercise import Exercise
+from bnlab.course.exercises.helping import solution_source
+from bnlab.course.exercises.registry import all_exercises
+from bnlab.data import course_files
+
+NOTEBOOKS = sorted((course_files() / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+EXERCISES = all_exercises()
+
+# Minutes of reading and of exercises that a notebook promises at its top.
+MINUTES = {
+    "00": (10, 5), "01": (25, 15), "02": (30, 25), "03": (35, 40), "04": (20, 15), "05": (25, 25),
+    "06": (30, 25), "07": (25, 15), "08": (35, 10), "09": (20, 40), "10": (30, 20),
+}  # fmt: skip
+
+every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+
+
+def read(path):
+    return nbformat.read(path, as_version=4)
+
+
+def code_cells(path):
+    return [cell for cell in read(path).cells if cell.cell_type == "code"]
+
+
+def mark(cell, key):
+    return cell.metadata.get("bnlab", {}).get(key)
+
+
+def exercises_of(path):
+    return [e for e in EXERCISES.values() if e.notebook == path.stem[:2]]
+
+
+def test_there_are_notebooks():
+    assert NOTEBOOKS
+
+
+@every_notebook
+def test_it_is_stored_executed_and_valid(path):
+    nbformat.validate(read(path))
+    counts = [cell.execution_count for cell in code_cells(path)]
+    assert counts == list(range(1, len(counts) + 1)), "run it from top to bottom before storing it"
+    assert not any(o.output_type == "error" for c in code_cells(path) for o in c.outputs)
+
+
+@every_notebook
+def test_its_cells_are_small(path):
+    # The bug hunt of 09 is twenty cells by itself: ten answers, ten checks.
+    assert len(code_cells(path)) <= (40 if path.stem.startswith("09") else 28)
+    for cell in code_cells(path):
+        assert len(cell.source.splitlines()) <= 20, cell.source
+
+
+@every_notebook
+def test_little_is_hidden_from_nbval(path):
+    tagged = [cell.metadata.get("tags", []) for cell in code_cells(path) if cell.outputs]
+    ignored = sum("nbval-ignore-output" in tags for tags in tagged)
+    assert ignored <= 0.1 * len(tagged)
+    assert not any("nbval-skip" in tags for tags in tagged)
+    assert not any(re.search("# *NBVAL", cell.source) for cell in code_cells(path))
+
+
+@every_notebook
+def test_it_opens_and_closes_as_all_do(path):
+    cells = read(path).cells
+    for words in ("What you will learn", "Before you start", "Time"):
+        assert words in cells[0].source
+    for words in ("What you can now say", "Where people go wrong", "Further reading"):
+        assert any(words in cell.source for cell in cells[-3:])
+
+
+@every_notebook
+def test_its_sections_carry_their_minutes(path):
+    headings = [c for c in read(path).cells
+                if c.cell_type == "markdown" and c.source.startswith("## ")]  # fmt: skip
+    timed = [c for c in headings if mark(c, "minutes") is not None]
+    assert all(mark(c, "section") in ("core", "more") for c in timed)
+    assert sum(mark(c, "minutes") for c in timed) == sum(MINUTES[path.stem[:2]])
+
+
+@every_notebook
+def test_its_exercises_keep_their_minutes(path):
+    assert sum(e.minutes for e in exercises_of(path)) == MINUTES[path.stem[:2]][1]
+
+
+@every_notebook
+def test_each_exercise_has_one_stub_and_one_locked_check(path):
+    cells = code_cells(path)
+    stubs = [mark(c, "exercise") for c in cells if mark(c, "exercise")]
+    checks = [mark(c, "check") for c in cells if mark(c, "check")]
+    assert stubs == checks
+    assert sorted(stubs) == sorted(e.name for e in exercises_of(path))
+    for cell in cells:
+        if mark(cell, "check"):
+            assert cell.metadata.nbgrader.locked
+            assert cell.metadata.nbgrader.grade
+            assert cell.metadata.nbgrader.points > 0
+            name = mark(cell, "check")
+            assert cell.source.strip() == f'check("{name}", {name})'
+        if mark(cell, "exercise"):
+            assert cell.metadata.nbgrader.solution
+    ids = [c.metadata.nbgrader.grade_id for c in cells if "nbgrader" in c.metadata]
+    assert len(ids) == len(set(ids))
+
+
+@every_notebook
+def test_stubs_are_empty_and_have_the_registered_signature(path):
+    for cell in code_cells(path):
+        name = mark(cell, "exercise")
+        if name is None:
+            continue
+        tree = ast.parse(cell.source)
+        exercise = EXERCISES[name]
+        if isinstance(exercise, Exercise):
+            (function,) = (n for n in tree.body if isinstance(n, ast.FunctionDef))
+            assert function.name == name
+            assert tuple(a.arg for a in function.args.args) == exercise.arguments
+            assert ast.get_docstring(function)
+            assert [ast.unparse(n) for n in function.body[1:]] == ["..."]
+        else:
+            assert ast.unparse(tree) == f"{name} = ..."
+
+
+@every_notebook
+def test_lessons_never_use_the_name_of_an_exercise(path):
+    """Else a learner's wrong function would poison a lesson further down."""
+    for cell in code_cells(path):
+        if mark(cell, "exercise") or mark(cell, "check"):
+            continue
+        tree = ast.parse(cell.source)
+        used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+        imports = [n for n in ast.walk(tree) if isinstance(n, ast.Import | ast.ImportFrom)]
+        imported = {alias.asname or alias.name for node in imports for alias in node.names}
+        defined = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+        assert not (used | imported | defined) & set(EXERCISES), cell.source
+
+
+@every_notebook
+def test_each_figure_is_followed_by_words(path):
+    cells = read(path).cells
+    for cell, after in zip(cells, [*cells[1:], None], strict=True):
+        if cell.cell_type == "code" and any("image/png" in o.get("data", {}) for o in cell.outputs):
+            assert after is not None, cell.source
+            assert after.cell_type == "markdown", cell.source
+
+
+@every_notebook
+def test_nothing_of_a_machine_is_stored(path):
+    text = path.read_text(encoding="utf-8")
+    here = str(course_files())
+    for trace in ("/home/", "/root/", "/tmp/", "C:\\\\Users", "Traceback", here):
+        assert trace not in text
+
+
+def with_solutions(path):
+    """The notebook as an instructor fills it in: each stub replaced by its solution."""
+    notebook = read(path)
+    for cell in notebook.cells:
+        if mark(cell, "exercise"):
+            cell.source = "import numpy as np\n" + solution_source(mark(cell, "exercise"))
+    return notebook
+
+
+def execute(notebook, folder):
+    nbclient = pytest.importorskip("nbclient")
+    client = nbclient.NotebookClient(
+        notebook, timeout=120, resources={"metadata": {"path": folder}}
+    )
+    client.execute()
+    return notebook
+
+
+@pytest.mark.slow
+@every_notebook
+def test_with_solutions_every_check_says_correct(path, tmp_path):
+    notebook = execute(with_solutions(path), str(tmp_path))
+    for cell in notebook.cells:
+        if mark(cell, "check"):
+            assert ": correct." in json.dumps(cell.outputs, ensure_ascii=False), cell.source
+
+
+@pytest.mark.slow
+@every_notebook
+def test_wrong_answers_poison_nothing(path, tmp_path):
+    """Every exercise answered by nonsense: the lessons print what they always print."""
+    notebook = read(path)
+    stored = [[dict(o) for o in c.outputs] for c in notebook.cells if c.cell_type == "code"]
+    for cell in notebook.cells:
+        name = mark(cell, "exercise")
+        if name:
+            cell.source = f"def {name}(*arguments):\n    return 'nonsense'"
+    execute(notebook, str(tmp_path))
+    cells = [c for c in notebook.cells if c.cell_type == "code"]
+    for cell, before in zip(cells, stored, strict=True):
+        lesson = not (mark(cell, "check") or cell.metadata.get("tags"))
+        if lesson:
+            assert _texts(cell.outputs) == _texts(before), cell.source
+
+
+def _texts(outputs):
+    """Plain texts; pieces of one stream are joined, for a slow machine stores them apart."""
+    printed = "".join(o["text"] for o in outputs if o["output_type"] == "stream")
+    shown = [o["data"].get("text/plain") for o in outputs if "data" in o]
+    return [printed, *shown]
+
+
+def test_the_course_is_found_from_the_tests():
+    assert Path(course_files() / "data" / "digits.npz").is_file()

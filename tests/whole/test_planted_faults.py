@@ -1,0 +1,133 @@
+"""A notebook must notice when the package it teaches is wrong.
+
+Each test copies the package and one notebook, plants one fault in the copy, and expects that a
+cell of the notebook fails. A notebook that passes with the fault only prints what bnlab believes.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+import pytest
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).resolve().parents[2]
+BATCHNORM, NORMS = "bnlab/batchnorm.py", "bnlab/layers/norms.py"
+GHOSTS = "bnlab/course/lessons/nb07/ghost_batches.py"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """`wrong` takes the place of `right`, which is the code of one line."""
+
+    name: str
+    notebook: str
+    module: str
+    right: str
+    wrong: str
+
+
+FAULTS = [
+    Fault("ddof_1", "02", BATCHNORM,
+          "var = channels.dots(x_centred, x_centred, x) / m",
+          "var = channels.dots(x_centred, x_centred, x) / (m - 1)"),
+    Fault("eps_outside_the_root", "02", BATCHNORM,
+          "inv_std = 1 / np.sqrt(var + eps)",
+          "inv_std = 1 / (np.sqrt(var) + eps)"),
+    Fault("detached_mean", "03", BATCHNORM,
+          "dx -= channels.spread(dbeta / m, dy)",
+          "pass"),
+    Fault("gamma_missing_in_dx", "03", BATCHNORM,
+          "dx *= channels.spread(cache.gamma * cache.inv_std, dy)",
+          "dx *= channels.spread(cache.inv_std, dy)"),
+    Fault("momentum_reversed", "05", NORMS,
+          "new = 1 / int(self.num_batches_tracked) if self.momentum is None else self.momentum",
+          "new = 1 / int(self.num_batches_tracked) if not self.momentum else 1 - self.momentum"),
+    Fault("biased_running_variance", "05", NORMS,
+          "self.running_var += new * (var * (m / (m - 1)))  # unbiased",
+          "self.running_var += new * var"),
+    # The old statistics still normalize this batch; with m = N + 1 a single example does not
+    # divide by zero, which any notebook would notice.
+    Fault("statistics_updated_in_eval", "05", NORMS,
+          "mean, var = self.running_mean, self.running_var",
+          "mean, var = self.running_mean.copy(), self.running_var.copy(); "
+          "self._track(x.mean(axis=0), x.var(axis=0), m=len(x) + 1)"),
+    Fault("unfolded_eps", "05", BATCHNORM,
+          "scale = gamma / np.sqrt(running_var + eps)  # (out,)",
+          "scale = gamma / np.sqrt(running_var)"),
+    # Right for (N, C), and the shapes and the cache stay right for images.
+    Fault("statistics_over_n_only", "06", BATCHNORM,
+          "y = x_centred * channels.spread(gamma * inv_std, x)",
+          "y = (rows - rows.mean(axis=0)) / np.sqrt(rows.var(axis=0) + eps)"
+          " * channels.spread(gamma, x)"),
+    Fault("wrong_ghost_split", "07", GHOSTS,
+          "return x.reshape(-1, ghost_size, c).swapaxes(0, 1).reshape(ghost_size, -1)",
+          "return x.reshape(ghost_size, -1)"),
+]  # fmt: skip
+
+
+def copy_course(folder, number):
+    """Copy the package, its data and one notebook; return the path of the notebook's copy."""
+    without_caches = shutil.ignore_patterns("__pycache__")
+    for name in ("bnlab", "data"):
+        shutil.copytree(ROOT / name, folder / name, ignore=without_caches)
+    (notebook,) = (ROOT / "notebooks").glob(f"{number}_*.ipynb")
+    # pytest is to run as it does here: the same settings, and the clean room of conftest.
+    for path in (notebook, *map(ROOT.joinpath, ("conftest.py", "pyproject.toml",
+                                                "tests/nbval_sanitize.cfg"))):  # fmt: skip
+        target = folder / path.relative_to(ROOT)
+        target.parent.mkdir(exist_ok=True)
+        shutil.copy(path, target)
+    return folder / notebook.relative_to(ROOT)
+
+
+def plant(fault, folder):
+    path = folder / fault.module
+    source = path.read_text(encoding="utf-8")
+    lines = [line.strip() for line in source.splitlines()]
+    found = lines.count(fault.right)
+    assert found == 1, f"{fault.module} has {found} lines {fault.right!r}: move the fault along"
+    assert source.count(fault.right) == 1
+    path.write_text(source.replace(fault.right, fault.wrong), encoding="utf-8")
+
+
+def run_notebooks(folder, *notebooks):
+    """Run nbval up to the first cell that fails, in kernels that import the copy in folder."""
+    command = [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env", "-q", "-x",
+               "-p", "no:cacheprovider", *map(str, notebooks)]  # fmt: skip
+    environment = {**os.environ, "PYTHONPATH": str(folder)}  # goes before an editable install
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300
+    )
+
+
+def tell_where(folder):
+    """Write a notebook that passes only if its kernel imports the copy in folder."""
+    output = nbformat.v4.new_output("stream", name="stdout", text=f"{folder.resolve()}\n")
+    source = "from bnlab.data import course_files\n\nprint(course_files())"
+    cell = nbformat.v4.new_code_cell(source, outputs=[output], execution_count=1)
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), folder / "where.ipynb")
+    return folder / "where.ipynb"
+
+
+@pytest.mark.parametrize("number", sorted({fault.notebook for fault in FAULTS}))
+def test_notebook_passes_without_a_fault(tmp_path, number):
+    notebook = copy_course(tmp_path, number)
+    result = run_notebooks(tmp_path, tell_where(tmp_path), notebook)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault.notebook}-{fault.name}")
+def test_notebook_fails_with_the_fault(tmp_path, fault):
+    notebook = copy_course(tmp_path, fault.notebook)
+    plant(fault, tmp_path)
+    result = run_notebooks(tmp_path, notebook)
+    # The cells before the failing one passed, the imports among them: the copy is not broken.
+    stopped_at_a_cell = re.search(r"^1 failed, \d+ passed", result.stdout, re.MULTILINE)
+    assert stopped_at_a_cell, f"{notebook.name} did not notice {fault.name}\n{result.stdout}"
