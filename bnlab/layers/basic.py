@@ -8,7 +8,7 @@ import numpy as np
 from bnlab import functional as F
 from bnlab.arrays import upstream
 from bnlab.layers.base import Layer, Sequential
-from bnlab.layers.norms import BatchNorm, GroupNorm, LayerNorm
+from bnlab.layers.norms import BatchNorm
 
 __all__ = [
     "AvgPool2d",

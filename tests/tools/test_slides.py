@@ -1,4 +1,4 @@
-"""`bnlab.tools.workshop.slides`: a notebook as one file of slides that needs nothing from outside."""
+"""`workshop.slides`: a notebook as one file of slides that needs nothing from outside."""
 
 import functools
 import re

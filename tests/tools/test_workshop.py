@@ -319,7 +319,7 @@ def test_the_schedule_knows_where_people_get_stuck(minutes):
     assert exercises
     for exercise in exercises:
         assert f"{exercise.name} ({exercise.minutes})" in text
-        for mistake in exercise.misconceptions:
+        for mistake in exercise.mistakes:
             assert mistake.sentence in text
 
 

@@ -84,14 +84,14 @@ def grade_id(exercise):
     return "check-" + exercise.replace("_", "-")
 
 
-def misconception(exercise):
-    (found,) = [m for m in EXERCISES[exercise].misconceptions if m.name == MISTAKES[exercise]]
+def mistake(exercise):
+    (found,) = [m for m in EXERCISES[exercise].mistakes if m.name == MISTAKES[exercise]]
     return found
 
 
 def mistake_source(exercise):
-    """What somebody with this misconception writes into the cell."""
-    answer = misconception(exercise).answer
+    """What somebody with this mistake writes into the cell."""
+    answer = mistake(exercise).answer
     if isinstance(EXERCISES[exercise], Question):
         return f"{exercise} = {answer!r}"
     (function,) = ast.parse(inspect.getsource(answer)).body
@@ -182,4 +182,4 @@ def test_feedback_names_the_mistake(graded, exercise):
     (name,) = [n for n in NOTEBOOKS if n.startswith(EXERCISES[exercise].notebook)]
     page = graded / "feedback" / "mistaken" / "bn" / name.replace(".ipynb", ".html")
     text = html.unescape(re.sub("<[^>]*>", "", page.read_text(encoding="utf-8")))
-    assert misconception(exercise).sentence in text
+    assert mistake(exercise).sentence in text

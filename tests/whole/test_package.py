@@ -20,8 +20,8 @@ import bnlab
 PACKAGE = Path(bnlab.__file__).parent
 FILES = sorted(p for p in PACKAGE.rglob("*.py") if "_files" not in p.parts)
 
-# Low to high, as in the design: an import only ever points to the left. A new file at the top of the
-# package needs its place here. `channels` is a piece of batchnorm, `idx` of data.
+# Low to high, as in the design: an import only ever points to the left. A new file at the top
+# of the package needs its place here. `channels` is a piece of batchnorm, `idx` of data.
 CORE = (
     "arrays", "channels", "batchnorm", "functional", "gradcheck", "idx", "data", "layers", "optim",
     "training", "plots",
@@ -44,7 +44,7 @@ def module_of(path):
 
 
 def part_of(module):
-    """The longest name in ORDER that a dotted name below bnlab starts with; None if there is none."""
+    """The longest name in ORDER with which a dotted name below bnlab starts, or None."""
     words = module.removeprefix("bnlab").strip(".").split(".")
     starts = (".".join(words[:n]) for n in range(len(words), 0, -1))
     return next((start for start in starts if start in ORDER), None)

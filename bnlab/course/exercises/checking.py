@@ -148,7 +148,7 @@ def _praise(exercise, targets, answers):
 
 
 def _diagnose(exercise, targets, answers):
-    """The misconception that equals the answer, else those that equal some of its wrong outputs.
+    """The mistake that equals the answer, else those that equal some of its wrong outputs.
 
     Parameters
     ----------
@@ -158,31 +158,31 @@ def _diagnose(exercise, targets, answers):
 
     Returns
     -------
-    list of Misconception
+    list of Mistake
         Empty if nothing known equals the answer.
     """
     wrong = _wrong_outputs(targets, answers)
     partial = []
-    for misconception in exercise.misconceptions:
-        theirs = [target_of(exercise, case, misconception.answer) for case in exercise.cases]
+    for mistake in exercise.mistakes:
+        theirs = [target_of(exercise, case, mistake.answer) for case in exercise.cases]
         apart = _wrong_outputs(theirs, answers)
         if not apart:
-            return [misconception]
+            return [mistake]
         matches = [name for name in wrong if name not in apart]
         own = _wrong_outputs(targets, _values(theirs))
         # Its sentence is about its first wrong output, and may be about them all.
         if next(iter(own), None) in matches and set(own) <= set(wrong):
             unmatched = len(own) - len(matches)
-            partial.append((unmatched, -len(matches), misconception, matches))
+            partial.append((unmatched, -len(matches), mistake, matches))
     return _best_for_each(wrong, partial)
 
 
 def _best_for_each(wrong, partial):
-    """For each wrong output the misconception that fits best: little unmatched, much explained."""
+    """For each wrong output the mistake that fits best: little unmatched, much explained."""
     explained = {}
-    for _, _, misconception, matches in sorted(partial, key=lambda found: found[:2]):
+    for _, _, mistake, matches in sorted(partial, key=lambda found: found[:2]):
         for name in matches:
-            explained.setdefault(name, misconception)
+            explained.setdefault(name, mistake)
     return list(dict.fromkeys(explained[name] for name in wrong if name in explained))
 
 
@@ -247,7 +247,7 @@ def _check_question(question, answer):
         return Report(name, "error", problem)
     if _equal(question, answer, question.answer):
         return Report(name, "correct", question.explanation)
-    for m in question.misconceptions:
+    for m in question.mistakes:
         if _equal(question, answer, m.answer):
             return Report(name, "incorrect", m.sentence, m.name)
     return Report(name, "incorrect", f"Think again; hint({name!r}) has a hint.")

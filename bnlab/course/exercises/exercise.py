@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-__all__ = ["Case", "Exercise", "Misconception", "Question"]
+from bnlab.course.exercises.edits import edited
+
+__all__ = ["Case", "Exercise", "Mistake", "Question"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Misconception:
+class Mistake:
     """A wrong answer that people really give.
 
     Parameters
@@ -42,12 +44,15 @@ class Misconception:
     sentence : str
         What the learner did and what the rule is, addressed to the learner.
     answer : callable or value
-        The executable mistake: a function for an exercise, a value for a question.
+        The mistake itself: a function for an exercise, a value for a question.
+    about : tuple of str
+        The outputs of which the sentence speaks; what follows from them may be wrong too.
     """
 
     name: str
     sentence: str
     answer: object
+    about: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)  # one object for each exercise, and a key of a cache
@@ -75,8 +80,8 @@ class Exercise:
         Relative error that is still right for a float64 answer.
     about_precision : str
         What to tell a learner whose answer has lost digits.
-    misconceptions : list of Misconception
-        Filled by the `misconception` decorator, beside the exercise.
+    mistakes : list of Mistake
+        Filled by `add_mistakes` and the decorator `mistake`, below the exercise.
     """
 
     name: str
@@ -90,21 +95,45 @@ class Exercise:
     returns_dict: bool = False
     rtol: float = 1e-6
     about_precision: str = "Rounding errors grow somewhere in your formula."
-    misconceptions: list[Misconception] = field(default_factory=list)
+    mistakes: list[Mistake] = field(default_factory=list)
 
     @property
     def arguments(self):
         """Names of the arguments, which `check` passes by position."""
         return tuple(inspect.signature(self.reference).parameters)
 
-    def misconception(self, name, sentence):
-        """Register the decorated function as a mistake of this exercise."""
+    def add_mistakes(self, about=None, /, **table):
+        """Register a table of mistakes whose sentences are about the same outputs.
+
+        Parameters
+        ----------
+        about : tuple of str
+            Names of outputs; may be left out where there is only one.
+        **table
+            Name of the mistake -> (sentence, mistake); the mistake is an edit of the reference, as
+            for `edited`, or a function where no edit will do.
+        """
+        for name, (sentence, change) in table.items():
+            answer = change if callable(change) else edited(self.reference, change)
+            self.mistakes.append(Mistake(name, sentence, answer, self._scope(name, about)))
+
+    def mistake(self, name, sentence, about=None):
+        """Register the decorated function as a mistake, one that is longer than an expression."""
 
         def register(function):
-            self.misconceptions.append(Misconception(name, sentence, function))
+            self.add_mistakes(about, **{name: (sentence, function)})
             return function
 
         return register
+
+    def _scope(self, name, about):
+        scope = about or self.outputs  # TODO: strict
+        if not scope or not set(scope) <= set(self.outputs):
+            raise ValueError(
+                f"a mistake states which of the outputs {self.outputs} its sentence is about, "
+                f"{name!r} of {self.name} says {about}"
+            )
+        return tuple(scope)
 
 
 @dataclass(frozen=True)
@@ -123,7 +152,7 @@ class Question:
         The labels that may be given, such as ``("a", "b", "c")``; empty for a number.
     rtol : float
         Relative tolerance of a number.
-    misconceptions : tuple of Misconception
+    mistakes : tuple of Mistake
         Wrong answers with the sentence that each deserves.
     """
 
@@ -136,4 +165,4 @@ class Question:
     difficulty: int
     choices: tuple[str, ...] = ()
     rtol: float = 1e-2
-    misconceptions: tuple[Misconception, ...] = ()
+    mistakes: tuple[Mistake, ...] = ()

@@ -110,7 +110,7 @@ def _mistakes(section):
     if part.note:
         pieces.append(f'<p class="note">{escape(part.note)}</p>')
     for exercise in part.exercises:
-        sentences = "".join(f"<li>{escape(m.sentence)}</li>" for m in exercise.misconceptions)
+        sentences = "".join(f"<li>{escape(m.sentence)}</li>" for m in exercise.mistakes)
         pieces.append(f"<h4>{exercise.name}</h4>\n<ul class='stuck'>{sentences}</ul>")
     return "\n".join(pieces)
 

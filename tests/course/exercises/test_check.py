@@ -247,7 +247,7 @@ def test_two_mistakes_are_both_named():
 )
 def test_of_two_mistakes_each_gets_the_sentence_that_is_true_of_it(answer, named):
     """No sentence speaks of an output that it does not explain."""
-    known = {m.name: m.sentence for m in find("identity_parameters").misconceptions}
+    known = {m.name: m.sentence for m in find("identity_parameters").mistakes}
     report = check("identity_parameters", answer)
     assert report.mistake == named[0]
     assert report.message == " ".join(known[name] for name in named)
@@ -257,11 +257,11 @@ def test_the_mistake_that_explains_most_is_named():
     """A wrong sign in dvar that dx inherits is not a wrong sign in dx."""
 
     def answer(dy, x, gamma, beta, eps):
-        mistakes = {m.name: m.answer for m in find("batchnorm_backward_staged").misconceptions}
+        mistakes = {m.name: m.answer for m in find("batchnorm_backward_staged").mistakes}
         wrong = mistakes["dvar_sign"](dy, x, gamma, beta, eps)
         return wrong | {"dgamma": wrong["dgamma"] / len(x)}
 
-    known = {m.name: m.sentence for m in find("batchnorm_backward_staged").misconceptions}
+    known = {m.name: m.sentence for m in find("batchnorm_backward_staged").mistakes}
     report = check("batchnorm_backward_staged", answer)
     assert report.message == f"{known['dvar_sign']} {known['dgamma_averaged']}"
 

@@ -1,4 +1,4 @@
-"""Every exercise of the course: its reference, its cases, its misconceptions, its hints."""
+"""Every exercise of the course: its reference, its cases, its mistakes, its hints."""
 
 import inspect
 
@@ -12,8 +12,8 @@ from bnlab.course.exercises.registry import all_exercises
 
 FUNCTIONS = [e for e in all_exercises().values() if isinstance(e, Exercise)]
 QUESTIONS = [e for e in all_exercises().values() if isinstance(e, Question)]
-MISTAKES = [(e, m) for e in FUNCTIONS for m in e.misconceptions]
-WRONG_ANSWERS = [(q, m) for q in QUESTIONS for m in q.misconceptions]
+MISTAKES = [(e, m) for e in FUNCTIONS for m in e.mistakes]
+WRONG_ANSWERS = [(q, m) for q in QUESTIONS for m in q.mistakes]
 
 
 def _name(value):
@@ -30,19 +30,18 @@ def test_the_reference_is_correct_and_short(exercise):
     assert exercise.reference.__name__ == exercise.name
 
 
-@pytest.mark.parametrize(("exercise", "misconception"), MISTAKES, ids=_name)
-def test_a_misconception_is_diagnosed_as_itself(exercise, misconception):
-    report = check(exercise.name, misconception.answer)
-    assert (report.outcome, report.mistake) == ("incorrect", misconception.name), report
-    assert report.message == misconception.sentence
+@pytest.mark.parametrize(("exercise", "mistake"), MISTAKES, ids=_name)
+def test_a_mistake_is_diagnosed_as_itself(exercise, mistake):
+    report = check(exercise.name, mistake.answer)
+    assert (report.outcome, report.mistake) == ("incorrect", mistake.name), report
+    assert report.message == mistake.sentence
 
 
 @pytest.mark.parametrize("exercise", FUNCTIONS, ids=_name)
-def test_no_two_misconceptions_are_alike(exercise):
+def test_no_two_mistakes_are_alike(exercise):
     """Some output of some case tells each pair apart, by far more than the tolerance."""
     targets = [
-        [target_of(exercise, case, m.answer) for case in exercise.cases]
-        for m in exercise.misconceptions
+        [target_of(exercise, case, m.answer) for case in exercise.cases] for m in exercise.mistakes
     ]
     for i, one in enumerate(targets):
         for j, other in enumerate(targets[:i]):
@@ -51,13 +50,13 @@ def test_no_two_misconceptions_are_alike(exercise):
                 for a, b in zip(one, other, strict=True)
                 for n in a
             ]
-            pair = [exercise.misconceptions[k].name for k in (i, j)]
+            pair = [exercise.mistakes[k].name for k in (i, j)]
             assert any(gaps), f"{exercise.name}: {pair} cannot be told apart"
 
 
 @pytest.mark.parametrize("exercise", FUNCTIONS, ids=_name)
-def test_the_names_of_misconceptions_are_unique(exercise):
-    names = [m.name for m in exercise.misconceptions]
+def test_the_names_of_mistakes_are_unique(exercise):
+    names = [m.name for m in exercise.mistakes]
     assert len(names) == len(set(names))
     assert all(name.isidentifier() and name.islower() for name in names)
 
@@ -98,10 +97,10 @@ def test_a_question_knows_its_answer(question):
         assert all(c == c.strip().lower() for c in question.choices)
 
 
-@pytest.mark.parametrize(("question", "misconception"), WRONG_ANSWERS, ids=_name)
-def test_a_wrong_answer_to_a_question_gets_its_sentence(question, misconception):
-    report = check(question.name, misconception.answer)
-    assert (report.outcome, report.mistake) == ("incorrect", misconception.name)
+@pytest.mark.parametrize(("question", "mistake"), WRONG_ANSWERS, ids=_name)
+def test_a_wrong_answer_to_a_question_gets_its_sentence(question, mistake):
+    report = check(question.name, mistake.answer)
+    assert (report.outcome, report.mistake) == ("incorrect", mistake.name)
 
 
 @pytest.mark.parametrize("exercise", FUNCTIONS + QUESTIONS, ids=_name)

@@ -1,6 +1,6 @@
 """Exercises of notebook 01: references against oracles, right answers in many styles, wrong ones.
 
-That each misconception is diagnosed as itself is tested for the whole course in test_exercises.py.
+That each mistake is diagnosed as itself is tested for the whole course in test_exercises.py.
 """
 
 import math
@@ -335,7 +335,7 @@ def test_a_wrong_answer_is_caught(name, label):
 
 
 def through_np_cov(x, of_eigenvalues, **how):
-    """Whiten by another route than the misconceptions take, so that the last digits differ."""
+    """Whiten by another route than the mistakes take, so that the last digits differ."""
     values, vectors = np.linalg.eigh(np.cov(x, rowvar=False, **how))
     return (x - x.mean(axis=0)) @ vectors @ np.diag(of_eigenvalues(values)) @ vectors.T
 

@@ -156,7 +156,7 @@ def test_right_answers_in_other_styles(exercise, answer):
     assert report.outcome == "correct", report
 
 
-# Wrong answers that no misconception describes.
+# Wrong answers that no mistake describes.
 
 
 def weight_not_transposed(x, weight, gamma, beta, eps):

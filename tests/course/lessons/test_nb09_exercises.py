@@ -212,7 +212,7 @@ def test_a_wrong_name_never_passes_and_near_misses_get_a_reason(number):
     for bug in BUGS:
         report = check(f"bug_hunt_{number}", bug)
         assert (report.outcome == "correct") == (bug == ANSWERS[number])
-    reasons = QUESTIONS[number].misconceptions
+    reasons = QUESTIONS[number].mistakes
     assert len(reasons) >= 3
     assert all(m.answer in BUGS and m.answer != ANSWERS[number] for m in reasons)
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from bnlab.course.exercises.exercise import Case, Exercise, Misconception, Question
+from bnlab.course.exercises.exercise import Case, Exercise, Mistake, Question
 
 
 def feature_means(x):
@@ -34,7 +34,7 @@ FEATURE_MEANS = Exercise(
 )
 
 
-@FEATURE_MEANS.misconception(
+@FEATURE_MEANS.mistake(
     "unfinished_mean",
     "You add the examples up but do not divide by their number; a mean is the sum divided by N.",
 )
@@ -42,7 +42,7 @@ def _(x):
     return x.sum(axis=0)
 
 
-@FEATURE_MEANS.misconception(
+@FEATURE_MEANS.mistake(
     "mean_of_magnitudes",
     "You average the absolute values; a mean keeps the signs.",
 )
@@ -50,7 +50,7 @@ def _(x):
     return np.abs(x).mean(axis=0)
 
 
-@FEATURE_MEANS.misconception(
+@FEATURE_MEANS.mistake(
     "one_too_few",
     "You divide by N - 1. That is for unbiased variances; a mean divides by N.",
 )
@@ -58,7 +58,7 @@ def _(x):
     return x.sum(axis=0) / max(len(x) - 1, 1)
 
 
-@FEATURE_MEANS.misconception(
+@FEATURE_MEANS.mistake(
     "median_for_mean",
     "You take the median of each feature; batch norm uses the mean.",
 )
@@ -66,7 +66,7 @@ def _(x):
     return np.median(x, axis=0)
 
 
-@FEATURE_MEANS.misconception(
+@FEATURE_MEANS.mistake(
     "divided_by_features",
     "You divide by x.shape[1], the number of features; the mean of a feature divides by the number "
     "of examples, x.shape[0] or len(x).",
@@ -75,7 +75,7 @@ def _(x):
     return x.sum(axis=0) / x.shape[1]
 
 
-@FEATURE_MEANS.misconception(
+@FEATURE_MEANS.mistake(
     "divided_by_all",
     "You divide by x.size, the number of all values; one feature has only N of them.",
 )
@@ -83,7 +83,7 @@ def _(x):
     return x.sum(axis=0) / x.size
 
 
-@FEATURE_MEANS.misconception(
+@FEATURE_MEANS.mistake(
     "one_mean_repeated",
     "You repeat one mean of the whole array; each feature has its own: x.mean needs axis=0.",
 )
@@ -100,20 +100,20 @@ HOW_MANY_MEANS = Question(
     hints=("Which axis of (32, 100) holds the features?",),
     minutes=2,
     difficulty=1,
-    misconceptions=(
-        Misconception(
+    mistakes=(
+        Mistake(
             "one_per_example",
             "32 would be one mean for each example. Examples are rows here, and batch norm "
             "averages over the examples.",
             32,
         ),
-        Misconception(
+        Mistake(
             "one_for_all",
             "One single mean would mix features that have nothing to do with each other; each "
             "feature has its own.",
             1,
         ),
-        Misconception(
+        Mistake(
             "one_per_number",
             "3200 is how many numbers the batch holds; a mean takes many of them together.",
             3200,

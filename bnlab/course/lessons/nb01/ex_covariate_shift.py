@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from bnlab.course.exercises.exercise import Case, Exercise, Misconception, Question
+from bnlab.course.exercises.exercise import Case, Exercise, Mistake, Question
 
 WHICH_SHIFT = Question(
     name="which_shift",
@@ -19,14 +19,14 @@ WHICH_SHIFT = Question(
     ),
     minutes=1,
     difficulty=1,
-    misconceptions=(
-        Misconception(
+    mistakes=(
+        Mistake(
             "covariate_shift",
             "Thicker pens change P(x) at the door of the network: covariate shift, but not the "
             "internal one, which the network's own updates cause.",
             "a",
         ),
-        Misconception(
+        Mistake(
             "concept_shift",
             "Here P(y given x) changes: the same image should now get another label. Neither kind "
             "of covariate shift does that.",
@@ -82,7 +82,7 @@ PERCENTILES = Exercise(
 )
 
 
-@PERCENTILES.misconception(
+@PERCENTILES.mistake(
     "fractions_for_percent",
     "np.percentile counts from 0 to 100, so that 0.15 is the 0.15th percentile, almost the "
     "smallest value. Pass 15, 50 and 85, or use np.quantile.",
@@ -91,7 +91,7 @@ def _(a):
     return np.percentile(a, [0.15, 0.50, 0.85], axis=0)
 
 
-@PERCENTILES.misconception(
+@PERCENTILES.mistake(
     "mean_and_std",
     "You return mean - std, mean and mean + std. For a normal distribution that is nearly the "
     "same; activations are skewed, and then it is not.",
@@ -101,7 +101,7 @@ def _(a):
     return np.stack([mean - std, mean, mean + std])
 
 
-@PERCENTILES.misconception(
+@PERCENTILES.mistake(
     "mean_for_median",
     "Your middle row is the mean; the 50th percentile is the median, which one extreme value "
     "cannot move.",
@@ -111,7 +111,7 @@ def _(a):
     return np.stack([low, a.mean(axis=0), high])
 
 
-@PERCENTILES.misconception(
+@PERCENTILES.mistake(
     "minimum_and_maximum",
     "Your outer rows are the minimum and the maximum, the 0th and the 100th percentile.",
 )
@@ -119,21 +119,21 @@ def _(a):
     return np.percentile(a, [0, 50, 100], axis=0)
 
 
-@PERCENTILES.misconception(
+@PERCENTILES.mistake(
     "quartiles", "These are the 25th, 50th and 75th percentile; the 15th and the 85th were asked."
 )
 def _(a):
     return np.percentile(a, [25, 50, 75], axis=0)
 
 
-@PERCENTILES.misconception(
+@PERCENTILES.mistake(
     "outer_tenths", "Your outer rows are the 10th and the 90th percentile; take the 15th and 85th."
 )
 def _(a):
     return np.percentile(a, [10, 50, 90], axis=0)
 
 
-@PERCENTILES.misconception(
+@PERCENTILES.mistake(
     "one_standard_deviation",
     "Your outer rows are the 16th and the 84th percentile, one standard deviation from the middle "
     "of a normal distribution. The paper's figure takes the 15th and the 85th.",
@@ -142,14 +142,14 @@ def _(a):
     return np.percentile(a, [16, 50, 84], axis=0)
 
 
-@PERCENTILES.misconception(
+@PERCENTILES.mistake(
     "highest_first", "The rows are upside down: the 15th percentile comes first, the 85th last."
 )
 def _(a):
     return np.percentile(a, [85, 50, 15], axis=0)
 
 
-@PERCENTILES.misconception(
+@PERCENTILES.mistake(
     "not_interpolated",
     "You take the sorted value at place int(q * N). Most percentiles fall between two examples: "
     "their place is q * (N - 1), and the value there is interpolated, as np.percentile does.",
@@ -159,7 +159,7 @@ def _(a):
     return np.sort(a, axis=0)[places]
 
 
-@PERCENTILES.misconception(
+@PERCENTILES.mistake(
     "rounded_down",
     "You take the sorted value just below the place q * (N - 1). Where the place falls between two "
     "examples, interpolate between them, as np.percentile does by default.",
@@ -168,7 +168,7 @@ def _(a):
     return np.percentile(a, [15, 50, 85], axis=0, method="lower")
 
 
-@PERCENTILES.misconception(
+@PERCENTILES.mistake(
     "nearest_example",
     "You take the example nearest to each percentile. Where a percentile falls between two "
     "examples, interpolate between them, as np.percentile does by default.",
@@ -177,14 +177,14 @@ def _(a):
     return np.percentile(a, [15, 50, 85], axis=0, method="nearest")
 
 
-@PERCENTILES.misconception(
+@PERCENTILES.mistake(
     "of_the_magnitudes", "You take the percentiles of |a|; the sign of an activation counts."
 )
 def _(a):
     return np.percentile(np.abs(a), [15, 50, 85], axis=0)
 
 
-@PERCENTILES.misconception(
+@PERCENTILES.mistake(
     "not_sorted",
     "You take the rows at 15, 50 and 85 percent of the batch as they come; the values of each "
     "feature have to be sorted first.",
@@ -206,19 +206,17 @@ LARGEST_FACTOR = Question(
     ),
     minutes=1,
     difficulty=1,
-    misconceptions=(
-        Misconception(
+    mistakes=(
+        Mistake(
             "one_sigmoid", "That is the factor of one sigmoid; the gradient passes five.", 0.25
         ),
-        Misconception(
-            "added", "You add the slopes of five sigmoids; the chain rule multiplies.", 1.25
-        ),
-        Misconception(
+        Mistake("added", "You add the slopes of five sigmoids; the chain rule multiplies.", 1.25),
+        Mistake(
             "output_for_slope",
             "You multiply outputs (0.5 at input 0); the gradient passes through slopes, s(1 - s).",
             0.5**5,
         ),
-        Misconception(
+        Mistake(
             "slope_of_one",
             "A slope of 1 would let the gradient through unchanged. The sigmoid is nowhere that "
             "steep: look at s(1 - s).",

@@ -66,7 +66,7 @@ STANDARDIZE = Exercise(
 )
 
 
-@STANDARDIZE.misconception(
+@STANDARDIZE.mistake(
     "unbiased_variance",
     "You divide the sum of squares by N - 1; the exercise (and batch norm) divides by N.",
 )
@@ -74,7 +74,7 @@ def _(x, eps):
     return (x - x.mean(axis=0)) / np.sqrt(x.var(axis=0, ddof=1) + eps)
 
 
-@STANDARDIZE.misconception(
+@STANDARDIZE.mistake(
     "eps_outside_root",
     "You add eps to the standard deviation; it belongs to the variance, inside the square root.",
 )
@@ -82,7 +82,7 @@ def _(x, eps):
     return (x - x.mean(axis=0)) / (x.std(axis=0) + eps)
 
 
-@STANDARDIZE.misconception(
+@STANDARDIZE.mistake(
     "eps_forgotten",
     "You leave eps out: a constant feature then gives 0 / 0. Add it to the variance.",
 )
@@ -90,12 +90,12 @@ def _(x, eps):
     return (x - x.mean(axis=0)) / x.std(axis=0)
 
 
-@STANDARDIZE.misconception("eps_fixed", "You always use 1e-5; use the argument eps.")
+@STANDARDIZE.mistake("eps_fixed", "You always use 1e-5; use the argument eps.")
 def _(x, eps):
     return standardize(x, 1e-5)
 
 
-@STANDARDIZE.misconception(
+@STANDARDIZE.mistake(
     "wrong_axis",
     "Your statistics run over the features of one example (axis=1). Examples are rows, so they "
     "run over axis=0.",
@@ -104,7 +104,7 @@ def _(x, eps):
     return standardize(x.T, eps).T
 
 
-@STANDARDIZE.misconception(
+@STANDARDIZE.mistake(
     "one_statistic_for_all",
     "You take one mean and one variance over the whole array; each feature has its own (axis=0).",
 )
@@ -112,7 +112,7 @@ def _(x, eps):
     return (x - x.mean()) / np.sqrt(x.var() + eps)
 
 
-@STANDARDIZE.misconception(
+@STANDARDIZE.mistake(
     "divides_by_variance",
     "You divide by the variance; divide by its square root, the standard deviation.",
 )
@@ -120,7 +120,7 @@ def _(x, eps):
     return (x - x.mean(axis=0)) / (x.var(axis=0) + eps)
 
 
-@STANDARDIZE.misconception(
+@STANDARDIZE.mistake(
     "not_centred",
     "You divide by the standard deviation but do not subtract the mean first.",
 )
@@ -128,14 +128,14 @@ def _(x, eps):
     return x / np.sqrt(x.var(axis=0) + eps)
 
 
-@STANDARDIZE.misconception(
+@STANDARDIZE.mistake(
     "only_centred", "You subtract the mean but do not divide by the standard deviation."
 )
 def _(x, eps):
     return x - x.mean(axis=0)
 
 
-@STANDARDIZE.misconception(
+@STANDARDIZE.mistake(
     "mean_square_for_variance",
     "You divide by the root of the mean of x^2. The variance is the mean of (x - mean)^2: square "
     "the centred x.",
@@ -144,7 +144,7 @@ def _(x, eps):
     return (x - x.mean(axis=0)) / np.sqrt((x**2).mean(axis=0) + eps)
 
 
-@STANDARDIZE.misconception(
+@STANDARDIZE.mistake(
     "sum_for_mean",
     "You divide by the length of the centred column, the root of a sum of squares. The variance "
     "is their mean: divide the sum by N.",
@@ -153,7 +153,7 @@ def _(x, eps):
     return (x - x.mean(axis=0)) / np.sqrt(x.var(axis=0) * len(x) + eps)
 
 
-@STANDARDIZE.misconception(
+@STANDARDIZE.mistake(
     "range_from_0_to_1",
     "You map the smallest value to 0 and the largest to 1. That is another scaling: here the mean "
     "becomes 0 and the variance 1.",
@@ -163,7 +163,7 @@ def _(x, eps):
     return (x - low) / (x.max(axis=0) - low + eps)
 
 
-@STANDARDIZE.misconception(
+@STANDARDIZE.mistake(
     "one_mean_for_all",
     "Your mean is a single number for the whole array; each feature has its own: x.mean needs "
     "axis=0.",
@@ -172,7 +172,7 @@ def _(x, eps):
     return (x - x.mean()) / np.sqrt(x.var(axis=0) + eps)
 
 
-@STANDARDIZE.misconception(
+@STANDARDIZE.mistake(
     "one_variance_for_all",
     "You centre each feature by its own mean, but divide all of them by one variance: it needs "
     "axis=0 as well.",
@@ -181,7 +181,7 @@ def _(x, eps):
     return (x - x.mean(axis=0)) / np.sqrt(x.var() + eps)
 
 
-@STANDARDIZE.misconception(
+@STANDARDIZE.mistake(
     "parentheses_forgotten",
     "You divide the mean alone: x - mean / std is x - (mean / std). Put x - mean in parentheses.",
 )
@@ -189,7 +189,7 @@ def _(x, eps):
     return x - x.mean(axis=0) / np.sqrt(x.var(axis=0) + eps)
 
 
-@STANDARDIZE.misconception(
+@STANDARDIZE.mistake(
     "multiplied",
     "You multiply by the standard deviation; to bring it to 1, divide by it.",
 )
@@ -197,7 +197,7 @@ def _(x, eps):
     return (x - x.mean(axis=0)) * np.sqrt(x.var(axis=0) + eps)
 
 
-@STANDARDIZE.misconception(
+@STANDARDIZE.mistake(
     "root_taken_twice",
     "You take the root of the standard deviation, which is a root already. Inside the square root "
     "stands the variance.",
@@ -206,7 +206,7 @@ def _(x, eps):
     return (x - x.mean(axis=0)) / np.sqrt(x.std(axis=0) + eps)
 
 
-@STANDARDIZE.misconception(
+@STANDARDIZE.mistake(
     "eps_as_floor",
     "You take eps where it is larger than the variance. Here it is added to every variance.",
 )
@@ -214,7 +214,7 @@ def _(x, eps):
     return (x - x.mean(axis=0)) / np.sqrt(np.maximum(x.var(axis=0), eps))
 
 
-@STANDARDIZE.misconception(
+@STANDARDIZE.mistake(
     "constant_divided_by_one",
     "You leave eps out, and treat a standard deviation of 0 apart, as scikit-learn does. Batch "
     "norm has no such exception: it adds eps to every variance.",
@@ -224,7 +224,7 @@ def _(x, eps):
     return (x - x.mean(axis=0)) / np.where(std == 0, 1, std)
 
 
-@STANDARDIZE.misconception(
+@STANDARDIZE.mistake(
     "mean_distance",
     "You divide by the mean distance from the mean. The variance is the mean of the *squared* "
     "distances, and its root is the standard deviation.",
@@ -234,7 +234,7 @@ def _(x, eps):
     return centred / (np.abs(centred).mean(axis=0) + eps)
 
 
-@STANDARDIZE.misconception(
+@STANDARDIZE.mistake(
     "examples_to_unit_length",
     "You scale each example to length 1. That looks along a row; standardizing looks down each "
     "column, over the examples.",

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from bnlab.course.exercises.exercise import Case, Exercise, Misconception, Question
+from bnlab.course.exercises.exercise import Case, Exercise, Mistake, Question
 from bnlab.course.lessons.nb01.ex_standardize import constant_feature, features, standardize
 
 
@@ -55,7 +55,7 @@ def _symmetric(matrix, of_eigenvalues):
     return vectors * of_eigenvalues(values) @ vectors.T
 
 
-@ZCA.misconception(
+@ZCA.mistake(
     "only_standardized",
     "You give each feature variance 1 but leave the correlations between features as they were. "
     "White also means uncorrelated: use the whole covariance matrix.",
@@ -64,7 +64,7 @@ def _(x, eps):
     return standardize(x, eps)
 
 
-@ZCA.misconception(
+@ZCA.mistake(
     "not_turned_back",
     "You return the data along the eigenvectors, which is PCA whitening. ZCA turns them back to "
     "the old axes: multiply by the transposed eigenvectors once more.",
@@ -74,7 +74,7 @@ def _(x, eps):
     return _centred(x) @ vectors / np.sqrt(values + eps)
 
 
-@ZCA.misconception(
+@ZCA.mistake(
     "not_turned_back_svd",
     "You return the data along the singular vectors, which is PCA whitening. ZCA turns them back "
     "to the old axes: multiply by the transposed vectors once more.",
@@ -84,7 +84,7 @@ def _(x, eps):
     return _centred(x) @ vectors / np.sqrt(values + eps)
 
 
-@ZCA.misconception(
+@ZCA.mistake(
     "eigenvectors_as_rows",
     "eigh returns the eigenvectors as columns, V[:, i]. You use them as rows: the matrix is "
     "V D V', not V' D V.",
@@ -94,7 +94,7 @@ def _(x, eps):
     return _centred(x) @ (vectors.T / np.sqrt(values + eps) @ vectors)
 
 
-@ZCA.misconception(
+@ZCA.mistake(
     "cholesky_root",
     "You use a Cholesky factor as the root. The result is white, but turned: ZCA takes the "
     "symmetric root, which changes the data least.",
@@ -104,7 +104,7 @@ def _(x, eps):
     return np.linalg.solve(root, _centred(x).T).T
 
 
-@ZCA.misconception(
+@ZCA.mistake(
     "standardized_first",
     "You standardize before you whiten. The result is white too, but it is the whitening of the "
     "correlations (ZCA-cor); here the covariance of x itself is asked.",
@@ -113,7 +113,7 @@ def _(x, eps):
     return zca_whiten(standardize(x, eps), eps)
 
 
-@ZCA.misconception(
+@ZCA.mistake(
     "unbiased_covariance",
     "You divide the covariance by N - 1, as np.cov does by default; the exercise divides by N.",
 )
@@ -122,7 +122,7 @@ def _(x, eps):
     return _centred(x) @ _symmetric(scaled, lambda v: 1 / np.sqrt(v + eps))
 
 
-@ZCA.misconception(
+@ZCA.mistake(
     "scatter_for_covariance",
     "Your matrix is a sum of products, not their mean: divide by N.",
 )
@@ -130,7 +130,7 @@ def _(x, eps):
     return _centred(x) @ _symmetric(_covariance(x) * len(x), lambda v: 1 / np.sqrt(v + eps))
 
 
-@ZCA.misconception(
+@ZCA.mistake(
     "not_centred",
     "You do not subtract the mean, so that the matrix is E[x x'] and not the covariance.",
 )
@@ -138,7 +138,7 @@ def _(x, eps):
     return x @ _symmetric(x.T @ x / len(x), lambda v: 1 / np.sqrt(v + eps))
 
 
-@ZCA.misconception(
+@ZCA.mistake(
     "mean_kept",
     "The whitening matrix is right, but you apply it to x itself: apply it to the centred x, "
     "or the mean stays.",
@@ -147,7 +147,7 @@ def _(x, eps):
     return x @ _symmetric(_covariance(x), lambda v: 1 / np.sqrt(v + eps))
 
 
-@ZCA.misconception(
+@ZCA.mistake(
     "root_forgotten",
     "You multiply by the inverse of the covariance; its inverse square root makes the variances 1.",
 )
@@ -155,7 +155,7 @@ def _(x, eps):
     return _centred(x) @ _symmetric(_covariance(x), lambda v: 1 / (v + eps))
 
 
-@ZCA.misconception(
+@ZCA.mistake(
     "multiplied_by_the_root",
     "You multiply by the root of the covariance, which makes the correlations stronger. Divide: "
     "1 / sqrt(eigenvalue + eps).",
@@ -164,7 +164,7 @@ def _(x, eps):
     return _centred(x) @ _symmetric(_covariance(x), lambda v: np.sqrt(v + eps))
 
 
-@ZCA.misconception(
+@ZCA.mistake(
     "eps_outside_root",
     "You add eps to the root of the eigenvalue; it is added to the eigenvalue, inside the root.",
 )
@@ -172,7 +172,7 @@ def _(x, eps):
     return _centred(x) @ _symmetric(_covariance(x), lambda v: 1 / (np.sqrt(v) + eps))
 
 
-@ZCA.misconception(
+@ZCA.mistake(
     "eps_forgotten",
     "You leave eps out. With fewer examples than features, or a constant feature, an eigenvalue "
     "is 0 (or a rounded -1e-17), and its inverse root is inf or NaN.",
@@ -181,12 +181,12 @@ def _(x, eps):
     return _centred(x) @ _symmetric(_covariance(x), lambda v: 1 / np.sqrt(v))
 
 
-@ZCA.misconception("eps_fixed", "You always use 1e-5; use the argument eps.")
+@ZCA.mistake("eps_fixed", "You always use 1e-5; use the argument eps.")
 def _(x, eps):
     return zca_whiten(x, 1e-5)
 
 
-@ZCA.misconception(
+@ZCA.mistake(
     "eps_in_every_entry",
     "covariance + eps adds eps to every entry of the matrix. Added to the eigenvalues means on "
     "the diagonal only: covariance + eps * np.eye(C).",
@@ -195,7 +195,7 @@ def _(x, eps):
     return _centred(x) @ _symmetric(_covariance(x) + eps, lambda v: 1 / np.sqrt(v))
 
 
-@ZCA.misconception(
+@ZCA.mistake(
     "eps_as_floor",
     "You replace the eigenvalues below eps by eps; here eps is added to every eigenvalue.",
 )
@@ -203,7 +203,7 @@ def _(x, eps):
     return _centred(x) @ _symmetric(_covariance(x), lambda v: 1 / np.sqrt(np.maximum(v, eps)))
 
 
-@ZCA.misconception(
+@ZCA.mistake(
     "only_turned",
     "You turn the data to the eigenvectors: the features are uncorrelated now, but their variances "
     "are the eigenvalues. Divide by their roots, then turn back.",
@@ -212,7 +212,7 @@ def _(x, eps):
     return _centred(x) @ np.linalg.eigh(_covariance(x))[1]
 
 
-@ZCA.misconception(
+@ZCA.mistake(
     "rows_scaled",
     "You divide each feature by the root of an eigenvalue (or the rows of V where its columns are "
     "meant). Eigenvalues belong to eigenvectors: V / np.sqrt(values + eps) divides the columns.",
@@ -221,7 +221,7 @@ def _(x, eps):
     return _centred(x) / np.sqrt(np.linalg.eigvalsh(_covariance(x)) + eps)
 
 
-@ZCA.misconception(
+@ZCA.mistake(
     "root_of_each_entry",
     "np.sqrt takes the root of each entry. The root of a *matrix* has the same eigenvectors and "
     "the roots of the eigenvalues.",
@@ -230,7 +230,7 @@ def _(x, eps):
     return _centred(x) @ np.sqrt(np.linalg.inv(_covariance(x) + eps * np.eye(x.shape[1])))
 
 
-@ZCA.misconception(
+@ZCA.mistake(
     "mean_added_again",
     "You add the mean again at the end. White features have mean 0: leave it off.",
 )
@@ -251,19 +251,19 @@ RANK_FROM_A_BATCH = Question(
     minutes=1,
     difficulty=2,
     rtol=1e-9,
-    misconceptions=(
-        Misconception(
+    mistakes=(
+        Mistake(
             "mean_forgotten",
             "32 rows, but their mean was subtracted: the last one follows from the others.",
             32,
         ),
-        Misconception(
+        Mistake(
             "as_many_as_features",
             "The matrix is 100 by 100, but it is built from only 32 rows, and they cannot span "
             "100 directions.",
             100,
         ),
-        Misconception(
+        Mistake(
             "features_minus_one",
             "One is lost to the mean, that is right; but count the rows of the batch, not its "
             "features.",

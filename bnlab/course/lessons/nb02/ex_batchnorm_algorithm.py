@@ -5,8 +5,8 @@ import numpy as np
 from bnlab.course.exercises.exercise import Case, Exercise
 
 ONE_PASS = (
-    "E[x^2] - E[x]^2 subtracts two large, nearly equal numbers when the mean is large; "
-    "subtract the mean first and square afterwards."
+    "E[x^2] - E[x]^2 subtracts two large, nearly equal numbers when the mean is large; subtract "
+    "the mean first and square afterwards."
 )
 
 
@@ -74,186 +74,148 @@ FORWARD = Exercise(
 )
 
 
-def _x_hat(x, eps):
-    return batchnorm_forward(x, 1.0, 0.0, eps)
-
-
-@FORWARD.misconception(
-    "unbiased_variance",
-    "You divide the sum of squares by m - 1; Algorithm 1 divides by m. (The m - 1 comes back "
-    "at test time, notebook 05.)",
+FORWARD.add_mistakes(
+    # the statistics
+    unbiased_variance=(
+        "You divide the sum of squares by m - 1; Algorithm 1 divides by m. (The m - 1 comes back "
+        "at test time, notebook 05.)",
+        {"var": "x.var(axis=0, ddof=1)"},
+    ),
+    eps_outside_root=(
+        "You add eps to the standard deviation; it belongs to the variance, inside the square "
+        "root.",
+        {"x_hat": "(x - mean) / (np.sqrt(var) + eps)"},
+    ),
+    eps_forgotten=(
+        "You leave eps out: a constant feature then gives 0 / 0. Add it to the variance.",
+        {"x_hat": "(x - mean) / np.sqrt(var)"},
+    ),
+    eps_fixed=(
+        "You always use 1e-5; use the argument eps, which other libraries set to 1e-3.",
+        {"x_hat": "(x - mean) / np.sqrt(var + 1e-5)"},
+    ),
+    wrong_axis=(
+        "Your statistics run over the features of one example (axis=1). Here examples are rows, "
+        "so they run over axis=0. (What you wrote is the normalization of layer norm.)",
+        {"mean": "x.mean(axis=1, keepdims=True)", "var": "x.var(axis=1, keepdims=True)"},
+    ),
+    one_statistic_for_all=(
+        "You take one mean and one variance over the whole array; each feature has its own "
+        "(axis=0).",
+        {"mean": "x.mean()", "var": "x.var()"},
+    ),
+    divides_by_variance=(
+        "You divide by the variance; divide by its square root, the standard deviation.",
+        {"x_hat": "(x - mean) / (var + eps)"},
+    ),
+    not_centred=(
+        "You divide by the standard deviation but do not subtract the mean first.",
+        {"x_hat": "x / np.sqrt(var + eps)"},
+    ),
+    one_mean_for_all=(
+        "Your mean is a single number for the whole array; each feature has its own: x.mean needs "
+        "axis=0.",
+        {"mean": "x.mean()"},
+    ),
+    one_variance_for_all=(
+        "You centre each feature by its own mean, but divide all of them by one variance: the "
+        "mean of the squares needs axis=0 as well.",
+        {"var": "((x - mean) ** 2).mean()"},
+    ),
+    sum_of_squares=(
+        "You divide by the root of the *sum* of squares; the variance is their mean, so divide "
+        "the sum by m first.",
+        {"var": "((x - mean) ** 2).sum(axis=0)"},
+    ),
+    not_scaled=(
+        "You subtract the mean but never divide by the standard deviation.",
+        {"x_hat": "x - mean"},
+    ),
+    parentheses_forgotten=(
+        "You divide the mean alone: x - mean / std is x - (mean / std). Put x - mean in "
+        "parentheses.",
+        {"x_hat": "x - mean / np.sqrt(var + eps)"},
+    ),
+    eps_added_after_division=(
+        "You add eps to the quotient; it belongs to the variance, inside the square root, where "
+        "it keeps the division from being 0 / 0.",
+        {"x_hat": "(x - mean) / np.sqrt(var) + eps"},
+    ),
+    scales_x=(
+        "You scale and shift x itself; gamma and beta act on the normalized x_hat.",
+        {"x_hat": "x"},
+    ),
+    double_centring=(
+        "What you divide by is var + mean^2. Either the mean is subtracted twice (once from x, "
+        "once more inside the variance of the centred x), or you take the mean of x^2 for the "
+        "variance.",
+        {"var": "((x - mean - mean) ** 2).mean(axis=0)"},
+    ),
+    # the last line
+    subtracts_beta=(
+        "You subtract beta; the algorithm adds it: y = gamma * x_hat + beta.",
+        {"return": "gamma * x_hat - beta"},
+    ),
+    beta_inside_gamma=(
+        "You multiply beta by gamma as well; scale first, then shift: y = gamma * x_hat + beta.",
+        {"return": "gamma * (x_hat + beta)"},
+    ),
+    gamma_and_beta_swapped=(
+        "gamma and beta are swapped: gamma is the factor, beta is what is added.",
+        {"return": "beta * x_hat + gamma"},
+    ),
+    no_scale_and_shift=(
+        "You return x_hat; the last line of Algorithm 1 is missing: y = gamma * x_hat + beta.",
+        {"return": "x_hat"},
+    ),
+    gamma_scales_the_variance=(
+        "You multiply by the root of gamma. gamma multiplies x_hat itself, so it scales the "
+        "standard deviation, and it may be negative.",
+        {"return": "np.sqrt(gamma) * x_hat + beta"},
+    ),
+    beta_forgotten=(
+        "You scale by gamma but do not shift: add beta, y = gamma * x_hat + beta.",
+        {"return": "gamma * x_hat"},
+    ),
+    gamma_forgotten=(
+        "You shift by beta but do not scale: multiply x_hat by gamma, y = gamma * x_hat + beta.",
+        {"return": "x_hat + beta"},
+    ),
+    divides_by_gamma=(
+        "You divide x_hat by gamma; gamma multiplies it, and it may be 0.",
+        {"return": "1 / gamma * x_hat + beta"},
+    ),
+    # roots, signs, and other spreads
+    multiplied_by_std=(
+        "You multiply by the standard deviation; to bring it to 1, divide by it.",
+        {"x_hat": "(x - mean) * np.sqrt(var + eps)"},
+    ),
+    root_taken_twice=(
+        "You take the root of the standard deviation, which is a root already. Inside the square "
+        "root stands the variance.",
+        {"x_hat": "(x - mean) / np.sqrt(np.sqrt(var) + eps)"},
+    ),
+    eps_as_floor=(
+        "You take eps where it is larger than the variance. Algorithm 1 adds it to every variance.",
+        {"x_hat": "(x - mean) / np.sqrt(np.maximum(var, eps))"},
+    ),
+    eps_as_standard_deviation=(
+        "You add sqrt(eps) to the standard deviation. sqrt(a) + sqrt(b) is not sqrt(a + b): add "
+        "eps to the variance, then take one root.",
+        {"x_hat": "(x - mean) / (np.sqrt(var) + np.sqrt(eps))"},
+    ),
+    mirrored=(
+        "Your x_hat has the wrong sign, or is subtracted: it is x minus the mean, and gamma * "
+        "x_hat is added to beta.",
+        {"return": "beta - gamma * x_hat"},
+    ),
+    sum_for_mean=(
+        "You subtract the sum of each feature; the mean is the sum divided by m.",
+        {"x_hat": "(x - x.sum(axis=0)) / np.sqrt(var + eps)"},
+    ),
+    mean_distance=(
+        "You divide by the mean distance from the mean. The variance is the mean of the *squared* "
+        "distances, and its root is the standard deviation.",
+        {"x_hat": "(x - mean) / (np.abs(x - mean).mean(axis=0) + eps)"},
+    ),
 )
-def _(x, gamma, beta, eps):
-    return gamma * (x - x.mean(axis=0)) / np.sqrt(x.var(axis=0, ddof=1) + eps) + beta
-
-
-@FORWARD.misconception(
-    "eps_outside_root",
-    "You add eps to the standard deviation; it belongs to the variance, inside the square root.",
-)
-def _(x, gamma, beta, eps):
-    return gamma * (x - x.mean(axis=0)) / (x.std(axis=0) + eps) + beta
-
-
-@FORWARD.misconception(
-    "eps_forgotten",
-    "You leave eps out: a constant feature then gives 0 / 0. Add it to the variance.",
-)
-def _(x, gamma, beta, eps):
-    return gamma * (x - x.mean(axis=0)) / x.std(axis=0) + beta
-
-
-@FORWARD.misconception(
-    "eps_fixed",
-    "You always use 1e-5; use the argument eps, which other libraries set to 1e-3.",
-)
-def _(x, gamma, beta, eps):
-    return gamma * _x_hat(x, 1e-5) + beta
-
-
-@FORWARD.misconception(
-    "wrong_axis",
-    "Your statistics run over the features of one example (axis=1). Here examples are rows, so "
-    "they run over axis=0. (What you wrote is the normalization of layer norm.)",
-)
-def _(x, gamma, beta, eps):
-    return gamma * _x_hat(x.T, eps).T + beta
-
-
-@FORWARD.misconception(
-    "one_statistic_for_all",
-    "You take one mean and one variance over the whole array; each feature has its own (axis=0).",
-)
-def _(x, gamma, beta, eps):
-    return gamma * (x - x.mean()) / np.sqrt(x.var() + eps) + beta
-
-
-@FORWARD.misconception(
-    "divides_by_variance",
-    "You divide by the variance; divide by its square root, the standard deviation.",
-)
-def _(x, gamma, beta, eps):
-    return gamma * (x - x.mean(axis=0)) / (x.var(axis=0) + eps) + beta
-
-
-@FORWARD.misconception(
-    "not_centred",
-    "You divide by the standard deviation but do not subtract the mean first.",
-)
-def _(x, gamma, beta, eps):
-    return gamma * x / np.sqrt(x.var(axis=0) + eps) + beta
-
-
-@FORWARD.misconception(
-    "one_mean_for_all",
-    "Your mean is a single number for the whole array; each feature has its own: x.mean needs "
-    "axis=0.",
-)
-def _(x, gamma, beta, eps):
-    centred = x - x.mean()
-    return gamma * centred / np.sqrt((centred**2).mean(axis=0) + eps) + beta
-
-
-@FORWARD.misconception(
-    "one_variance_for_all",
-    "You centre each feature by its own mean, but divide all of them by one variance: the mean of "
-    "the squares needs axis=0 as well.",
-)
-def _(x, gamma, beta, eps):
-    centred = x - x.mean(axis=0)
-    return gamma * centred / np.sqrt((centred**2).mean() + eps) + beta
-
-
-@FORWARD.misconception(
-    "sum_of_squares",
-    "You divide by the root of the *sum* of squares; the variance is their mean, so divide the "
-    "sum by m first.",
-)
-def _(x, gamma, beta, eps):
-    centred = x - x.mean(axis=0)
-    return gamma * centred / np.sqrt((centred**2).sum(axis=0) + eps) + beta
-
-
-@FORWARD.misconception(
-    "not_scaled",
-    "You subtract the mean but never divide by the standard deviation.",
-)
-def _(x, gamma, beta, eps):
-    return gamma * (x - x.mean(axis=0)) + beta
-
-
-@FORWARD.misconception(
-    "parentheses_forgotten",
-    "You divide the mean alone: x - mean / std is x - (mean / std). Put x - mean in parentheses.",
-)
-def _(x, gamma, beta, eps):
-    return gamma * (x - x.mean(axis=0) / np.sqrt(x.var(axis=0) + eps)) + beta
-
-
-@FORWARD.misconception(
-    "eps_added_after_division",
-    "You add eps to the quotient; it belongs to the variance, inside the square root, where it "
-    "keeps the division from being 0 / 0.",
-)
-def _(x, gamma, beta, eps):
-    return gamma * ((x - x.mean(axis=0)) / x.std(axis=0) + eps) + beta
-
-
-@FORWARD.misconception(
-    "scales_x",
-    "You scale and shift x itself; gamma and beta act on the normalized x_hat.",
-)
-def _(x, gamma, beta, eps):
-    return gamma * x + beta
-
-
-@FORWARD.misconception(
-    "double_centring",
-    "What you divide by is var + mean^2. Either the mean is subtracted twice (once from x, once "
-    "more inside the variance of the centred x), or you take the mean of x^2 for the variance.",
-)
-def _(x, gamma, beta, eps):
-    mean = x.mean(axis=0)
-    centred = x - mean
-    return gamma * centred / np.sqrt(((centred - mean) ** 2).mean(axis=0) + eps) + beta
-
-
-@FORWARD.misconception(
-    "subtracts_beta",
-    "You subtract beta; the algorithm adds it: y = gamma * x_hat + beta.",
-)
-def _(x, gamma, beta, eps):
-    return gamma * _x_hat(x, eps) - beta
-
-
-@FORWARD.misconception(
-    "beta_inside_gamma",
-    "You multiply beta by gamma as well; scale first, then shift: y = gamma * x_hat + beta.",
-)
-def _(x, gamma, beta, eps):
-    return gamma * (_x_hat(x, eps) + beta)
-
-
-@FORWARD.misconception(
-    "gamma_and_beta_swapped",
-    "gamma and beta are swapped: gamma is the factor, beta is what is added.",
-)
-def _(x, gamma, beta, eps):
-    return beta * _x_hat(x, eps) + gamma
-
-
-@FORWARD.misconception(
-    "no_scale_and_shift",
-    "You return x_hat; the last line of Algorithm 1 is missing: y = gamma * x_hat + beta.",
-)
-def _(x, gamma, beta, eps):
-    return _x_hat(x, eps)
-
-
-@FORWARD.misconception(
-    "gamma_scales_the_variance",
-    "You multiply by the root of gamma. gamma multiplies x_hat itself, so it scales the standard "
-    "deviation, and it may be negative.",
-)
-def _(x, gamma, beta, eps):
-    return np.sqrt(gamma) * _x_hat(x, eps) + beta

@@ -46,7 +46,7 @@ IDENTITY = Exercise(
 # gamma alone, before the pairs that have the same gamma
 
 
-@IDENTITY.misconception(
+@IDENTITY.mistake(
     "gamma_of_one",
     "With gamma = 1 the output keeps the standard deviation 1 of x_hat; gamma has to undo the "
     "division.",
@@ -55,7 +55,7 @@ def _(x, eps):
     return np.ones(x.shape[1]), x.mean(axis=0)
 
 
-@IDENTITY.misconception(
+@IDENTITY.mistake(
     "negative_gamma",
     "Your gamma has the wrong sign: it mirrors x about its mean.",
 )
@@ -63,7 +63,7 @@ def _(x, eps):
     return -np.sqrt(x.var(axis=0) + eps), x.mean(axis=0)
 
 
-@IDENTITY.misconception(
+@IDENTITY.mistake(
     "ones_and_zeros",
     "gamma = 1 and beta = 0 give x_hat, not x: they are where training starts, not the identity.",
 )
@@ -71,7 +71,7 @@ def _(x, eps):
     return np.ones(x.shape[1]), np.zeros(x.shape[1])
 
 
-@IDENTITY.misconception(
+@IDENTITY.mistake(
     "variance_for_gamma",
     "Your gamma is the variance; x_hat was divided by its square root.",
 )
@@ -79,7 +79,7 @@ def _(x, eps):
     return x.var(axis=0) + eps, x.mean(axis=0)
 
 
-@IDENTITY.misconception(
+@IDENTITY.mistake(
     "eps_forgotten",
     "sqrt(Var) is the paper's answer and right up to eps. x_hat was divided by sqrt(Var + eps), "
     "so that exactly this undoes it.",
@@ -88,7 +88,7 @@ def _(x, eps):
     return x.std(axis=0), x.mean(axis=0)
 
 
-@IDENTITY.misconception(
+@IDENTITY.mistake(
     "inverse",
     "Your gamma divides a second time; it has to undo the division, so it multiplies.",
 )
@@ -96,7 +96,7 @@ def _(x, eps):
     return 1 / np.sqrt(x.var(axis=0) + eps), x.mean(axis=0)
 
 
-@IDENTITY.misconception(
+@IDENTITY.mistake(
     "minus_the_mean",
     "Your beta has the wrong sign: the mean was subtracted, so beta adds it again.",
 )
@@ -104,7 +104,7 @@ def _(x, eps):
     return np.sqrt(x.var(axis=0) + eps), -x.mean(axis=0)
 
 
-@IDENTITY.misconception(
+@IDENTITY.mistake(
     "unbiased_variance",
     "You divide the sum of squares by m - 1; the forward pass divided by m, so this does not "
     "undo it exactly.",
@@ -113,7 +113,7 @@ def _(x, eps):
     return np.sqrt(x.var(axis=0, ddof=1) + eps), x.mean(axis=0)
 
 
-@IDENTITY.misconception(
+@IDENTITY.mistake(
     "eps_outside_root",
     "You add eps to the standard deviation; x_hat was divided by sqrt(Var + eps), with eps inside "
     "the root.",
@@ -122,7 +122,7 @@ def _(x, eps):
     return x.std(axis=0) + eps, x.mean(axis=0)
 
 
-@IDENTITY.misconception(
+@IDENTITY.mistake(
     "gamma_and_beta_swapped",
     "You return them in the wrong order: gamma, the factor, comes first, then beta.",
 )
@@ -130,7 +130,7 @@ def _(x, eps):
     return x.mean(axis=0), np.sqrt(x.var(axis=0) + eps)
 
 
-@IDENTITY.misconception(
+@IDENTITY.mistake(
     "beta_in_standard_deviations",
     "Your beta is the mean divided by the standard deviation. beta is added after the scaling, so "
     "it has the units of x: the mean itself.",
@@ -140,7 +140,7 @@ def _(x, eps):
     return std, x.mean(axis=0) / std
 
 
-@IDENTITY.misconception(
+@IDENTITY.mistake(
     "beta_of_zero",
     "With beta = 0 the output keeps the mean 0 of x_hat; beta has to add the mean again.",
 )
@@ -148,7 +148,7 @@ def _(x, eps):
     return np.sqrt(x.var(axis=0) + eps), np.zeros(x.shape[1])
 
 
-@IDENTITY.misconception(
+@IDENTITY.mistake(
     "normalizing_map",
     "gamma = 1 / std with beta = -mean / std is the map from x to x_hat. The way back is wanted: "
     "solve x_hat = (x - mean) / std for x.",
@@ -158,7 +158,7 @@ def _(x, eps):
     return 1 / std, -x.mean(axis=0) / std
 
 
-@IDENTITY.misconception(
+@IDENTITY.mistake(
     "variance_without_eps",
     "Your gamma is the variance itself. x_hat was divided by a square root, sqrt(Var + eps).",
 )
@@ -166,12 +166,12 @@ def _(x, eps):
     return x.var(axis=0), x.mean(axis=0)
 
 
-@IDENTITY.misconception("eps_fixed", "You always use 1e-5; use the argument eps.")
+@IDENTITY.mistake("eps_fixed", "You always use 1e-5; use the argument eps.")
 def _(x, eps):
     return np.sqrt(x.var(axis=0) + 1e-5), x.mean(axis=0)
 
 
-@IDENTITY.misconception(
+@IDENTITY.mistake(
     "mean_for_gamma",
     "Your gamma is the mean. gamma is the factor: the root of Var + eps.",
 )

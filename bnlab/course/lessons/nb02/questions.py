@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from bnlab.course.exercises.exercise import Misconception, Question
+from bnlab.course.exercises.exercise import Mistake, Question
 
 ROW = Question(
     name="one_row_in_two_batches",
@@ -14,14 +14,14 @@ ROW = Question(
     hints=("Which quantities in Algorithm 1 carry the index B of the mini-batch?",),
     minutes=2,
     difficulty=1,
-    misconceptions=(
-        Misconception(
+    mistakes=(
+        Mistake(
             "same_input_same_output",
             "gamma, beta and x are the same, but Algorithm 1 also uses the mean and the variance "
             "of the batch, and 31 of its 32 rows are others now.",
             "a",
         ),
-        Misconception(
+        Mistake(
             "only_the_shift",
             "The mean moves the row, but the variance comes from the batch as well: both the "
             "offset and the factor change.",
@@ -44,35 +44,35 @@ OUTLIER = Question(
     ),
     minutes=3,
     difficulty=2,
-    misconceptions=(
-        Misconception(
+    mistakes=(
+        Mistake(
             "about_one",
             "A standard deviation of 1 is an average over the batch: the 49 zeros end near 0, so "
             "the one that is left is far above 1.",
             1.0,
         ),
-        Misconception(
+        Mistake(
             "three_sigma",
             "Three standard deviations is a rule of thumb for a normal distribution; this batch "
             "is nothing like one.",
             3.0,
         ),
-        Misconception(
+        Mistake(
             "unbiased_variance",
             "You divide the sum of squares by m - 1 = 49; Algorithm 1 divides it by m = 50.",
             980 / np.sqrt((49 * 20**2 + 980**2) / 49),
         ),
-        Misconception(
+        Mistake(
             "root_of_m",
             "Close: you divide 1000 by the standard deviation, but the mean, 20, comes off first.",
             1000 / 140,
         ),
-        Misconception(
+        Mistake(
             "not_scaled",
             "You subtract the mean; x_hat is also divided by the standard deviation.",
             980.0,
         ),
-        Misconception(
+        Mistake(
             "divides_by_variance",
             "You divide by the variance; divide by its square root.",
             980 / 19600,
@@ -94,20 +94,20 @@ STATISTICS = Question(
     ),
     minutes=4,
     difficulty=2,
-    misconceptions=(
-        Misconception(
+    mistakes=(
+        Mistake(
             "per_layer",
             "This line is right: one pair for the whole layer would be the error. Look for a "
             "formula that is not a variance.",
             "a",
         ),
-        Misconception(
+        Mistake(
             "unbiased_variance",
             "This line is right: Algorithm 1 normalizes with the biased variance. m - 1 appears "
             "only where a variance is stored for test time (notebook 05).",
             "c",
         ),
-        Misconception(
+        Mistake(
             "after_the_gradient",
             "This line is right: y cannot be computed without the statistics, so they come before "
             "any gradient, and the gradient goes back through them (notebook 03).",
@@ -130,20 +130,20 @@ NET = Question(
     ),
     minutes=4,
     difficulty=2,
-    misconceptions=(
-        Misconception(
+    mistakes=(
+        Mistake(
             "from_the_whole_sample",
             "This line is right: gamma and beta are parameters like the weights, learned by "
             "gradient descent. Only the mean and the variance are computed from data.",
             "a",
         ),
-        Misconception(
+        Mistake(
             "minus_beta",
             "This line is right, unusual as it looks: -beta takes every value that +beta takes. "
             "The sign has to appear in the gradient too, and the line says so.",
             "b",
         ),
-        Misconception(
+        Mistake(
             "logits_too",
             "This line is right: batch norm belongs to the hidden layers. On the logits it would "
             "give each class the same mean logit in every batch, whatever is in the batch.",

@@ -60,7 +60,7 @@ def pieces(x, eps):
 # dx_hat and the statistics, from which all else follows
 
 
-@STAGED.misconception(
+@STAGED.mistake(
     "gamma_forgotten",
     "Your dx_hat is dy itself. y = gamma * x_hat + beta, so on the way back to x_hat the gradient "
     "is multiplied by gamma, and everything further down depends on it.",
@@ -69,7 +69,7 @@ def _(dy, x, gamma, beta, eps):
     return batchnorm_backward_staged(dy, x, np.ones_like(gamma), beta, eps)
 
 
-@STAGED.misconception(
+@STAGED.mistake(
     "eps_forgotten",
     "You leave eps out. The forward pass divides by sqrt(var + eps), and the backward pass has to "
     "use the same number.",
@@ -78,7 +78,7 @@ def _(dy, x, gamma, beta, eps):
     return batchnorm_backward_staged(dy, x, gamma, beta, 0.0)
 
 
-@STAGED.misconception(
+@STAGED.mistake(
     "eps_fixed",
     "You always use 1e-5; use the argument eps, which other libraries set to 1e-3.",
 )
@@ -86,7 +86,7 @@ def _(dy, x, gamma, beta, eps):
     return batchnorm_backward_staged(dy, x, gamma, beta, 1e-5)
 
 
-@STAGED.misconception(
+@STAGED.mistake(
     "eps_outside_root",
     "You divide by std + eps; the forward pass divides by sqrt(var + eps), with eps inside the "
     "square root.",
@@ -96,7 +96,7 @@ def _(dy, x, gamma, beta, eps):
     return batchnorm_backward_staged(dy, x, gamma, beta, moved)
 
 
-@STAGED.misconception(
+@STAGED.mistake(
     "unbiased_variance",
     "Your variance is divided by m - 1; the forward pass of Algorithm 1 divides it by m.",
 )
@@ -108,7 +108,7 @@ def _(dy, x, gamma, beta, eps):
 # dx alone: these come first, because a wrong dvar or dmean makes dx wrong too
 
 
-@STAGED.misconception(
+@STAGED.mistake(
     "detached_mean",
     "Your dx leaves out the way through the mean, the term dmean / m: you treat the mean as a "
     "constant, but it moves with every x.",
@@ -118,7 +118,7 @@ def _(dy, x, gamma, beta, eps):
     return with_changed(dy, x, gamma, eps, dx=right["dx"] - right["dmean"] / len(x))
 
 
-@STAGED.misconception(
+@STAGED.mistake(
     "detached_variance",
     "Your dx leaves out the way through the variance, the term with dvar: you treat the variance "
     "as a constant, but it moves with every x.",
@@ -127,7 +127,7 @@ def _(dy, x, gamma, beta, eps):
     return with_changed(dy, x, gamma, eps, dx=_dx(dy, x, gamma, eps, 0.0))
 
 
-@STAGED.misconception(
+@STAGED.mistake(
     "detached_statistics",
     "Your dx has only its first term: you treat the mean and the variance as constants. Both move "
     "with every x, and both send a gradient back.",
@@ -137,7 +137,7 @@ def _(dy, x, gamma, beta, eps):
     return with_changed(dy, x, gamma, eps, dx=dy * gamma * inv_std)
 
 
-@STAGED.misconception(
+@STAGED.mistake(
     "mean_path_not_divided",
     "In dx, dmean is not divided by m. Each x has a share of only 1/m in the mean.",
 )
@@ -146,7 +146,7 @@ def _(dy, x, gamma, beta, eps):
     return with_changed(dy, x, gamma, eps, dx=right["dx"] + right["dmean"] * (1 - 1 / len(x)))
 
 
-@STAGED.misconception(
+@STAGED.mistake(
     "variance_path_not_divided",
     "In dx, the term with dvar is not divided by m. The variance is a mean over m squares.",
 )
@@ -155,7 +155,7 @@ def _(dy, x, gamma, beta, eps):
     return with_changed(dy, x, gamma, eps, dx=_dx(dy, x, gamma, eps, 2 * centred))
 
 
-@STAGED.misconception(
+@STAGED.mistake(
     "variance_path_without_the_two",
     "In dx, the factor 2 is missing in the term with dvar: the derivative of (x - mean)^2 is "
     "2 * (x - mean).",
@@ -165,7 +165,7 @@ def _(dy, x, gamma, beta, eps):
     return with_changed(dy, x, gamma, eps, dx=_dx(dy, x, gamma, eps, centred / len(x)))
 
 
-@STAGED.misconception(
+@STAGED.mistake(
     "variance_path_not_centred",
     "In dx, dvar is multiplied by 2 * x / m. The variance holds (x - mean)^2, so it is "
     "2 * (x - mean) / m.",
@@ -174,7 +174,7 @@ def _(dy, x, gamma, beta, eps):
     return with_changed(dy, x, gamma, eps, dx=_dx(dy, x, gamma, eps, 2 * x / len(x)))
 
 
-@STAGED.misconception(
+@STAGED.mistake(
     "variance_path_with_x_hat",
     "In dx, dvar is multiplied by x_hat. The variance is computed from x - mean, before anything "
     "is divided by the standard deviation.",
@@ -186,7 +186,7 @@ def _(dy, x, gamma, beta, eps):
     )
 
 
-@STAGED.misconception(
+@STAGED.mistake(
     "mean_path_subtracted",
     "In dx you subtract the term with dmean. The three ways from x add up; the minus sign of this "
     "one is inside dmean already.",
@@ -196,7 +196,7 @@ def _(dy, x, gamma, beta, eps):
     return with_changed(dy, x, gamma, eps, dx=right["dx"] - 2 * right["dmean"] / len(x))
 
 
-@STAGED.misconception(
+@STAGED.mistake(
     "variance_path_subtracted",
     "In dx you subtract the term with dvar. The three ways from x add up; the minus sign of this "
     "one is inside dvar already.",
@@ -206,7 +206,7 @@ def _(dy, x, gamma, beta, eps):
     return with_changed(dy, x, gamma, eps, dx=_dx(dy, x, gamma, eps, -2 * centred / len(x)))
 
 
-@STAGED.misconception(
+@STAGED.mistake(
     "straight_path_not_divided",
     "The first term of your dx is dx_hat itself. On its way from x to x_hat the value was divided "
     "by sqrt(var + eps), and so is its gradient.",
@@ -216,7 +216,7 @@ def _(dy, x, gamma, beta, eps):
     return with_changed(dy, x, gamma, eps, dx=right["dx"] + right["dx_hat"] * (1 - inv_std))
 
 
-@STAGED.misconception(
+@STAGED.mistake(
     "neither_path_divided",
     "In dx, neither the term with dvar nor dmean is divided by m. Each x has a share of 1/m in the "
     "variance and in the mean.",
@@ -227,7 +227,7 @@ def _(dy, x, gamma, beta, eps):
     return with_changed(dy, x, gamma, eps, dx=dx)
 
 
-@STAGED.misconception(
+@STAGED.mistake(
     "all_paths_divided",
     "In dx you divide all three terms by m. The first goes straight from x to its own x_hat and "
     "passes through no mean.",

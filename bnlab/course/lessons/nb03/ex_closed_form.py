@@ -45,7 +45,7 @@ def _from_bracket(dy, cache, bracket):
     return dx, (dy * cache.x_hat).sum(axis=0), dy.sum(axis=0)
 
 
-@CLOSED_FORM.misconception(
+@CLOSED_FORM.mistake(
     "detached_mean",
     "Your dx does not subtract the mean of dy: that is the gradient with the batch mean taken as "
     "a constant.",
@@ -54,7 +54,7 @@ def _(dy, cache):
     return _from_bracket(dy, cache, dy - cache.x_hat * (dy * cache.x_hat).mean(axis=0))
 
 
-@CLOSED_FORM.misconception(
+@CLOSED_FORM.mistake(
     "detached_variance",
     "Your dx lacks the term x_hat * mean(dy * x_hat), or has a zero there: that is the gradient "
     "with the batch variance taken as a constant. (mean(dy) * mean(x_hat) is 0.)",
@@ -63,7 +63,7 @@ def _(dy, cache):
     return _from_bracket(dy, cache, dy - dy.mean(axis=0))
 
 
-@CLOSED_FORM.misconception(
+@CLOSED_FORM.mistake(
     "detached_statistics",
     "Your dx is only gamma / sqrt(var + eps) * dy: the mean and the variance are taken as "
     "constants. Both move with every x.",
@@ -72,7 +72,7 @@ def _(dy, cache):
     return _from_bracket(dy, cache, dy)
 
 
-@CLOSED_FORM.misconception(
+@CLOSED_FORM.mistake(
     "sums_for_means",
     "In dx you subtract the sums dbeta and dgamma themselves; the closed form has means, so "
     "divide both by m.",
@@ -82,7 +82,7 @@ def _(dy, cache):
     return _from_bracket(dy, cache, dy - dbeta - cache.x_hat * dgamma)
 
 
-@CLOSED_FORM.misconception(
+@CLOSED_FORM.mistake(
     "sum_in_the_last_term",
     "In the last term of dx you have dgamma, a sum; the closed form has the mean of dy * x_hat, "
     "which is dgamma / m.",
@@ -92,7 +92,7 @@ def _(dy, cache):
     return _from_bracket(dy, cache, dy - dbeta / len(dy) - cache.x_hat * dgamma)
 
 
-@CLOSED_FORM.misconception(
+@CLOSED_FORM.mistake(
     "m_is_the_whole_array",
     "You take dy.size for m. m is the number of values in one feature, here the number of rows.",
 )
@@ -101,7 +101,7 @@ def _(dy, cache):
     return _from_bracket(dy, cache, dy - dbeta / dy.size - cache.x_hat * dgamma / dy.size)
 
 
-@CLOSED_FORM.misconception(
+@CLOSED_FORM.mistake(
     "m_minus_one",
     "You divide by m - 1. Both means of the closed form are divided by m, because the mean and "
     "the biased variance of the forward pass are.",
@@ -111,7 +111,7 @@ def _(dy, cache):
     return _from_bracket(dy, cache, dy - (dbeta + cache.x_hat * dgamma) / (len(dy) - 1))
 
 
-@CLOSED_FORM.misconception(
+@CLOSED_FORM.mistake(
     "means_over_features",
     "Your means run over the features of one row (axis=1); they run over the batch (axis=0).",
 )
@@ -120,7 +120,7 @@ def _(dy, cache):
     return _from_bracket(dy, cache, dy - dy.mean(axis=1, keepdims=True) - cache.x_hat * along)
 
 
-@CLOSED_FORM.misconception(
+@CLOSED_FORM.mistake(
     "last_term_added",
     "You add the last term of dx; it is subtracted: the part of dy along x_hat is taken away.",
 )
@@ -129,7 +129,7 @@ def _(dy, cache):
     return _from_bracket(dy, cache, dy - dy.mean(axis=0) + along)
 
 
-@CLOSED_FORM.misconception(
+@CLOSED_FORM.mistake(
     "product_of_means",
     "Your last term is x_hat * mean(dy). It takes the mean of the product dy * x_hat.",
 )
@@ -137,7 +137,7 @@ def _(dy, cache):
     return _from_bracket(dy, cache, dy - dy.mean(axis=0) - cache.x_hat * dy.mean(axis=0))
 
 
-@CLOSED_FORM.misconception(
+@CLOSED_FORM.mistake(
     "x_centred_for_x_hat",
     "You use x - mean where x_hat belongs: divide it by sqrt(var + eps), or take cache.x_hat.",
 )
@@ -147,7 +147,7 @@ def _(dy, cache):
     return cache.gamma * cache.inv_std * bracket, (dy * x_hat).sum(axis=0), dbeta
 
 
-@CLOSED_FORM.misconception(
+@CLOSED_FORM.mistake(
     "gamma_forgotten",
     "gamma is missing in dx: y = gamma * x_hat + beta, so every gradient that passes to x_hat is "
     "multiplied by it.",
@@ -157,7 +157,7 @@ def _(dy, cache):
     return cache.inv_std * _bracket(dy, cache.x_hat), dgamma, dbeta
 
 
-@CLOSED_FORM.misconception(
+@CLOSED_FORM.mistake(
     "inv_std_forgotten",
     "The division by sqrt(var + eps) is missing in dx: multiply by cache.inv_std.",
 )
@@ -165,7 +165,7 @@ def _(dy, cache):
     return _from_bracket(dy, cache, _bracket(dy, cache.x_hat) / cache.inv_std)
 
 
-@CLOSED_FORM.misconception(
+@CLOSED_FORM.mistake(
     "divides_by_inv_std",
     "You divide by inv_std, which is 1 / sqrt(var + eps) already: multiply by it.",
 )
@@ -173,7 +173,7 @@ def _(dy, cache):
     return _from_bracket(dy, cache, _bracket(dy, cache.x_hat) / cache.inv_std**2)
 
 
-@CLOSED_FORM.misconception(
+@CLOSED_FORM.mistake(
     "divides_by_variance",
     "You divide by var + eps; the closed form divides by its square root.",
 )
@@ -181,7 +181,7 @@ def _(dy, cache):
     return _from_bracket(dy, cache, _bracket(dy, cache.x_hat) * cache.inv_std)
 
 
-@CLOSED_FORM.misconception(
+@CLOSED_FORM.mistake(
     "eps_forgotten",
     "You divide by sqrt(var) and leave eps out; the forward pass used sqrt(var + eps), which is "
     "1 / cache.inv_std.",
@@ -192,7 +192,7 @@ def _(dy, cache):
     return dx, (dy * x_hat).sum(axis=0), dy.sum(axis=0)
 
 
-@CLOSED_FORM.misconception(
+@CLOSED_FORM.mistake(
     "gamma_in_dgamma",
     "Your dgamma holds a factor gamma: it is the sum of dy * x_hat, with dy and not with "
     "gamma * dy.",
@@ -202,7 +202,7 @@ def _(dy, cache):
     return dx, cache.gamma * dgamma, dbeta
 
 
-@CLOSED_FORM.misconception(
+@CLOSED_FORM.mistake(
     "parameters_averaged",
     "Your dgamma and dbeta are means over the batch. They are sums: one gamma and one beta serve "
     "all m rows. (If the loss is a mean, its 1/N is in dy already.)",
@@ -212,7 +212,7 @@ def _(dy, cache):
     return dx, dgamma / len(dy), dbeta / len(dy)
 
 
-@CLOSED_FORM.misconception(
+@CLOSED_FORM.mistake(
     "parameters_swapped",
     "Your dgamma is the sum of dy, which is dbeta. dgamma is the one with x_hat: the order is dx, "
     "dgamma, dbeta.",

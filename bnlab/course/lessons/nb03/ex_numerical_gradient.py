@@ -107,7 +107,7 @@ def _measured(x, slope):
     return gradient
 
 
-@NUMERICAL_GRADIENT.misconception(
+@NUMERICAL_GRADIENT.mistake(
     "forward_difference",
     "You compare f(x + h) with f(x), a forward difference: it sees only the slope on the right "
     "of x. Its error shrinks like h, that of a central difference, f(x + h) - f(x - h) over 2h, "
@@ -117,7 +117,7 @@ def _(f, x, dy):
     return _measured(x, lambda step: np.sum(dy * (f(x + step) - f(x))) / 1e-5)
 
 
-@NUMERICAL_GRADIENT.misconception(
+@NUMERICAL_GRADIENT.mistake(
     "backward_difference",
     "You compare f(x) with f(x - h): it sees only the slope on the left of x. A central difference "
     "takes f(x + h) - f(x - h) over 2h, and its error shrinks like h^2 instead of h.",
@@ -126,7 +126,7 @@ def _(f, x, dy):
     return _measured(x, lambda step: np.sum(dy * (f(x) - f(x - step))) / 1e-5)
 
 
-@NUMERICAL_GRADIENT.misconception(
+@NUMERICAL_GRADIENT.mistake(
     "divided_by_one_step",
     "Your gradient is twice as large as it should be: from x - h to x + h it is two steps, so "
     "divide by 2h.",
@@ -135,7 +135,7 @@ def _(f, x, dy):
     return _measured(x, lambda step: np.sum(dy * (f(x + step) - f(x - step))) / 1e-5)
 
 
-@NUMERICAL_GRADIENT.misconception(
+@NUMERICAL_GRADIENT.mistake(
     "upstream_ignored",
     "You measure the gradient of sum(f(x)) and never use dy. With ones in place of dy the gradient "
     "of batch norm is zero, whatever x is.",
@@ -144,7 +144,7 @@ def _(f, x, dy):
     return numerical_gradient(f, x, np.ones_like(dy))
 
 
-@NUMERICAL_GRADIENT.misconception(
+@NUMERICAL_GRADIENT.mistake(
     "mean_for_sum",
     "You average dy * f(x) where the task sums it: use np.sum.",
 )
@@ -152,7 +152,7 @@ def _(f, x, dy):
     return numerical_gradient(f, x, dy) / np.size(dy)
 
 
-@NUMERICAL_GRADIENT.misconception(
+@NUMERICAL_GRADIENT.mistake(
     "all_elements_at_once",
     "You move all elements of x together. That is one slope for the whole array; move one element "
     "at a time, and put the others back.",
@@ -161,7 +161,7 @@ def _(f, x, dy):
     return np.full_like(x, np.sum(dy * (f(x + 1e-5) - f(x - 1e-5))) / 2e-5)
 
 
-@NUMERICAL_GRADIENT.misconception(
+@NUMERICAL_GRADIENT.mistake(
     "not_put_back",
     "After you have moved an element you do not put it back, so the next elements are measured at "
     "another place. Restore the old value, or make a new copy each time.",
@@ -176,7 +176,7 @@ def _(f, x, dy):
     return gradient
 
 
-@NUMERICAL_GRADIENT.misconception(
+@NUMERICAL_GRADIENT.mistake(
     "step_relative_to_x",
     "Your step is a fraction of x itself, so it is zero where x is zero, and 0 / 0 is not a slope. "
     "Use a fixed step, or a fraction of max(1, |x|).",
@@ -190,7 +190,7 @@ def _relative(f, x, dy, step):
     return np.divide(np.sum(dy * (f(x + step) - f(x - step))), 2 * step.sum())
 
 
-@NUMERICAL_GRADIENT.misconception(
+@NUMERICAL_GRADIENT.mistake(
     "wrong_sign",
     "Your gradient has the wrong sign: it is f above x minus f below x.",
 )
@@ -198,7 +198,7 @@ def _(f, x, dy):
     return -numerical_gradient(f, x, dy)
 
 
-@NUMERICAL_GRADIENT.misconception(
+@NUMERICAL_GRADIENT.mistake(
     "not_divided",
     "You return the differences themselves; a slope is the difference divided by the way, 2h.",
 )
@@ -206,7 +206,7 @@ def _(f, x, dy):
     return _measured(x, lambda step: np.sum(dy * (f(x + step) - f(x - step))))
 
 
-@NUMERICAL_GRADIENT.misconception(
+@NUMERICAL_GRADIENT.mistake(
     "one_step_divided_by_two",
     "You compare f(x + h) with f(x), one step, but divide by 2h. A central difference takes both "
     "steps: f(x + h) - f(x - h).",
@@ -215,7 +215,7 @@ def _(f, x, dy):
     return _measured(x, lambda step: np.sum(dy * (f(x + step) - f(x))) / 2e-5)
 
 
-@NUMERICAL_GRADIENT.misconception(
+@NUMERICAL_GRADIENT.mistake(
     "no_difference",
     "Your gradient is 0 everywhere. Is each slope stored in it? If so, f got the same numbers "
     "twice: up = x gives x a second name and no copy, write up = x.copy(). (Or h is so small that "
@@ -225,7 +225,7 @@ def _(f, x, dy):
     return np.zeros_like(x)
 
 
-@NUMERICAL_GRADIENT.misconception(
+@NUMERICAL_GRADIENT.mistake(
     "upstream_summed_alone",
     "You multiply the sum of dy by the sum of f(x). Each output has its own dy: multiply first, "
     "then sum the products.",
@@ -234,7 +234,7 @@ def _(f, x, dy):
     return numerical_gradient(lambda x: np.sum(f(x)), x, np.sum(dy))
 
 
-@NUMERICAL_GRADIENT.misconception(
+@NUMERICAL_GRADIENT.mistake(
     "rows_at_once",
     "You move a whole row of x at a time: range(len(x)) counts rows. np.ndindex(x.shape) runs over "
     "the elements.",

@@ -1,6 +1,6 @@
 """Questions of notebook 03: two predictions, and the false line in a page of notes."""
 
-from bnlab.course.exercises.exercise import Misconception, Question
+from bnlab.course.exercises.exercise import Mistake, Question
 
 ONES = Question(
     name="upstream_of_ones",
@@ -12,14 +12,14 @@ ONES = Question(
     hints=("With ones upstream the loss is the sum of all y. What is the sum of x_hat?",),
     minutes=2,
     difficulty=1,
-    misconceptions=(
-        Misconception(
+    mistakes=(
+        Mistake(
             "the_identity",
             "That would be right for y = x + constant. Here each x also moves the mean, which is "
             "subtracted from all the others.",
             "a",
         ),
-        Misconception(
+        Mistake(
             "detached_statistics",
             "gamma / sqrt(var + eps) times dy is only the first of the three ways from x to y: the "
             "ways through the mean and the variance are missing.",
@@ -41,20 +41,20 @@ SHARE = Question(
     ),
     minutes=3,
     difficulty=2,
-    misconceptions=(
-        Misconception(
+    mistakes=(
+        Mistake(
             "only_the_mean",
             "That is one direction of 32, the mean. The variance takes away another one, the "
             "direction of x_hat.",
             3.125,
         ),
-        Misconception(
+        Mistake(
             "what_is_left",
             "That is the share that gets through; the question asks for the share that is lost.",
             93.75,
         ),
-        Misconception("a_fraction", "Right as a fraction; the question asks for per cent.", 0.0625),
-        Misconception(
+        Mistake("a_fraction", "Right as a fraction; the question asks for per cent.", 0.0625),
+        Mistake(
             "length_for_square",
             "That is what the length loses. The question asks for the squared length, where the "
             "shares of all directions add up to 100%.",
@@ -76,26 +76,26 @@ FALSE_NOTE = Question(
     ),
     minutes=5,
     difficulty=3,
-    misconceptions=(
-        Misconception(
+    mistakes=(
+        Mistake(
             "gamma",
             "This note is true: gamma stands in front of the whole of dx, and dgamma holds only dy "
             "and x_hat.",
             "a",
         ),
-        Misconception(
+        Mistake(
             "constant_upstream",
             "This note is true: a constant is its own mean, and it has no part along x_hat, so "
             "both dy - mean(dy) and mean(dy * x_hat) stay.",
             "b",
         ),
-        Misconception(
+        Mistake(
             "scale_of_x",
             "This note is true: x_hat stays and the standard deviation is ten times larger, so dx "
             "is ten times smaller.",
             "d",
         ),
-        Misconception(
+        Mistake(
             "second_term",
             "This note is true: whatever stands in front of it, the sum of x - mean is zero.",
             "e",

@@ -1,7 +1,6 @@
 """A claim about what the length of scale-invariant weights decides: how fast they turn.
 
-The networks are those of `bnlab.course.lessons.nb04.norm_growth`: the same weights up to a factor, the same
-batches.
+The networks are those of `norm_growth`: the same weights up to a factor, the same batches.
 """
 
 import dataclasses

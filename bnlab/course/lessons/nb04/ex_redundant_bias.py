@@ -71,7 +71,7 @@ def _x_hat(z, eps):
     return (z - z.mean(axis=0)) / np.sqrt(z.var(axis=0) + eps)
 
 
-@LINEAR.misconception(
+@LINEAR.mistake(
     "beta_has_no_effect",
     "Your beta does not arrive in y. Either it is not there, or you add it before the "
     "normalization, as if it were the bias of the linear layer: then the mean takes it away.",
@@ -80,7 +80,7 @@ def _(x, weight, gamma, beta, eps):
     return gamma * _x_hat(x @ weight.T + beta, eps)
 
 
-@LINEAR.misconception(
+@LINEAR.mistake(
     "gamma_before_normalization",
     "You scale the weights (or z) by gamma before the normalization, which divides the scale "
     "away again; only the sign survives. Multiply x_hat by gamma.",
@@ -89,7 +89,7 @@ def _(x, weight, gamma, beta, eps):
     return _x_hat(gamma * (x @ weight.T), eps) + beta
 
 
-@LINEAR.misconception(
+@LINEAR.mistake(
     "no_scale",
     "gamma is missing: y = gamma * x_hat + beta.",
 )
@@ -97,7 +97,7 @@ def _(x, weight, gamma, beta, eps):
     return _x_hat(x @ weight.T, eps) + beta
 
 
-@LINEAR.misconception(
+@LINEAR.mistake(
     "no_scale_and_shift",
     "You return x_hat; gamma and beta are missing: y = gamma * x_hat + beta.",
 )
@@ -105,7 +105,7 @@ def _(x, weight, gamma, beta, eps):
     return _x_hat(x @ weight.T, eps)
 
 
-@LINEAR.misconception(
+@LINEAR.mistake(
     "normalizes_the_input",
     "You normalize x and multiply by the weights afterwards. Here batch norm comes after the "
     "linear map: compute z = x @ weight.T first, then normalize z.",
@@ -114,7 +114,7 @@ def _(x, weight, gamma, beta, eps):
     return gamma * (_x_hat(x, eps) @ weight.T) + beta
 
 
-@LINEAR.misconception(
+@LINEAR.mistake(
     "normalizes_the_weights",
     "You divide by the length of each row of weights (weight normalization, Salimans & Kingma "
     "2016). Batch norm divides by the standard deviation of z over the batch.",
@@ -125,7 +125,7 @@ def _(x, weight, gamma, beta, eps):
     return gamma * (z - z.mean(axis=0)) / length + beta
 
 
-@LINEAR.misconception(
+@LINEAR.mistake(
     "reshape_instead_of_transpose",
     "You reshape weight to (in, out), which fits and mixes the rows. Transpose it: weight.T.",
 )
@@ -133,7 +133,7 @@ def _(x, weight, gamma, beta, eps):
     return gamma * _x_hat(x @ weight.reshape(weight.T.shape), eps) + beta
 
 
-@LINEAR.misconception(
+@LINEAR.mistake(
     "not_centred",
     "You divide by the standard deviation but do not subtract the mean first.",
 )
@@ -142,7 +142,7 @@ def _(x, weight, gamma, beta, eps):
     return gamma * z / np.sqrt(z.var(axis=0) + eps) + beta
 
 
-@LINEAR.misconception(
+@LINEAR.mistake(
     "unbiased_variance",
     "You divide the sum of squares by m - 1; Algorithm 1 divides by m.",
 )
@@ -151,7 +151,7 @@ def _(x, weight, gamma, beta, eps):
     return gamma * (z - z.mean(axis=0)) / np.sqrt(z.var(axis=0, ddof=1) + eps) + beta
 
 
-@LINEAR.misconception(
+@LINEAR.mistake(
     "eps_outside_root",
     "You add eps to the standard deviation; it belongs to the variance, inside the square root.",
 )
@@ -160,7 +160,7 @@ def _(x, weight, gamma, beta, eps):
     return gamma * (z - z.mean(axis=0)) / (z.std(axis=0) + eps) + beta
 
 
-@LINEAR.misconception(
+@LINEAR.mistake(
     "eps_forgotten",
     "You leave eps out: a row of weights that is zero then gives 0 / 0. Add it to the variance.",
 )
@@ -168,7 +168,7 @@ def _(x, weight, gamma, beta, eps):
     return gamma * _x_hat(x @ weight.T, 0.0) + beta
 
 
-@LINEAR.misconception(
+@LINEAR.mistake(
     "eps_fixed",
     "You always use 1e-5; use the argument eps.",
 )
@@ -176,7 +176,7 @@ def _(x, weight, gamma, beta, eps):
     return gamma * _x_hat(x @ weight.T, 1e-5) + beta
 
 
-@LINEAR.misconception(
+@LINEAR.mistake(
     "wrong_axis",
     "Your statistics run over the outputs of one example (axis=1). Examples are rows, so each "
     "output has its own statistics over axis=0.",
@@ -185,7 +185,7 @@ def _(x, weight, gamma, beta, eps):
     return gamma * _x_hat((x @ weight.T).T, eps).T + beta
 
 
-@LINEAR.misconception(
+@LINEAR.mistake(
     "divides_by_variance",
     "You divide by the variance; divide by its square root, the standard deviation.",
 )
@@ -194,7 +194,7 @@ def _(x, weight, gamma, beta, eps):
     return gamma * (z - z.mean(axis=0)) / (z.var(axis=0) + eps) + beta
 
 
-@LINEAR.misconception(
+@LINEAR.mistake(
     "subtracts_beta",
     "You subtract beta; the algorithm adds it: y = gamma * x_hat + beta.",
 )
@@ -202,7 +202,7 @@ def _(x, weight, gamma, beta, eps):
     return gamma * _x_hat(x @ weight.T, eps) - beta
 
 
-@LINEAR.misconception(
+@LINEAR.mistake(
     "one_statistic_for_all",
     "You take one mean and one variance over all of z; each output has its own (axis=0).",
 )
@@ -211,7 +211,7 @@ def _(x, weight, gamma, beta, eps):
     return gamma * (z - z.mean()) / np.sqrt(z.var() + eps) + beta
 
 
-@LINEAR.misconception(
+@LINEAR.mistake(
     "parentheses_forgotten",
     "You divide the mean alone: z - mean / std is z - (mean / std). Put z - mean in parentheses.",
 )
@@ -220,7 +220,7 @@ def _(x, weight, gamma, beta, eps):
     return gamma * (z - z.mean(axis=0) / np.sqrt(z.var(axis=0) + eps)) + beta
 
 
-@LINEAR.misconception(
+@LINEAR.mistake(
     "no_normalization",
     "You scale and shift z itself. Between the linear map and gamma stands the normalization: "
     "x_hat = (z - mean) / sqrt(var + eps).",
@@ -229,7 +229,7 @@ def _(x, weight, gamma, beta, eps):
     return gamma * (x @ weight.T) + beta
 
 
-@LINEAR.misconception(
+@LINEAR.mistake(
     "not_scaled",
     "You subtract the mean but never divide by the standard deviation.",
 )
@@ -238,7 +238,7 @@ def _(x, weight, gamma, beta, eps):
     return gamma * (z - z.mean(axis=0)) + beta
 
 
-@LINEAR.misconception(
+@LINEAR.mistake(
     "mean_of_squares",
     "Your variance is the mean of z squared: the mean has to be subtracted before squaring.",
 )
@@ -247,7 +247,7 @@ def _(x, weight, gamma, beta, eps):
     return gamma * (z - z.mean(axis=0)) / np.sqrt((z**2).mean(axis=0) + eps) + beta
 
 
-@LINEAR.misconception(
+@LINEAR.mistake(
     "sum_of_squares",
     "You divide by the root of the sum of squares; the variance is their mean, divided by m.",
 )
@@ -256,7 +256,7 @@ def _(x, weight, gamma, beta, eps):
     return gamma * (z - z.mean(axis=0)) / np.sqrt(len(z) * z.var(axis=0) + eps) + beta
 
 
-@LINEAR.misconception(
+@LINEAR.mistake(
     "beta_inside_gamma",
     "You multiply beta by gamma as well; scale first, then shift: y = gamma * x_hat + beta.",
 )
@@ -264,7 +264,7 @@ def _(x, weight, gamma, beta, eps):
     return gamma * (_x_hat(x @ weight.T, eps) + beta)
 
 
-@LINEAR.misconception(
+@LINEAR.mistake(
     "gamma_and_beta_swapped",
     "gamma and beta are swapped: gamma is the factor, beta is what is added.",
 )

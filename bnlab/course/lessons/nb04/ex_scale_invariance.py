@@ -40,7 +40,7 @@ RESCALED = Exercise(
 )
 
 
-@RESCALED.misconception(
+@RESCALED.mistake(
     "unchanged",
     "You return the gradient unchanged. The *output* is the same at W and at a*W, but a step of "
     "the same size is a smaller part of a longer row, so the slope is another one.",
@@ -49,7 +49,7 @@ def _(grad_w, a):
     return grad_w.copy()
 
 
-@RESCALED.misconception(
+@RESCALED.mistake(
     "multiplied",
     "You multiply by a. Then larger weights would have larger gradients; the chain rule says "
     "a * f'(aW) = f'(W), so it is the other way round.",
@@ -58,7 +58,7 @@ def _(grad_w, a):
     return grad_w * a
 
 
-@RESCALED.misconception(
+@RESCALED.mistake(
     "divided_twice",
     "You divide by a squared. That is what happens to the *effective learning rate*, where the "
     "length of the row enters twice; the gradient takes it once.",
@@ -67,7 +67,7 @@ def _(grad_w, a):
     return grad_w / a**2
 
 
-@RESCALED.misconception(
+@RESCALED.mistake(
     "divided_by_the_root",
     "You divide by the square root of a; no root appears in a * f'(aW) = f'(W).",
 )
@@ -75,7 +75,7 @@ def _(grad_w, a):
     return grad_w / np.sqrt(a)
 
 
-@RESCALED.misconception(
+@RESCALED.mistake(
     "unit_length",
     "You give the gradient the length 1. Its old length matters: a alone decides the factor by "
     "which it changes.",
@@ -84,7 +84,7 @@ def _(grad_w, a):
     return grad_w / np.linalg.norm(grad_w)
 
 
-@RESCALED.misconception(
+@RESCALED.mistake(
     "sign_flipped",
     "You turn the gradient round. For a > 0 the way down is the same way at a*W.",
 )
@@ -92,7 +92,7 @@ def _(grad_w, a):
     return -grad_w / a
 
 
-@RESCALED.misconception(
+@RESCALED.mistake(
     "no_gradient",
     "You return zeros. The loss does not change if all of W is *scaled*; it does change if W "
     "turns, at a*W as at W.",
@@ -101,7 +101,7 @@ def _(grad_w, a):
     return np.zeros_like(grad_w)
 
 
-@RESCALED.misconception(
+@RESCALED.mistake(
     "multiplied_twice",
     "You multiply by a squared. The chain rule brings one factor a, and on the side of f'(aW): "
     "a * f'(aW) = f'(W).",
@@ -156,7 +156,7 @@ def _lengths(weight):
     return np.linalg.norm(weight, axis=1)
 
 
-@EFFECTIVE.misconception(
+@EFFECTIVE.mistake(
     "divided_once",
     "You divide by the length of the row once. The gradient brings a second factor: it shrinks "
     "when the row grows, so the square of the length is needed.",
@@ -165,7 +165,7 @@ def _(lr, weight):
     return lr / _lengths(weight)
 
 
-@EFFECTIVE.misconception(
+@EFFECTIVE.mistake(
     "one_rate_for_all",
     "You take the length of the whole matrix. Each output is normalized by itself, so each row "
     "has its own rate.",
@@ -174,7 +174,7 @@ def _(lr, weight):
     return np.full(len(weight), lr / (weight**2).sum())
 
 
-@EFFECTIVE.misconception(
+@EFFECTIVE.mistake(
     "multiplied",
     "You multiply by the squared length; longer rows turn more slowly, so divide.",
 )
@@ -182,7 +182,7 @@ def _(lr, weight):
     return lr * (weight**2).sum(axis=1)
 
 
-@EFFECTIVE.misconception(
+@EFFECTIVE.mistake(
     "mean_of_squares",
     "You average the squares; the squared length is their sum.",
 )
@@ -190,7 +190,7 @@ def _(lr, weight):
     return lr / (weight**2).mean(axis=1)
 
 
-@EFFECTIVE.misconception(
+@EFFECTIVE.mistake(
     "square_of_the_sum",
     "You square the sum of the weights; the squared length is the sum of the squares.",
 )
@@ -198,7 +198,7 @@ def _(lr, weight):
     return lr / weight.sum(axis=1) ** 2
 
 
-@EFFECTIVE.misconception(
+@EFFECTIVE.mistake(
     "sum_of_absolute_values",
     "You use the sum of absolute values (the 1-norm). The length here is the 2-norm: the root of "
     "the sum of squares.",
@@ -207,7 +207,7 @@ def _(lr, weight):
     return lr / np.abs(weight).sum(axis=1) ** 2
 
 
-@EFFECTIVE.misconception(
+@EFFECTIVE.mistake(
     "unchanged",
     "You return lr for every row. That is what the optimizer uses; the row's length decides how "
     "far this turns it.",
@@ -216,7 +216,7 @@ def _(lr, weight):
     return np.full(len(weight), lr)
 
 
-@EFFECTIVE.misconception(
+@EFFECTIVE.mistake(
     "matrix_once",
     "You divide by the length of the whole matrix, and once. Each row has its own length, and it "
     "enters twice: in the step relative to the row, and in the gradient.",
@@ -225,7 +225,7 @@ def _(lr, weight):
     return np.full(len(weight), lr / np.linalg.norm(weight))
 
 
-@EFFECTIVE.misconception(
+@EFFECTIVE.mistake(
     "fourth_power",
     "You square the squared length. The sum of squares is norm(w)^2 already.",
 )
@@ -233,7 +233,7 @@ def _(lr, weight):
     return lr / (weight**2).sum(axis=1) ** 2
 
 
-@EFFECTIVE.misconception(
+@EFFECTIVE.mistake(
     "multiplied_once",
     "You multiply by the length of the row. Longer rows turn more slowly: divide by its square.",
 )
@@ -241,7 +241,7 @@ def _(lr, weight):
     return lr * _lengths(weight)
 
 
-@EFFECTIVE.misconception(
+@EFFECTIVE.mistake(
     "rate_forgotten",
     "lr is missing: it is divided by the squared length of each row.",
 )

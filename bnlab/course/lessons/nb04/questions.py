@@ -1,6 +1,6 @@
 """Questions of notebook 04: two predictions, and the error in a page of notes."""
 
-from bnlab.course.exercises.exercise import Misconception, Question
+from bnlab.course.exercises.exercise import Mistake, Question
 
 DETACHED = Question(
     name="detached_bias",
@@ -14,19 +14,19 @@ DETACHED = Question(
     ),
     minutes=2,
     difficulty=1,
-    misconceptions=(
-        Misconception(
+    mistakes=(
+        Mistake(
             "stops_after_one_step",
             "The loss did not move, so the gradient that made the first step is still there.",
             0.03,
         ),
-        Misconception(
+        Mistake(
             "random_walk",
             "That is a random walk, with steps that change direction. Here nothing changes, so "
             "all steps go the same way.",
             0.03 * 200**0.5,
         ),
-        Misconception(
+        Mistake(
             "comes_back_to_zero",
             "Nothing pulls b back: neither the loss nor its gradient depends on b.",
             0.0,
@@ -47,19 +47,19 @@ NOTES = Question(
     minutes=1,
     difficulty=1,
     choices=("a", "b", "c", "d"),
-    misconceptions=(
-        Misconception(
+    mistakes=(
+        Mistake(
             "bias_is_needed",
             "That line is right: b is the same in all rows, so it is in the mean, and the "
             "subtraction takes it away.",
             "a",
         ),
-        Misconception(
+        Mistake(
             "detached_bias_is_safe",
             "That line is right: section 2 of the paper warns of exactly this.",
             "b",
         ),
-        Misconception(
+        Mistake(
             "last_bias_is_redundant",
             "That line is right: nothing is subtracted after the last layer, so its bias counts.",
             "d",
@@ -80,14 +80,14 @@ DECAY = Question(
     minutes=2,
     difficulty=2,
     choices=("a", "b", "c"),
-    misconceptions=(
-        Misconception(
+    mistakes=(
+        Mistake(
             "simpler_function",
             "That is the usual reason for weight decay, and it needs a function that changes when "
             "its weights shrink. Behind this layer stands batch norm.",
             "a",
         ),
-        Misconception(
+        Mistake(
             "no_effect",
             "It has none on the function at this moment, but the next gradient depends on the "
             "length of the row.",

@@ -99,7 +99,7 @@ B2_SCALED_WEIGHTS = Experiment(
 
 
 def gradients(config, scale=1.0, eps=0.0):
-    """Loss of the network of `bnlab.course.lessons.nb04.redundant_bias` at scale * W, and its gradients.
+    """Loss of the network of `redundant_bias` at scale * W, and its gradients.
 
     Parameters
     ----------

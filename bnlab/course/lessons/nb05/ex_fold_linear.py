@@ -61,7 +61,7 @@ def _or_zero(bias):
     return 0.0 if bias is None else bias
 
 
-@FOLD.misconception(
+@FOLD.mistake(
     "eps_forgotten",
     "You leave eps out. It is part of the factor, and for a feature with a small running variance "
     "it decides: the scale is gamma / sqrt(running_var + eps).",
@@ -70,7 +70,7 @@ def _(weight, bias, gamma, beta, running_mean, running_var, eps):
     return fold_linear(weight, bias, gamma, beta, running_mean, running_var, 0.0)
 
 
-@FOLD.misconception(
+@FOLD.mistake(
     "eps_outside_root",
     "You add eps to the standard deviation; it belongs to the variance, inside the square root.",
 )
@@ -79,7 +79,7 @@ def _(weight, bias, gamma, beta, running_mean, running_var, eps):
     return scale[:, None] * weight, beta + (_or_zero(bias) - running_mean) * scale
 
 
-@FOLD.misconception(
+@FOLD.mistake(
     "eps_fixed",
     "You always use 1e-5; use the argument eps, the one the network was trained with.",
 )
@@ -87,7 +87,7 @@ def _(weight, bias, gamma, beta, running_mean, running_var, eps):
     return fold_linear(weight, bias, gamma, beta, running_mean, running_var, 1e-5)
 
 
-@FOLD.misconception(
+@FOLD.mistake(
     "columns_scaled",
     "You scale the columns of the weight. Its shape is (out, in) and batch norm comes after it, "
     "so each row, one output, has its factor: scale[:, None] * weight.",
@@ -99,7 +99,7 @@ def _(weight, bias, gamma, beta, running_mean, running_var, eps):
     return by_column, beta + (_or_zero(bias) - running_mean) * scale
 
 
-@FOLD.misconception(
+@FOLD.mistake(
     "bias_dropped",
     "The old bias is missing: batch norm gets W u + b, so b - running_mean is what is scaled.",
 )
@@ -107,7 +107,7 @@ def _(weight, bias, gamma, beta, running_mean, running_var, eps):
     return fold_linear(weight, None, gamma, beta, running_mean, running_var, eps)
 
 
-@FOLD.misconception(
+@FOLD.mistake(
     "bias_not_scaled",
     "You add the old bias as it is. It goes into batch norm with W u, so it is scaled too.",
 )
@@ -116,7 +116,7 @@ def _(weight, bias, gamma, beta, running_mean, running_var, eps):
     return scale[:, None] * weight, beta + _or_zero(bias) - running_mean * scale
 
 
-@FOLD.misconception(
+@FOLD.mistake(
     "mean_not_scaled",
     "You subtract the running mean as it is. It is subtracted before the division, so it is "
     "scaled as well.",
@@ -126,7 +126,7 @@ def _(weight, bias, gamma, beta, running_mean, running_var, eps):
     return scale[:, None] * weight, beta + _or_zero(bias) * scale - running_mean
 
 
-@FOLD.misconception(
+@FOLD.mistake(
     "mean_and_bias_not_scaled",
     "You scale neither the old bias nor the running mean. Both come before the division, so the "
     "scale multiplies b - running_mean.",
@@ -136,7 +136,7 @@ def _(weight, bias, gamma, beta, running_mean, running_var, eps):
     return scale[:, None] * weight, beta + _or_zero(bias) - running_mean
 
 
-@FOLD.misconception(
+@FOLD.mistake(
     "mean_forgotten",
     "The running mean is missing from the bias: batch norm subtracts it before it scales.",
 )
@@ -144,7 +144,7 @@ def _(weight, bias, gamma, beta, running_mean, running_var, eps):
     return fold_linear(weight, bias, gamma, beta, 0.0 * running_mean, running_var, eps)
 
 
-@FOLD.misconception(
+@FOLD.mistake(
     "mean_added",
     "The running mean has the wrong sign: batch norm subtracts it.",
 )
@@ -152,7 +152,7 @@ def _(weight, bias, gamma, beta, running_mean, running_var, eps):
     return fold_linear(weight, bias, gamma, beta, -running_mean, running_var, eps)
 
 
-@FOLD.misconception(
+@FOLD.mistake(
     "beta_forgotten",
     "beta is missing from the bias: it is added last, after the scaling.",
 )
@@ -160,7 +160,7 @@ def _(weight, bias, gamma, beta, running_mean, running_var, eps):
     return fold_linear(weight, bias, gamma, 0.0 * beta, running_mean, running_var, eps)
 
 
-@FOLD.misconception(
+@FOLD.mistake(
     "beta_scaled",
     "You scale beta too. It is added after the scaling, so it stands alone in the new bias.",
 )
@@ -169,7 +169,7 @@ def _(weight, bias, gamma, beta, running_mean, running_var, eps):
     return scale[:, None] * weight, (beta + _or_zero(bias) - running_mean) * scale
 
 
-@FOLD.misconception(
+@FOLD.mistake(
     "gamma_forgotten",
     "Your scale is 1 / sqrt(running_var + eps): gamma is missing from it.",
 )
@@ -177,7 +177,7 @@ def _(weight, bias, gamma, beta, running_mean, running_var, eps):
     return fold_linear(weight, bias, np.ones_like(gamma), beta, running_mean, running_var, eps)
 
 
-@FOLD.misconception(
+@FOLD.mistake(
     "divides_by_variance",
     "You divide by the running variance; divide by its square root.",
 )
@@ -186,7 +186,7 @@ def _(weight, bias, gamma, beta, running_mean, running_var, eps):
     return scale[:, None] * weight, beta + (_or_zero(bias) - running_mean) * scale
 
 
-@FOLD.misconception(
+@FOLD.mistake(
     "inverse",
     "You multiply by the standard deviation; batch norm divides by it.",
 )
@@ -195,7 +195,7 @@ def _(weight, bias, gamma, beta, running_mean, running_var, eps):
     return scale[:, None] * weight, beta + (_or_zero(bias) - running_mean) * scale
 
 
-@FOLD.misconception(
+@FOLD.mistake(
     "weight_not_scaled",
     "You leave the weight as it is. The scale multiplies W u as well, so the weight changes too.",
 )
@@ -203,7 +203,7 @@ def _(weight, bias, gamma, beta, running_mean, running_var, eps):
     return weight, fold_linear(weight, bias, gamma, beta, running_mean, running_var, eps)[1]
 
 
-@FOLD.misconception(
+@FOLD.mistake(
     "gamma_and_beta_swapped",
     "gamma and beta are swapped: gamma is part of the scale, beta is added.",
 )
@@ -211,7 +211,7 @@ def _(weight, bias, gamma, beta, running_mean, running_var, eps):
     return fold_linear(weight, bias, beta, gamma, running_mean, running_var, eps)
 
 
-@FOLD.misconception(
+@FOLD.mistake(
     "sign_turned",
     "Your sign is turned round: batch norm gets the old bias and subtracts the running mean, so "
     "b - running_mean is what is scaled.",
@@ -222,7 +222,7 @@ def _(weight, bias, gamma, beta, running_mean, running_var, eps):
     return new_weight, beta + shift
 
 
-@FOLD.misconception(
+@FOLD.mistake(
     "only_beta",
     "Your new bias is beta alone. The old bias and the running mean are constants too, so they "
     "belong in it, both scaled.",
@@ -231,7 +231,7 @@ def _(weight, bias, gamma, beta, running_mean, running_var, eps):
     return fold_linear(weight, None, gamma, beta, 0.0 * running_mean, running_var, eps)
 
 
-@FOLD.misconception(
+@FOLD.mistake(
     "only_gamma_on_the_weight",
     "You multiply the weight by gamma alone. What stands before u is the whole scale, "
     "gamma / sqrt(running_var + eps).",
@@ -241,7 +241,7 @@ def _(weight, bias, gamma, beta, running_mean, running_var, eps):
     return gamma[:, None] * weight, new_bias
 
 
-@FOLD.misconception(
+@FOLD.mistake(
     "beta_subtracted",
     "You subtract beta; batch norm adds it.",
 )
@@ -249,7 +249,7 @@ def _(weight, bias, gamma, beta, running_mean, running_var, eps):
     return fold_linear(weight, bias, gamma, -beta, running_mean, running_var, eps)
 
 
-@FOLD.misconception(
+@FOLD.mistake(
     "mean_times_weight",
     "You multiply the running mean by the weights, as if batch norm came before the linear layer. "
     "It comes after: the mean is subtracted from the layer's output.",
@@ -259,7 +259,7 @@ def _(weight, bias, gamma, beta, running_mean, running_var, eps):
     return fold_linear(weight, bias, gamma, beta, mean, running_var, eps)
 
 
-@FOLD.misconception(
+@FOLD.mistake(
     "bias_left_alone",
     "Your new bias is the old one. beta, the running mean and the scale all change it.",
 )
@@ -268,7 +268,7 @@ def _(weight, bias, gamma, beta, running_mean, running_var, eps):
     return new_weight, _or_zero(bias) + 0.0 * beta
 
 
-@FOLD.misconception(
+@FOLD.mistake(
     "nothing_folded",
     "You return the layer as it came. Batch norm's scale goes into the weight, its offset into "
     "the bias.",

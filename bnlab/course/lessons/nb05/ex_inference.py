@@ -79,7 +79,7 @@ def _x_hat(x, running_mean, running_var, eps):
     return (x - running_mean) / np.sqrt(running_var + eps)
 
 
-@INFERENCE.misconception(
+@INFERENCE.mistake(
     "batch_statistics",
     "You normalize by the mean and the variance of x itself. At test time they are not used: the "
     "answer for one example must not depend on the others, and a single example has no variance.",
@@ -88,7 +88,7 @@ def _(x, gamma, beta, running_mean, running_var, eps):
     return gamma * _x_hat(x, x.mean(axis=0), x.var(axis=0), eps) + beta
 
 
-@INFERENCE.misconception(
+@INFERENCE.mistake(
     "batch_mean",
     "You subtract the mean of x itself; subtract the running mean.",
 )
@@ -96,7 +96,7 @@ def _(x, gamma, beta, running_mean, running_var, eps):
     return gamma * _x_hat(x, x.mean(axis=0), running_var, eps) + beta
 
 
-@INFERENCE.misconception(
+@INFERENCE.mistake(
     "batch_variance",
     "You divide by the standard deviation of x itself; use the running variance.",
 )
@@ -104,7 +104,7 @@ def _(x, gamma, beta, running_mean, running_var, eps):
     return gamma * _x_hat(x, running_mean, x.var(axis=0), eps) + beta
 
 
-@INFERENCE.misconception(
+@INFERENCE.mistake(
     "statistics_moved",
     "You let x move the running statistics before you use them. They move in training only; at "
     "test time nothing that is asked may change the answers that follow.",
@@ -114,7 +114,7 @@ def _(x, gamma, beta, running_mean, running_var, eps):
     return gamma * _x_hat(x, mean, 0.9 * running_var + 0.1 * x.var(axis=0), eps) + beta
 
 
-@INFERENCE.misconception(
+@INFERENCE.mistake(
     "corrected_again",
     "You multiply the running variance by N/(N-1). That was done in training, before it was "
     "stored; at test time N has no meaning.",
@@ -124,7 +124,7 @@ def _(x, gamma, beta, running_mean, running_var, eps):
     return gamma * _x_hat(x, running_mean, running_var * factor, eps) + beta
 
 
-@INFERENCE.misconception(
+@INFERENCE.mistake(
     "eps_forgotten",
     "You leave eps out. The network was trained with it, and a feature that never varied has a "
     "running variance of 0: add eps to the variance.",
@@ -133,7 +133,7 @@ def _(x, gamma, beta, running_mean, running_var, eps):
     return gamma * _x_hat(x, running_mean, running_var, 0.0) + beta
 
 
-@INFERENCE.misconception(
+@INFERENCE.mistake(
     "eps_outside_root",
     "You add eps to the standard deviation; it belongs to the variance, inside the square root.",
 )
@@ -141,7 +141,7 @@ def _(x, gamma, beta, running_mean, running_var, eps):
     return gamma * (x - running_mean) / (np.sqrt(running_var) + eps) + beta
 
 
-@INFERENCE.misconception(
+@INFERENCE.mistake(
     "eps_fixed",
     "You always use 1e-5; use the argument eps, the one the network was trained with.",
 )
@@ -149,7 +149,7 @@ def _(x, gamma, beta, running_mean, running_var, eps):
     return gamma * _x_hat(x, running_mean, running_var, 1e-5) + beta
 
 
-@INFERENCE.misconception(
+@INFERENCE.mistake(
     "divides_by_variance",
     "You divide by the running variance; divide by its square root.",
 )
@@ -157,7 +157,7 @@ def _(x, gamma, beta, running_mean, running_var, eps):
     return gamma * (x - running_mean) / (running_var + eps) + beta
 
 
-@INFERENCE.misconception(
+@INFERENCE.mistake(
     "multiplies",
     "You multiply by the standard deviation; normalizing divides by it.",
 )
@@ -165,7 +165,7 @@ def _(x, gamma, beta, running_mean, running_var, eps):
     return gamma * (x - running_mean) * np.sqrt(running_var + eps) + beta
 
 
-@INFERENCE.misconception(
+@INFERENCE.mistake(
     "not_centred",
     "You divide by the standard deviation but do not subtract the running mean first.",
 )
@@ -173,7 +173,7 @@ def _(x, gamma, beta, running_mean, running_var, eps):
     return gamma * x / np.sqrt(running_var + eps) + beta
 
 
-@INFERENCE.misconception(
+@INFERENCE.mistake(
     "not_scaled",
     "You subtract the running mean but never divide by the standard deviation.",
 )
@@ -181,7 +181,7 @@ def _(x, gamma, beta, running_mean, running_var, eps):
     return gamma * (x - running_mean) + beta
 
 
-@INFERENCE.misconception(
+@INFERENCE.mistake(
     "parentheses_forgotten",
     "You divide the mean alone: x - mean / std is x - (mean / std). Put x - mean in parentheses.",
 )
@@ -189,7 +189,7 @@ def _(x, gamma, beta, running_mean, running_var, eps):
     return gamma * (x - running_mean / np.sqrt(running_var + eps)) + beta
 
 
-@INFERENCE.misconception(
+@INFERENCE.mistake(
     "no_scale_and_shift",
     "You return x_hat; gamma and beta act at test time as they did in training.",
 )
@@ -197,7 +197,7 @@ def _(x, gamma, beta, running_mean, running_var, eps):
     return _x_hat(x, running_mean, running_var, eps)
 
 
-@INFERENCE.misconception(
+@INFERENCE.mistake(
     "beta_inside_gamma",
     "You multiply beta by gamma as well; scale first, then shift: y = gamma * x_hat + beta.",
 )
@@ -205,7 +205,7 @@ def _(x, gamma, beta, running_mean, running_var, eps):
     return gamma * (_x_hat(x, running_mean, running_var, eps) + beta)
 
 
-@INFERENCE.misconception(
+@INFERENCE.mistake(
     "subtracts_beta",
     "You subtract beta; the algorithm adds it: y = gamma * x_hat + beta.",
 )
@@ -213,7 +213,7 @@ def _(x, gamma, beta, running_mean, running_var, eps):
     return gamma * _x_hat(x, running_mean, running_var, eps) - beta
 
 
-@INFERENCE.misconception(
+@INFERENCE.mistake(
     "gamma_and_beta_swapped",
     "gamma and beta are swapped: gamma is the factor, beta is what is added.",
 )
@@ -221,27 +221,27 @@ def _(x, gamma, beta, running_mean, running_var, eps):
     return beta * _x_hat(x, running_mean, running_var, eps) + gamma
 
 
-@INFERENCE.misconception("no_shift", "beta is missing: y = gamma * x_hat + beta.")
+@INFERENCE.mistake("no_shift", "beta is missing: y = gamma * x_hat + beta.")
 def _(x, gamma, beta, running_mean, running_var, eps):
     return gamma * _x_hat(x, running_mean, running_var, eps)
 
 
-@INFERENCE.misconception("no_scale", "gamma is missing: y = gamma * x_hat + beta.")
+@INFERENCE.mistake("no_scale", "gamma is missing: y = gamma * x_hat + beta.")
 def _(x, gamma, beta, running_mean, running_var, eps):
     return _x_hat(x, running_mean, running_var, eps) + beta
 
 
-@INFERENCE.misconception("mean_added", "You add the running mean; normalizing subtracts it.")
+@INFERENCE.mistake("mean_added", "You add the running mean; normalizing subtracts it.")
 def _(x, gamma, beta, running_mean, running_var, eps):
     return gamma * _x_hat(x, -running_mean, running_var, eps) + beta
 
 
-@INFERENCE.misconception("no_normalization", "You scale and shift x itself: first normalize it.")
+@INFERENCE.mistake("no_normalization", "You scale and shift x itself: first normalize it.")
 def _(x, gamma, beta, running_mean, running_var, eps):
     return gamma * x + beta
 
 
-@INFERENCE.misconception(
+@INFERENCE.mistake(
     "variance_squared",
     "You square running_var, as if it were a standard deviation. It is the variance already.",
 )
@@ -249,7 +249,7 @@ def _(x, gamma, beta, running_mean, running_var, eps):
     return gamma * _x_hat(x, running_mean, running_var**2, eps) + beta
 
 
-@INFERENCE.misconception(
+@INFERENCE.mistake(
     "correction_undone",
     "You multiply the running variance by (N-1)/N, to make it biased again. It is used as it is; "
     "at test time N has no meaning.",
@@ -258,7 +258,7 @@ def _(x, gamma, beta, running_mean, running_var, eps):
     return gamma * _x_hat(x, running_mean, running_var * (len(x) - 1) / len(x), eps) + beta
 
 
-@INFERENCE.misconception(
+@INFERENCE.mistake(
     "unbiased_batch_statistics",
     "You normalize by the mean and the unbiased variance of x itself. The unbiased variance that "
     "is meant was collected in training: running_var.",

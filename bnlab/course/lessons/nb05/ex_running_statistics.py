@@ -69,7 +69,7 @@ def _mix(old, new, momentum):
     return (1 - momentum) * old + momentum * new
 
 
-@UPDATE.misconception(
+@UPDATE.mistake(
     "momentum_reversed",
     "Your momentum multiplies the old value. That is the rule of Keras; here, as in torch, "
     "momentum is the weight of the new value.",
@@ -78,7 +78,7 @@ def _(running_mean, running_var, x, momentum):
     return update_running_stats(running_mean, running_var, x, 1 - momentum)
 
 
-@UPDATE.misconception(
+@UPDATE.mistake(
     "biased_variance",
     "You feed the biased variance, divided by N, to the running variance. It normalizes the "
     "training batch; what is kept for test time is the unbiased one, divided by N - 1.",
@@ -87,7 +87,7 @@ def _(running_mean, running_var, x, momentum):
     return _mix(running_mean, x.mean(0), momentum), _mix(running_var, x.var(0), momentum)
 
 
-@UPDATE.misconception(
+@UPDATE.mistake(
     "about_the_old_mean",
     "Your squared distances are taken from the running mean. The variance of a batch is taken "
     "about the mean of that batch; from any other point it comes out too large.",
@@ -97,7 +97,7 @@ def _(running_mean, running_var, x, momentum):
     return _mix(running_mean, x.mean(0), momentum), _mix(running_var, square, momentum)
 
 
-@UPDATE.misconception(
+@UPDATE.mistake(
     "about_the_new_mean",
     "Your squared distances are taken from the updated running mean. The variance of a batch is "
     "taken about the mean of that batch; from any other point it comes out too large.",
@@ -107,7 +107,7 @@ def _(running_mean, running_var, x, momentum):
     return mean, _mix(running_var, ((x - mean) ** 2).mean(axis=0), momentum)
 
 
-@UPDATE.misconception(
+@UPDATE.mistake(
     "standard_deviation",
     "You average the standard deviation. What is stored is the variance; its root is taken at "
     "test time, after eps has been added.",
@@ -116,7 +116,7 @@ def _(running_mean, running_var, x, momentum):
     return _mix(running_mean, x.mean(0), momentum), _mix(running_var, x.std(0, ddof=1), momentum)
 
 
-@UPDATE.misconception(
+@UPDATE.mistake(
     "no_average",
     "You return the statistics of the batch. They should move the running ones by the share "
     "momentum, and no further.",
@@ -125,7 +125,7 @@ def _(running_mean, running_var, x, momentum):
     return x.mean(axis=0), x.var(axis=0, ddof=1)
 
 
-@UPDATE.misconception(
+@UPDATE.mistake(
     "old_value_not_shrunk",
     "You add momentum times the new value and leave the old one whole, so the sum grows for "
     "ever. The weights have to add up to 1: the old value gets 1 - momentum.",
@@ -134,7 +134,7 @@ def _(running_mean, running_var, x, momentum):
     return running_mean + momentum * x.mean(axis=0), running_var + momentum * x.var(axis=0, ddof=1)
 
 
-@UPDATE.misconception(
+@UPDATE.mistake(
     "plain_mean",
     "You take the mean of old and new, whatever momentum says. The new value's weight is momentum.",
 )
@@ -142,7 +142,7 @@ def _(running_mean, running_var, x, momentum):
     return update_running_stats(running_mean, running_var, x, 0.5)
 
 
-@UPDATE.misconception(
+@UPDATE.mistake(
     "momentum_fixed",
     "You always use 0.1, which is torch's default; use the argument momentum.",
 )
@@ -150,7 +150,7 @@ def _(running_mean, running_var, x, momentum):
     return update_running_stats(running_mean, running_var, x, 0.1)
 
 
-@UPDATE.misconception(
+@UPDATE.mistake(
     "one_statistic_for_all",
     "You take one mean and one variance over the whole array; each feature has its own (axis=0).",
 )
@@ -158,7 +158,7 @@ def _(running_mean, running_var, x, momentum):
     return _mix(running_mean, x.mean(), momentum), _mix(running_var, x.var(ddof=1), momentum)
 
 
-@UPDATE.misconception(
+@UPDATE.mistake(
     "corrected_every_time",
     "You multiply the whole running variance by N/(N-1), the old part included, so the factor "
     "is applied again at every step. It belongs to the variance of the new batch only.",
@@ -168,7 +168,7 @@ def _(running_mean, running_var, x, momentum):
     return _mix(running_mean, x.mean(axis=0), momentum), whole * len(x) / (len(x) - 1)
 
 
-@UPDATE.misconception(
+@UPDATE.mistake(
     "correction_inverted",
     "You multiply the biased variance by (N-1)/N, which makes it smaller still. Dividing the sum "
     "of squares by N - 1 in the place of N is a factor of N/(N-1).",
@@ -178,7 +178,7 @@ def _(running_mean, running_var, x, momentum):
     return _mix(running_mean, x.mean(axis=0), momentum), _mix(running_var, var, momentum)
 
 
-@UPDATE.misconception(
+@UPDATE.mistake(
     "counts_features",
     "Your factor counts the features: it is N/(N-1) with N examples, x.shape[0], not x.shape[1].",
 )
@@ -188,7 +188,7 @@ def _(running_mean, running_var, x, momentum):
     return _mix(running_mean, x.mean(axis=0), momentum), _mix(running_var, var, momentum)
 
 
-@UPDATE.misconception(
+@UPDATE.mistake(
     "mean_of_squares",
     "What you average in the place of the variance is the mean of x squared: the mean has to be "
     "subtracted before squaring.",
@@ -198,7 +198,7 @@ def _(running_mean, running_var, x, momentum):
     return _mix(running_mean, x.mean(axis=0), momentum), _mix(running_var, square, momentum)
 
 
-@UPDATE.misconception(
+@UPDATE.mistake(
     "outputs_swapped",
     "You return them in the wrong order: the running mean comes first, then the variance.",
 )
@@ -206,7 +206,7 @@ def _(running_mean, running_var, x, momentum):
     return update_running_stats(running_mean, running_var, x, momentum)[::-1]
 
 
-@UPDATE.misconception(
+@UPDATE.mistake(
     "variance_left_alone",
     "Your running mean moves and your running variance does not. Both move at every step.",
 )
@@ -214,7 +214,7 @@ def _(running_mean, running_var, x, momentum):
     return _mix(running_mean, x.mean(axis=0), momentum), running_var
 
 
-@UPDATE.misconception(
+@UPDATE.mistake(
     "nothing_moves",
     "You return the running statistics as they came. That is what evaluation does; a training "
     "batch moves both.",
@@ -223,7 +223,7 @@ def _(running_mean, running_var, x, momentum):
     return running_mean, running_var
 
 
-@UPDATE.misconception(
+@UPDATE.mistake(
     "unbiased_about_the_old_mean",
     "You divide by N - 1, and take the squared distances from the running mean. The variance of a "
     "batch is taken about the mean of that batch; from any other point it comes out too large.",
@@ -233,7 +233,7 @@ def _(running_mean, running_var, x, momentum):
     return _mix(running_mean, x.mean(axis=0), momentum), _mix(running_var, square, momentum)
 
 
-@UPDATE.misconception(
+@UPDATE.mistake(
     "unbiased_about_the_new_mean",
     "You divide by N - 1, and take the squared distances from the updated running mean. The "
     "variance of a batch is taken about the mean of that batch.",
@@ -243,7 +243,7 @@ def _(running_mean, running_var, x, momentum):
     return mean, _mix(running_var, ((x - mean) ** 2).sum(axis=0) / (len(x) - 1), momentum)
 
 
-@UPDATE.misconception(
+@UPDATE.mistake(
     "biased_standard_deviation",
     "You average the standard deviation, and the biased one. What is stored is the variance, and "
     "the unbiased one, divided by N - 1.",
@@ -252,7 +252,7 @@ def _(running_mean, running_var, x, momentum):
     return _mix(running_mean, x.mean(axis=0), momentum), _mix(running_var, x.std(axis=0), momentum)
 
 
-@UPDATE.misconception(
+@UPDATE.mistake(
     "sum_of_squares",
     "You feed the sum of the squared distances; divide it by N - 1.",
 )
@@ -261,7 +261,7 @@ def _(running_mean, running_var, x, momentum):
     return _mix(running_mean, x.mean(axis=0), momentum), _mix(running_var, total, momentum)
 
 
-@UPDATE.misconception(
+@UPDATE.mistake(
     "spread_of_the_means_added",
     "You add the squared distance of the two means, as if two data sets were merged. The running "
     "variance is an average of batch variances and leaves that out.",
@@ -274,7 +274,7 @@ def _(running_mean, running_var, x, momentum):
 # one of the two alone
 
 
-@UPDATE.misconception(
+@UPDATE.mistake(
     "mean_left_alone",
     "Your running mean does not move. It moves at every step, by the share momentum.",
 )
@@ -282,7 +282,7 @@ def _(running_mean, running_var, x, momentum):
     return running_mean, update_running_stats(running_mean, running_var, x, momentum)[1]
 
 
-@UPDATE.misconception(
+@UPDATE.mistake(
     "mean_not_averaged",
     "Your running mean is the mean of the batch alone. It should move by the share momentum.",
 )
@@ -290,7 +290,7 @@ def _(running_mean, running_var, x, momentum):
     return x.mean(axis=0), update_running_stats(running_mean, running_var, x, momentum)[1]
 
 
-@UPDATE.misconception(
+@UPDATE.mistake(
     "variance_not_averaged",
     "Your running variance is the variance of the batch alone. It should move by the share "
     "momentum.",
@@ -299,7 +299,7 @@ def _(running_mean, running_var, x, momentum):
     return _mix(running_mean, x.mean(axis=0), momentum), x.var(axis=0, ddof=1)
 
 
-@UPDATE.misconception(
+@UPDATE.mistake(
     "one_mean_for_all",
     "You take one mean over the whole array; each feature has its own (axis=0).",
 )
@@ -308,7 +308,7 @@ def _(running_mean, running_var, x, momentum):
     return _mix(running_mean, x.mean(), momentum), var
 
 
-@UPDATE.misconception(
+@UPDATE.mistake(
     "one_variance_for_all",
     "You take one variance over the whole array; each feature has its own (axis=0).",
 )
@@ -316,7 +316,7 @@ def _(running_mean, running_var, x, momentum):
     return _mix(running_mean, x.mean(0), momentum), _mix(running_var, x.var(ddof=1), momentum)
 
 
-@UPDATE.misconception(
+@UPDATE.mistake(
     "momentum_reversed_in_the_variance",
     "In your running variance momentum multiplies the old value; here, as in torch, it is the "
     "weight of the new one, as in your mean.",
@@ -325,7 +325,7 @@ def _(running_mean, running_var, x, momentum):
     return _mix(running_mean, x.mean(0), momentum), _mix(x.var(0, ddof=1), running_var, momentum)
 
 
-@UPDATE.misconception(
+@UPDATE.mistake(
     "momentum_reversed_in_the_mean",
     "In your running mean momentum multiplies the old value; here, as in torch, it is the weight "
     "of the new one, as in your variance.",

@@ -1,6 +1,6 @@
 """Questions of notebook 05: two predictions, one translation, and an error in some notes."""
 
-from bnlab.course.exercises.exercise import Misconception, Question
+from bnlab.course.exercises.exercise import Mistake, Question
 
 SORTED = Question(
     name="sorted_test_batches",
@@ -13,14 +13,14 @@ SORTED = Question(
     hints=("A batch of 32 images of the digit 4: what does its mean over the batch contain?",),
     minutes=2,
     difficulty=1,
-    misconceptions=(
-        Misconception(
+    mistakes=(
+        Mistake(
             "order_does_not_matter",
             "The images are the same, but the batches are not: each image is normalized by the "
             "other 31, and these show only one or two digits now.",
             "a",
         ),
-        Misconception(
+        Mistake(
             "a_little_noise",
             "Shuffled batches cost a little, because their statistics are noisy. Sorted ones "
             "differ from what the network was trained on in every batch, and always against the "
@@ -42,22 +42,20 @@ KERAS = Question(
     ),
     minutes=1,
     difficulty=1,
-    misconceptions=(
-        Misconception(
+    mistakes=(
+        Mistake(
             "copied",
             "In PyTorch momentum multiplies the new value: 0.997 would make the averages forget "
             "everything but the last batch.",
             0.997,
         ),
-        Misconception(
+        Mistake(
             "default",
             "0.1 is PyTorch's default, a weight of 0.9 on the old value; the Keras layer keeps "
             "0.997 of it.",
             0.1,
         ),
-        Misconception(
-            "one_zero_lost", "Nearly: 1 - 0.997 has two zeros after the point, not one.", 0.03
-        ),
+        Mistake("one_zero_lost", "Nearly: 1 - 0.997 has two zeros after the point, not one.", 0.03),
     ),
 )
 
@@ -77,14 +75,14 @@ SHIFT = Question(
     ),
     minutes=3,
     difficulty=2,
-    misconceptions=(
-        Misconception(
+    mistakes=(
+        Mistake(
             "inversion",
             "1 - x is an offset and a factor of -1. Fresh statistics take the offset away, but "
             "they divide by a standard deviation, which is positive: the sign stays wrong.",
             "a",
         ),
-        Misconception(
+        Mistake(
             "rotation",
             "A rotation mixes pixels. Fresh statistics can only offset and rescale each feature, "
             "so they repair it in part at best.",
@@ -107,21 +105,21 @@ NOTES = Question(
     ),
     minutes=4,
     difficulty=2,
-    misconceptions=(
-        Misconception(
+    mistakes=(
+        Mistake(
             "forward_pass",
             "This line is right: the averages move in the forward pass of a training batch, and "
             "no gradient changes them.",
             "a",
         ),
-        Misconception(
+        Mistake(
             "unbiased",
             "This line is right of PyTorch: the running variance estimates the variance of all "
             "examples, and the biased variance of a batch is too small for that by the factor "
             "(m - 1)/m.",
             "b",
         ),
-        Misconception(
+        Mistake(
             "folding",
             "This line is right: with fixed numbers batch norm is a factor and an offset for "
             "each feature, and two affine maps in a row are one.",

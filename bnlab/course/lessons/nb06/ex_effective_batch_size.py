@@ -29,7 +29,7 @@ SIZE = Exercise(
 )
 
 
-@SIZE.misconception(
+@SIZE.mistake(
     "batch_only",
     "Your number is that of the images. Every pixel of the map contributes a value to its "
     "channel's mean.",
@@ -38,7 +38,7 @@ def _(n, h, w):
     return n
 
 
-@SIZE.misconception(
+@SIZE.mistake(
     "pixels_only",
     "You count the pixels of one map. All images of the batch share the mean.",
 )
@@ -46,7 +46,7 @@ def _(n, h, w):
     return h * w
 
 
-@SIZE.misconception(
+@SIZE.mistake(
     "square_by_height",
     "You take the width to be the height; maps need not be square.",
 )
@@ -54,7 +54,7 @@ def _(n, h, w):
     return n * h * h
 
 
-@SIZE.misconception(
+@SIZE.mistake(
     "square_by_width",
     "You take the height to be the width; maps need not be square.",
 )
@@ -62,7 +62,7 @@ def _(n, h, w):
     return n * w * w
 
 
-@SIZE.misconception(
+@SIZE.mistake(
     "minus_one",
     "You subtract one value, as for an unbiased variance. Batch norm divides by all of them.",
 )
@@ -70,7 +70,7 @@ def _(n, h, w):
     return n * h * w - 1
 
 
-@SIZE.misconception(
+@SIZE.mistake(
     "sides_added",
     "You add the sides. A map of h rows with w pixels each has h times w pixels.",
 )
@@ -78,7 +78,7 @@ def _(n, h, w):
     return n * (h + w)
 
 
-@SIZE.misconception(
+@SIZE.mistake(
     "one_side_only",
     "You count the rows of each map. Each of the h rows has w pixels: h times w in all.",
 )
@@ -86,7 +86,7 @@ def _(n, h, w):
     return n * h
 
 
-@SIZE.misconception(
+@SIZE.mistake(
     "columns_only",
     "You count the columns of each map. Each of the w columns has h pixels: h times w in all.",
 )
@@ -94,7 +94,7 @@ def _(n, h, w):
     return n * w
 
 
-@SIZE.misconception(
+@SIZE.mistake(
     "images_added",
     "You add the number of images. Each of the n images has h times w pixels, so multiply.",
 )

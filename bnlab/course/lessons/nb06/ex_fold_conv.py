@@ -63,7 +63,7 @@ def _or_zero(bias):
     return 0.0 if bias is None else bias
 
 
-@FOLD.misconception(
+@FOLD.mistake(
     "eps_forgotten",
     "You leave eps out. It is part of the factor, and for a channel with a small running variance "
     "it decides: the scale is gamma / sqrt(running_var + eps).",
@@ -72,7 +72,7 @@ def _(weight, bias, gamma, beta, running_mean, running_var, eps):
     return fold_conv(weight, bias, gamma, beta, running_mean, running_var, 0.0)
 
 
-@FOLD.misconception(
+@FOLD.mistake(
     "eps_outside_root",
     "You add eps to the standard deviation; it belongs to the variance, inside the square root.",
 )
@@ -81,7 +81,7 @@ def _(weight, bias, gamma, beta, running_mean, running_var, eps):
     return scale[:, None, None, None] * weight, beta + (_or_zero(bias) - running_mean) * scale
 
 
-@FOLD.misconception(
+@FOLD.mistake(
     "eps_fixed",
     "You always use 1e-5; use the argument eps, the one the network was trained with.",
 )
@@ -89,7 +89,7 @@ def _(weight, bias, gamma, beta, running_mean, running_var, eps):
     return fold_conv(weight, bias, gamma, beta, running_mean, running_var, 1e-5)
 
 
-@FOLD.misconception(
+@FOLD.mistake(
     "input_channels_scaled",
     "You scale the input channels. The weight is (out, in, kh, kw) and batch norm comes after it, "
     "so each output channel, axis 0, has its factor.",
@@ -101,7 +101,7 @@ def _(weight, bias, gamma, beta, running_mean, running_var, eps):
     return weight * scale[:, None, None], new_bias
 
 
-@FOLD.misconception(
+@FOLD.mistake(
     "kernel_columns_scaled",
     "scale * weight broadcasts the scale against the last axis, the columns of the kernel. It "
     "belongs to the output channels, axis 0: give it the shape (out, 1, 1, 1).",
@@ -111,7 +111,7 @@ def _(weight, bias, gamma, beta, running_mean, running_var, eps):
     return weight * np.resize(_scale(gamma, running_var, eps), weight.shape[3]), new_bias
 
 
-@FOLD.misconception(
+@FOLD.mistake(
     "kernel_rows_scaled",
     "scale[:, None] broadcasts against the rows of the kernel. The output channels are axis 0, so "
     "the scale needs the shape (out, 1, 1, 1).",
@@ -121,7 +121,7 @@ def _(weight, bias, gamma, beta, running_mean, running_var, eps):
     return weight * np.resize(_scale(gamma, running_var, eps), weight.shape[2])[:, None], new_bias
 
 
-@FOLD.misconception(
+@FOLD.mistake(
     "mean_times_kernel",
     "You multiply the running mean by the sum of the kernel, as if batch norm came before the "
     "convolution. It comes after: the mean is subtracted from the convolution's output.",
@@ -132,7 +132,7 @@ def _(weight, bias, gamma, beta, running_mean, running_var, eps):
     return scale[:, None, None, None] * weight, beta + (_or_zero(bias) - mean) * scale
 
 
-@FOLD.misconception(
+@FOLD.mistake(
     "bias_dropped",
     "The old bias is missing: batch norm gets the convolution plus b, so b - running_mean is what "
     "is scaled.",
@@ -141,7 +141,7 @@ def _(weight, bias, gamma, beta, running_mean, running_var, eps):
     return fold_conv(weight, None, gamma, beta, running_mean, running_var, eps)
 
 
-@FOLD.misconception(
+@FOLD.mistake(
     "bias_not_scaled",
     "You add the old bias as it is. It goes into batch norm with the convolution, so it is scaled "
     "too.",
@@ -152,7 +152,7 @@ def _(weight, bias, gamma, beta, running_mean, running_var, eps):
     return scale[:, None, None, None] * weight, new_bias
 
 
-@FOLD.misconception(
+@FOLD.mistake(
     "mean_not_scaled",
     "You subtract the running mean as it is. It is subtracted before the division, so it is "
     "scaled as well.",
@@ -162,7 +162,7 @@ def _(weight, bias, gamma, beta, running_mean, running_var, eps):
     return scale[:, None, None, None] * weight, beta + _or_zero(bias) * scale - running_mean
 
 
-@FOLD.misconception(
+@FOLD.mistake(
     "mean_and_bias_not_scaled",
     "You scale neither the old bias nor the running mean. Both come before the division, so the "
     "scale multiplies b - running_mean.",
@@ -172,7 +172,7 @@ def _(weight, bias, gamma, beta, running_mean, running_var, eps):
     return scale[:, None, None, None] * weight, beta + _or_zero(bias) - running_mean
 
 
-@FOLD.misconception(
+@FOLD.mistake(
     "mean_forgotten",
     "The running mean is missing from the bias: batch norm subtracts it before it scales.",
 )
@@ -180,7 +180,7 @@ def _(weight, bias, gamma, beta, running_mean, running_var, eps):
     return fold_conv(weight, bias, gamma, beta, 0.0 * running_mean, running_var, eps)
 
 
-@FOLD.misconception(
+@FOLD.mistake(
     "mean_added",
     "The running mean has the wrong sign: batch norm subtracts it.",
 )
@@ -188,7 +188,7 @@ def _(weight, bias, gamma, beta, running_mean, running_var, eps):
     return fold_conv(weight, bias, gamma, beta, -running_mean, running_var, eps)
 
 
-@FOLD.misconception(
+@FOLD.mistake(
     "beta_forgotten",
     "beta is missing from the bias: it is added last, after the scaling.",
 )
@@ -196,7 +196,7 @@ def _(weight, bias, gamma, beta, running_mean, running_var, eps):
     return fold_conv(weight, bias, gamma, 0.0 * beta, running_mean, running_var, eps)
 
 
-@FOLD.misconception(
+@FOLD.mistake(
     "beta_scaled",
     "You scale beta too. It is added after the scaling, so it stands alone in the new bias.",
 )
@@ -206,7 +206,7 @@ def _(weight, bias, gamma, beta, running_mean, running_var, eps):
     return scale[:, None, None, None] * weight, new_bias
 
 
-@FOLD.misconception(
+@FOLD.mistake(
     "gamma_forgotten",
     "Your scale is 1 / sqrt(running_var + eps): gamma is missing from it.",
 )
@@ -214,7 +214,7 @@ def _(weight, bias, gamma, beta, running_mean, running_var, eps):
     return fold_conv(weight, bias, np.ones_like(gamma), beta, running_mean, running_var, eps)
 
 
-@FOLD.misconception(
+@FOLD.mistake(
     "divides_by_variance",
     "You divide by the running variance; divide by its square root.",
 )
@@ -223,7 +223,7 @@ def _(weight, bias, gamma, beta, running_mean, running_var, eps):
     return scale[:, None, None, None] * weight, beta + (_or_zero(bias) - running_mean) * scale
 
 
-@FOLD.misconception(
+@FOLD.mistake(
     "weight_not_scaled",
     "You leave the weight as it is. The scale multiplies what the convolution computes, so the "
     "weight changes too.",
@@ -232,7 +232,7 @@ def _(weight, bias, gamma, beta, running_mean, running_var, eps):
     return weight, fold_conv(weight, bias, gamma, beta, running_mean, running_var, eps)[1]
 
 
-@FOLD.misconception(
+@FOLD.mistake(
     "gamma_and_beta_swapped",
     "gamma and beta are swapped: gamma is part of the scale, beta is added.",
 )
@@ -240,7 +240,7 @@ def _(weight, bias, gamma, beta, running_mean, running_var, eps):
     return fold_conv(weight, bias, beta, gamma, running_mean, running_var, eps)
 
 
-@FOLD.misconception(
+@FOLD.mistake(
     "sign_turned",
     "Your sign is turned round: batch norm gets the old bias and subtracts the running mean, so "
     "b - running_mean is what is scaled.",
@@ -251,7 +251,7 @@ def _(weight, bias, gamma, beta, running_mean, running_var, eps):
     return new_weight, beta + shift
 
 
-@FOLD.misconception(
+@FOLD.mistake(
     "only_beta",
     "Your new bias is beta alone. The old bias and the running mean are constants too, so they "
     "belong in it, both scaled.",
@@ -260,7 +260,7 @@ def _(weight, bias, gamma, beta, running_mean, running_var, eps):
     return fold_conv(weight, None, gamma, beta, 0.0 * running_mean, running_var, eps)
 
 
-@FOLD.misconception(
+@FOLD.mistake(
     "only_gamma_on_the_weight",
     "You multiply the weight by gamma alone. The factor of the convolution is the whole scale, "
     "gamma / sqrt(running_var + eps).",
@@ -270,7 +270,7 @@ def _(weight, bias, gamma, beta, running_mean, running_var, eps):
     return gamma[:, None, None, None] * weight, new_bias
 
 
-@FOLD.misconception(
+@FOLD.mistake(
     "inverse",
     "You multiply by the standard deviation; batch norm divides by it.",
 )
@@ -279,7 +279,7 @@ def _(weight, bias, gamma, beta, running_mean, running_var, eps):
     return scale[:, None, None, None] * weight, beta + (_or_zero(bias) - running_mean) * scale
 
 
-@FOLD.misconception(
+@FOLD.mistake(
     "bias_left_alone",
     "Your new bias is the old one. beta, the running mean and the scale all change it.",
 )
@@ -288,7 +288,7 @@ def _(weight, bias, gamma, beta, running_mean, running_var, eps):
     return new_weight, _or_zero(bias) + 0.0 * beta
 
 
-@FOLD.misconception(
+@FOLD.mistake(
     "nothing_folded",
     "You return the layer as it came. Batch norm's scale goes into the weight, its offset into "
     "the bias.",
@@ -297,7 +297,7 @@ def _(weight, bias, gamma, beta, running_mean, running_var, eps):
     return weight, _or_zero(bias) + 0.0 * beta
 
 
-@FOLD.misconception(
+@FOLD.mistake(
     "beta_subtracted",
     "You subtract beta; batch norm adds it.",
 )

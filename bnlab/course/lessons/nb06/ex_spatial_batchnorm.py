@@ -93,7 +93,7 @@ def _var(x):
     return x.var(axis=(0, 2, 3), keepdims=True)
 
 
-@SPATIAL.misconception(
+@SPATIAL.mistake(
     "statistics_per_pixel",
     "Your statistics run over the batch only (axis=0): one mean for each pixel of each channel. A "
     "channel has one mean for all its pixels, so they run over axes 0, 2 and 3.",
@@ -102,7 +102,7 @@ def _(x, gamma, beta, eps):
     return _affine(_normalized(x, 0, eps), gamma, beta)
 
 
-@SPATIAL.misconception(
+@SPATIAL.mistake(
     "statistics_per_image",
     "Your statistics run over height and width only: one mean for each image and channel. That is "
     "instance norm; batch norm averages over the images too, axes 0, 2 and 3.",
@@ -111,7 +111,7 @@ def _(x, gamma, beta, eps):
     return _affine(_normalized(x, (2, 3), eps), gamma, beta)
 
 
-@SPATIAL.misconception(
+@SPATIAL.mistake(
     "statistics_over_channels_too",
     "You take one mean and one variance over the whole array. Each channel has its own: leave "
     "axis 1 out.",
@@ -120,7 +120,7 @@ def _(x, gamma, beta, eps):
     return _affine(_normalized(x, (0, 1, 2, 3), eps), gamma, beta)
 
 
-@SPATIAL.misconception(
+@SPATIAL.mistake(
     "statistics_per_example",
     "Your statistics run over channels and pixels of one image (axes 1, 2, 3), which is layer "
     "norm. Batch norm runs over axes 0, 2 and 3: all images, one channel.",
@@ -129,7 +129,7 @@ def _(x, gamma, beta, eps):
     return _affine(_normalized(x, (1, 2, 3), eps), gamma, beta)
 
 
-@SPATIAL.misconception(
+@SPATIAL.mistake(
     "statistics_across_channels",
     "Your statistics run over the channels (axis=1) at each pixel. It is the other way round: "
     "axis 1 is the only one that stays.",
@@ -138,7 +138,7 @@ def _(x, gamma, beta, eps):
     return _affine(_normalized(x, 1, eps), gamma, beta)
 
 
-@SPATIAL.misconception(
+@SPATIAL.mistake(
     "reshape_without_transpose",
     "x.reshape(-1, C) does not bring the channels into the columns: it cuts the memory into rows "
     "of C neighbouring pixels. Transpose to (N, H, W, C) first.",
@@ -148,7 +148,7 @@ def _(x, gamma, beta, eps):
     return (gamma * _normalized(columns, 0, eps) + beta).reshape(x.shape)
 
 
-@SPATIAL.misconception(
+@SPATIAL.mistake(
     "reshaped_back_without_transpose",
     "On the way in you transpose, on the way back you only reshape: the values are right and "
     "stand in the wrong places. Reshape to (N, H, W, C), then transpose(0, 3, 1, 2).",
@@ -158,7 +158,7 @@ def _(x, gamma, beta, eps):
     return (gamma * _normalized(columns, 0, eps) + beta).reshape(x.shape)
 
 
-@SPATIAL.misconception(
+@SPATIAL.mistake(
     "channels_last",
     "You treat the last axis as the channels, as in Keras (N, H, W, C). Here, as in torch, x is "
     "(N, C, H, W): the channels are axis 1.",
@@ -169,7 +169,7 @@ def _(x, gamma, beta, eps):
     return gamma * _normalized(x, (0, 1, 2), eps) + beta
 
 
-@SPATIAL.misconception(
+@SPATIAL.mistake(
     "gamma_on_the_columns",
     "The statistics are right, but gamma and beta of shape (C,) broadcast against the last axis, "
     "the width. gamma[:, None, None] meets the channels.",
@@ -179,7 +179,7 @@ def _(x, gamma, beta, eps):
     return gamma * _normalized(x, (0, 2, 3), eps) + beta
 
 
-@SPATIAL.misconception(
+@SPATIAL.mistake(
     "gamma_on_the_rows",
     "The statistics are right, but gamma and beta meet the rows of the image: gamma[:, None] has "
     "one None too few. gamma[:, None, None] meets the channels.",
@@ -189,7 +189,7 @@ def _(x, gamma, beta, eps):
     return gamma * _normalized(x, (0, 2, 3), eps) + beta
 
 
-@SPATIAL.misconception(
+@SPATIAL.mistake(
     "mean_of_pixel_variances",
     "You average the variances of the single pixels. That leaves out how much the means of the "
     "pixels differ: take the variance over axes 0, 2 and 3 at once.",
@@ -199,7 +199,7 @@ def _(x, gamma, beta, eps):
     return _with_divisor(x, np.sqrt(var + eps), gamma, beta)
 
 
-@SPATIAL.misconception(
+@SPATIAL.mistake(
     "mean_of_image_variances",
     "You average the variances of the single images. That leaves out how much the means of the "
     "images differ: take the variance over axes 0, 2 and 3 at once.",
@@ -209,7 +209,7 @@ def _(x, gamma, beta, eps):
     return _with_divisor(x, np.sqrt(var + eps), gamma, beta)
 
 
-@SPATIAL.misconception(
+@SPATIAL.mistake(
     "unbiased_variance",
     "You divide the sum of squares by N*H*W - 1; batch norm divides by N*H*W.",
 )
@@ -218,7 +218,7 @@ def _(x, gamma, beta, eps):
     return _with_divisor(x, np.sqrt(var + eps), gamma, beta)
 
 
-@SPATIAL.misconception(
+@SPATIAL.mistake(
     "divides_by_n",
     "You divide the sums by the number of images. Each channel has N*H*W values.",
 )
@@ -229,7 +229,7 @@ def _(x, gamma, beta, eps):
     return _affine(centred / np.sqrt(var + eps), gamma, beta)
 
 
-@SPATIAL.misconception(
+@SPATIAL.mistake(
     "eps_outside_root",
     "You add eps to the standard deviation; it belongs to the variance, inside the square root.",
 )
@@ -237,7 +237,7 @@ def _(x, gamma, beta, eps):
     return _with_divisor(x, np.sqrt(_var(x)) + eps, gamma, beta)
 
 
-@SPATIAL.misconception(
+@SPATIAL.mistake(
     "eps_forgotten",
     "You leave eps out: a constant channel then gives 0 / 0. Add it to the variance.",
 )
@@ -245,7 +245,7 @@ def _(x, gamma, beta, eps):
     return _with_divisor(x, np.sqrt(_var(x)), gamma, beta)
 
 
-@SPATIAL.misconception(
+@SPATIAL.mistake(
     "eps_fixed",
     "You always use 1e-5; use the argument eps, which other libraries set to 1e-3.",
 )
@@ -253,7 +253,7 @@ def _(x, gamma, beta, eps):
     return _with_divisor(x, np.sqrt(_var(x) + 1e-5), gamma, beta)
 
 
-@SPATIAL.misconception(
+@SPATIAL.mistake(
     "divides_by_variance",
     "You divide by the variance; divide by its square root, the standard deviation.",
 )
@@ -261,7 +261,7 @@ def _(x, gamma, beta, eps):
     return _with_divisor(x, _var(x) + eps, gamma, beta)
 
 
-@SPATIAL.misconception(
+@SPATIAL.mistake(
     "not_centred",
     "You divide by the standard deviation but do not subtract the mean first.",
 )
@@ -269,7 +269,7 @@ def _(x, gamma, beta, eps):
     return _affine(x / np.sqrt(_var(x) + eps), gamma, beta)
 
 
-@SPATIAL.misconception(
+@SPATIAL.mistake(
     "no_scale_and_shift",
     "You return x_hat; the last line of Algorithm 1 is missing: y = gamma * x_hat + beta.",
 )
@@ -277,7 +277,7 @@ def _(x, gamma, beta, eps):
     return _normalized(x, (0, 2, 3), eps)
 
 
-@SPATIAL.misconception(
+@SPATIAL.mistake(
     "gamma_and_beta_swapped",
     "gamma and beta are swapped: gamma is the factor, beta is what is added.",
 )

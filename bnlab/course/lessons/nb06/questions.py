@@ -1,6 +1,6 @@
 """Questions of notebook 06: a batch of one, a reshape, and an error in some notes."""
 
-from bnlab.course.exercises.exercise import Misconception, Question
+from bnlab.course.exercises.exercise import Mistake, Question
 
 ONE = Question(
     name="batch_of_one",
@@ -16,20 +16,20 @@ ONE = Question(
     ),
     minutes=3,
     difficulty=1,
-    misconceptions=(
-        Misconception(
+    mistakes=(
+        Mistake(
             "small_maps_fail",
             "One image with maps of 8 x 8 still has 64 values for each channel: noisy statistics, "
             "but statistics. Look for a layer with a single one.",
             "a",
         ),
-        Misconception(
+        Mistake(
             "all_fail",
             "Only if a channel has one value. The first two layers have 1024 and 64 values per "
             "channel from a single image.",
             "c",
         ),
-        Misconception(
+        Mistake(
             "none_fails",
             "After global pooling a channel has one value per image, so one in all for N = 1: its "
             "variance is 0 and x_hat is 0 whatever the image shows.",
@@ -53,20 +53,20 @@ RESHAPE = Question(
     ),
     minutes=3,
     difficulty=2,
-    misconceptions=(
-        Misconception(
+    mistakes=(
+        Mistake(
             "reshape_finds_the_channels",
             "That needs a transpose first. reshape knows nothing of channels: it counts through "
             "the memory, where the width runs fastest.",
             "a",
         ),
-        Misconception(
+        Mistake(
             "one_image_each",
             "Each row of the table holds four neighbours of one image, but a column collects one "
             "of them from every row, so from every image.",
             "b",
         ),
-        Misconception(
+        Mistake(
             "rows_of_the_image",
             "Nearly: but the last axis, the width, runs fastest in memory, so it is image columns "
             "that end in the same column of the table.",
@@ -89,20 +89,20 @@ NOTES = Question(
     ),
     minutes=3,
     difficulty=3,
-    misconceptions=(
-        Misconception(
+    mistakes=(
+        Mistake(
             "bias_needed",
             "This line is right: a bias per output channel shifts all N*H*W values of its channel "
             "alike, and the mean takes it off again.",
             "a",
         ),
-        Misconception(
+        Mistake(
             "parameters_per_pixel",
             "This line is right: 32 channels have 32 gammas and 32 betas, however large the maps "
             "are. The paper wants every place of a map treated alike.",
             "b",
         ),
-        Misconception(
+        Mistake(
             "other_order",
             "This line is right: a zero of the padding does not pass through batch norm, so at "
             "the border its shift is missing, and one bias for all pixels cannot say that.",

@@ -93,7 +93,7 @@ def _with_statistics(x, gamma, beta, ghost_size, eps, ddof=0):
     return _normalized(x, gamma, beta, mean, var, eps)
 
 
-@GHOST.misconception(
+@GHOST.mistake(
     "whole_batch",
     "You normalize the whole batch at once, so ghost_size changes nothing. Each ghost of "
     "ghost_size rows uses its own mean and variance.",
@@ -102,7 +102,7 @@ def _(x, gamma, beta, ghost_size, eps):
     return _normalized(x, gamma, beta, x.mean(axis=0), x.var(axis=0), eps)
 
 
-@GHOST.misconception(
+@GHOST.mistake(
     "size_taken_as_number",
     "You make ghost_size ghosts; ghost_size is the number of rows *in* a ghost.",
 )
@@ -113,7 +113,7 @@ def _(x, gamma, beta, ghost_size, eps):
     )
 
 
-@GHOST.misconception(
+@GHOST.mistake(
     "interleaved",
     "Your ghosts are interleaved: every k-th row. A ghost is a run of consecutive rows, so the "
     "ghosts come first: x.reshape(-1, ghost_size, C), with statistics over axis 1.",
@@ -124,7 +124,7 @@ def _(x, gamma, beta, ghost_size, eps):
     return _normalized(ghosts, gamma, beta, mean, var, eps).reshape(x.shape)
 
 
-@GHOST.misconception(
+@GHOST.mistake(
     "first_ghost_for_all",
     "You normalize every row by the mean and the variance of the first ghost; each ghost has its "
     "own.",
@@ -134,7 +134,7 @@ def _(x, gamma, beta, ghost_size, eps):
     return _normalized(x, gamma, beta, first.mean(axis=0), first.var(axis=0), eps)
 
 
-@GHOST.misconception(
+@GHOST.mistake(
     "pooled_variance",
     "Each ghost is centred by its own mean, but divided by the standard deviation of the whole "
     "batch. The variance belongs to the ghost as well.",
@@ -144,7 +144,7 @@ def _(x, gamma, beta, ghost_size, eps):
     return _normalized(x, gamma, beta, mean, x.var(axis=0), eps)
 
 
-@GHOST.misconception(
+@GHOST.mistake(
     "averaged_variance",
     "Each ghost is centred by its own mean, but all are divided by the average of the ghosts' "
     "variances. Each ghost uses its own.",
@@ -155,7 +155,7 @@ def _(x, gamma, beta, ghost_size, eps):
     return _normalized(x, gamma, beta, mean, ghosts.var(axis=1).mean(axis=0), eps)
 
 
-@GHOST.misconception(
+@GHOST.mistake(
     "pooled_mean",
     "You divide by the standard deviation of each ghost, but centre by the mean of the whole "
     "batch. The mean belongs to the ghost as well.",
@@ -165,7 +165,7 @@ def _(x, gamma, beta, ghost_size, eps):
     return _normalized(x, gamma, beta, x.mean(axis=0), var, eps)
 
 
-@GHOST.misconception(
+@GHOST.mistake(
     "averaged_statistics",
     "You average the statistics of the ghosts and use the averages for all rows: that takes the "
     "noise away again. Each ghost uses its own.",
@@ -176,7 +176,7 @@ def _(x, gamma, beta, ghost_size, eps):
     return _normalized(x, gamma, beta, mean, var, eps)
 
 
-@GHOST.misconception(
+@GHOST.mistake(
     "unbiased_variance",
     "You divide the sum of squares by ghost_size - 1; Algorithm 1 divides by the number of "
     "values, here ghost_size.",
@@ -185,7 +185,7 @@ def _(x, gamma, beta, ghost_size, eps):
     return _with_statistics(x, gamma, beta, ghost_size, eps, ddof=1)
 
 
-@GHOST.misconception(
+@GHOST.mistake(
     "divided_by_the_batch",
     "You divide the sum of squares of a ghost by the size of the whole batch; divide it by "
     "ghost_size.",
@@ -197,7 +197,7 @@ def _(x, gamma, beta, ghost_size, eps):
     return _normalized(x, gamma, beta, mean, var, eps)
 
 
-@GHOST.misconception(
+@GHOST.mistake(
     "features_mixed",
     "You take one mean and one variance for a whole ghost; each feature of the ghost has its own.",
 )
@@ -208,7 +208,7 @@ def _(x, gamma, beta, ghost_size, eps):
     return _normalized(x, gamma, beta, mean, var, eps)
 
 
-@GHOST.misconception(
+@GHOST.mistake(
     "eps_outside_root",
     "You add eps to the standard deviation; it belongs to the variance, inside the square root.",
 )
@@ -219,7 +219,7 @@ def _(x, gamma, beta, ghost_size, eps):
     return gamma * (x - mean) / (std + eps) + beta
 
 
-@GHOST.misconception(
+@GHOST.mistake(
     "eps_forgotten",
     "You leave eps out: a feature that is constant in one ghost gives 0 / 0. Add it to the "
     "variance.",
@@ -228,7 +228,7 @@ def _(x, gamma, beta, ghost_size, eps):
     return _with_statistics(x, gamma, beta, ghost_size, 0.0)
 
 
-@GHOST.misconception(
+@GHOST.mistake(
     "eps_fixed",
     "You always use 1e-5; use the argument eps.",
 )
@@ -236,7 +236,7 @@ def _(x, gamma, beta, ghost_size, eps):
     return _with_statistics(x, gamma, beta, ghost_size, 1e-5)
 
 
-@GHOST.misconception(
+@GHOST.mistake(
     "no_scale_and_shift",
     "You return x_hat; the last line of Algorithm 1 is missing: y = gamma * x_hat + beta.",
 )
@@ -244,7 +244,7 @@ def _(x, gamma, beta, ghost_size, eps):
     return _with_statistics(x, 1.0, 0.0, ghost_size, eps)
 
 
-@GHOST.misconception(
+@GHOST.mistake(
     "statistics_across_ghosts",
     "Rows with the same place in their ghost share your statistics, so every ghost_size-th row. "
     "They run over the rows *in* a ghost: axis 1 of (ghosts, ghost_size, C).",
@@ -255,28 +255,28 @@ def _(x, gamma, beta, ghost_size, eps):
     return _normalized(ghosts, gamma, beta, mean, var, eps).reshape(x.shape)
 
 
-@GHOST.misconception("no_shift", "beta is missing: y = gamma * x_hat + beta.")
+@GHOST.mistake("no_shift", "beta is missing: y = gamma * x_hat + beta.")
 def _(x, gamma, beta, ghost_size, eps):
     return _with_statistics(x, gamma, 0.0, ghost_size, eps)
 
 
-@GHOST.misconception("no_scale", "gamma is missing: y = gamma * x_hat + beta.")
+@GHOST.mistake("no_scale", "gamma is missing: y = gamma * x_hat + beta.")
 def _(x, gamma, beta, ghost_size, eps):
     return _with_statistics(x, 1.0, beta, ghost_size, eps)
 
 
-@GHOST.misconception("gamma_and_beta_swapped", "gamma is the factor, beta is what is added.")
+@GHOST.mistake("gamma_and_beta_swapped", "gamma is the factor, beta is what is added.")
 def _(x, gamma, beta, ghost_size, eps):
     return _with_statistics(x, beta, gamma, ghost_size, eps)
 
 
-@GHOST.misconception("other_ghosts_left_alone", "You normalize the first ghost and no other.")
+@GHOST.mistake("other_ghosts_left_alone", "You normalize the first ghost and no other.")
 def _(x, gamma, beta, ghost_size, eps):
     first = _with_statistics(x[:ghost_size], gamma, beta, ghost_size, eps)
     return np.concatenate([first, x[ghost_size:]])
 
 
-@GHOST.misconception(
+@GHOST.mistake(
     "divides_by_variance",
     "You divide by the variance; divide by its square root, the standard deviation.",
 )
@@ -286,7 +286,7 @@ def _(x, gamma, beta, ghost_size, eps):
     return gamma * (x - mean) / (var + eps) + beta
 
 
-@GHOST.misconception("not_centred", "You do not subtract the mean of the ghost first.")
+@GHOST.mistake("not_centred", "You do not subtract the mean of the ghost first.")
 def _(x, gamma, beta, ghost_size, eps):
     var = _repeated(_ghosts(x, ghost_size).var(axis=1), ghost_size)
     return _normalized(x, gamma, beta, 0.0, var, eps)

@@ -1,6 +1,6 @@
 """Questions of notebook 07: how large, what else changed, what shifts, and what the noise moves."""
 
-from bnlab.course.exercises.exercise import Misconception, Question
+from bnlab.course.exercises.exercise import Mistake, Question
 
 HALF = Question(
     name="half_the_noise",
@@ -13,19 +13,19 @@ HALF = Question(
     hints=("The noise falls with the root of m. Then ask what the factor (n - m) / (n - 1) adds.",),
     minutes=2,
     difficulty=2,
-    misconceptions=(
-        Misconception(
+    mistakes=(
+        Mistake(
             "twice_as_many",
             "Twice as many values halve the *variance* of the mean; the noise is its root.",
             "a",
         ),
-        Misconception(
+        Mistake(
             "with_replacement",
             "This is the answer of 1 / sqrt(m), for values that may be drawn twice. Drawn without "
             "replacement, a larger part of the set also leaves less to miss.",
             "c",
         ),
-        Misconception(
+        Mistake(
             "the_whole_set",
             "With all 1000 in the batch nothing is left to miss: the noise is 0, not half.",
             "d",
@@ -43,14 +43,14 @@ CONFOUNDED = Question(
     hints=("List everything that changes in training when batch_size goes from 256 to 16.",),
     minutes=2,
     difficulty=1,
-    misconceptions=(
-        Misconception(
+    mistakes=(
+        Mistake(
             "noise_of_batch_norm",
             "It may be, but a network *without* batch norm may also do better with small batches: "
             "its gradients are noisier and it makes more updates. The comparison cannot tell.",
             "a",
         ),
-        Misconception(
+        Mistake(
             "better_statistics",
             "Small batches estimate the mean and the variance worse, not better: that is the "
             "noise this notebook is about.",
@@ -74,35 +74,35 @@ SHIFT = Question(
     ),
     minutes=2,
     difficulty=3,
-    misconceptions=(
-        Misconception(
+    mistakes=(
+        Mistake(
             "unchanged",
             "Doubling the kept values preserves the mean, not the variance: zeros and doubled "
             "values lie further apart.",
             1.0,
         ),
-        Misconception(
+        Mistake(
             "mean_forgotten",
             "This would be right for a mean of 0. Dropout also scatters the mean: 2 becomes 0 or "
             "4.",
             0.5,
         ),
-        Misconception(
+        Mistake(
             "training_variance",
             "12 is the variance in training. The question asks for test time divided by training.",
             12.0,
         ),
-        Misconception(
+        Mistake(
             "upside_down",
             "This is training divided by test time; batch norm at test time sees the inverse.",
             3.0,
         ),
-        Misconception(
+        Mistake(
             "square_for_variance",
             "You did not subtract the square of the mean from 16 in training.",
             0.25,
         ),
-        Misconception(
+        Mistake(
             "not_doubled",
             "You zeroed half of the values without doubling the other half: inverted dropout "
             "divides what it keeps by 1 - p.",
@@ -121,18 +121,18 @@ NOTES = Question(
     hints=("Which symbols of Algorithm 1 are random because the batch is?",),
     minutes=1,
     difficulty=1,
-    misconceptions=(
-        Misconception(
+    mistakes=(
+        Mistake(
             "new_noise_each_step",
             "This line is right: another batch, another mean and variance.",
             "a",
         ),
-        Misconception(
+        Mistake(
             "silent_at_test_time",
             "This line is right: at test time fixed statistics normalize, as dropout is off.",
             "c",
         ),
-        Misconception(
+        Mistake(
             "strength_by_batch_size",
             "This line is right: the fewer rows share a mean, the noisier it is. (Ghost batches "
             "set that number without changing the batch of the gradient.)",

@@ -73,7 +73,7 @@ COSINE = Exercise(
 )
 
 
-@COSINE.misconception(
+@COSINE.mistake(
     "not_normalized",
     "You return the dot product alone. It grows with the length of the gradients; divide it by "
     "both lengths.",
@@ -82,7 +82,7 @@ def _(g, h):
     return np.sum(g * h)
 
 
-@COSINE.misconception(
+@COSINE.mistake(
     "sign_lost",
     "You return the size of the cosine. Its sign matters: -1 says that the layer now wants to go "
     "back, which is as far from +1 as one can get.",
@@ -91,7 +91,7 @@ def _(g, h):
     return abs(gradient_cosine(g, h))
 
 
-@COSINE.misconception(
+@COSINE.mistake(
     "angle",
     "You return the angle in radians; the exercise asks for its cosine.",
 )
@@ -99,7 +99,7 @@ def _(g, h):
     return np.arccos(np.clip(gradient_cosine(g, h), -1, 1))
 
 
-@COSINE.misconception(
+@COSINE.mistake(
     "cosine_distance",
     "You return 1 - cos, the cosine distance. Here equal directions give 1, not 0.",
 )
@@ -107,7 +107,7 @@ def _(g, h):
     return 1 - gradient_cosine(g, h)
 
 
-@COSINE.misconception(
+@COSINE.mistake(
     "mean_over_rows",
     "You take a cosine for each row and average. The layer has one gradient: one long vector, in "
     "which long rows count for more.",
@@ -117,7 +117,7 @@ def _(g, h):
     return np.mean(rows)
 
 
-@COSINE.misconception(
+@COSINE.mistake(
     "mean_over_columns",
     "You take a cosine along the first axis and average. The layer has one gradient: one long "
     "vector, so the sums run over all axes.",
@@ -127,7 +127,7 @@ def _(g, h):
     return np.mean([gradient_cosine(a, b) for a, b in zip(g, h, strict=True)])
 
 
-@COSINE.misconception(
+@COSINE.mistake(
     "squared_lengths",
     "You divide by the squared lengths. The square root is missing: a length is the root of the "
     "sum of squares.",
@@ -137,7 +137,7 @@ def _(g, h):
     return np.sum(g * h) / lengths if lengths > 0 else 0.0
 
 
-@COSINE.misconception(
+@COSINE.mistake(
     "projection",
     "You divide by the squared length of g alone: this is how much of g is in h, and it grows "
     "with h. Divide by each length once.",
@@ -147,7 +147,7 @@ def _(g, h):
     return np.sum(g * h) / length if length > 0 else 0.0
 
 
-@COSINE.misconception(
+@COSINE.mistake(
     "correlation",
     "You subtract the means first, so this is Pearson's correlation. A gradient is a direction "
     "from zero; its mean is part of it.",
@@ -156,7 +156,7 @@ def _(g, h):
     return gradient_cosine(g - g.mean(), h - h.mean())
 
 
-@COSINE.misconception(
+@COSINE.mistake(
     "distance",
     "You return the distance between the two gradients. The cosine compares directions only, "
     "whatever their lengths.",
@@ -165,7 +165,7 @@ def _(g, h):
     return np.linalg.norm(g - h)
 
 
-@COSINE.misconception(
+@COSINE.mistake(
     "lengths_added",
     "You divide by the sum of the lengths; divide by their product.",
 )
@@ -174,7 +174,7 @@ def _(g, h):
     return np.sum(g * h) / lengths if lengths > 0 else 0.0
 
 
-@COSINE.misconception(
+@COSINE.mistake(
     "sums_of_absolute_values",
     "You measure the lengths as sums of absolute values; the cosine needs the roots of the sums "
     "of squares.",
@@ -184,7 +184,7 @@ def _(g, h):
     return np.sum(g * h) / lengths if lengths > 0 else 0.0
 
 
-@COSINE.misconception(
+@COSINE.mistake(
     "mean_of_products",
     "You take the mean of the products but the lengths of whole vectors. Take the sum above, as "
     "you do below.",
@@ -193,7 +193,7 @@ def _(g, h):
     return gradient_cosine(g, h) / g.size
 
 
-@COSINE.misconception(
+@COSINE.mistake(
     "eps_in_the_denominator",
     "You add a small number to the lengths to avoid 0 / 0. Gradients can be small themselves, and "
     "then it takes over; treat a length of exactly zero apart.",
@@ -202,7 +202,7 @@ def _(g, h):
     return np.sum(g * h) / (np.linalg.norm(g) * np.linalg.norm(h) + 1e-8)
 
 
-@COSINE.misconception(
+@COSINE.mistake(
     "zero_divided_by_zero",
     "A gradient of zero makes you divide 0 by 0. It has no direction; return 0 then.",
 )
@@ -210,7 +210,7 @@ def _(g, h):
     return np.sum(g * h) / (np.linalg.norm(g) * np.linalg.norm(h))
 
 
-@COSINE.misconception(
+@COSINE.mistake(
     "precedence",
     "You divide by the first length and multiply by the second: a / b * c is (a / b) * c. Put the "
     "product of the lengths in parentheses.",
@@ -220,7 +220,7 @@ def _(g, h):
     return np.sum(g * h) / length * np.linalg.norm(h) if length > 0 else 0.0
 
 
-@COSINE.misconception(
+@COSINE.mistake(
     "projection_on_h",
     "You divide by the squared length of h alone: this is how much of h is in g, and it grows "
     "with g. Divide by each length once.",
@@ -230,7 +230,7 @@ def _(g, h):
     return np.sum(g * h) / length if length > 0 else 0.0
 
 
-@COSINE.misconception(
+@COSINE.mistake(
     "squared",
     "You return the square of the cosine: the dot product is squared too, or the root of the "
     "lengths is missing on both sides. Its sign is lost.",
@@ -239,7 +239,7 @@ def _(g, h):
     return gradient_cosine(g, h) ** 2
 
 
-@COSINE.misconception(
+@COSINE.mistake(
     "negated",
     "Your sign is reversed. Two equal gradients have the cosine +1, although both steps go "
     "against them.",
@@ -248,7 +248,7 @@ def _(g, h):
     return -gradient_cosine(g, h)
 
 
-@COSINE.misconception(
+@COSINE.mistake(
     "one_for_zero",
     "For a gradient of zero you return 1. It points nowhere, so it does not agree with the other "
     "one; return 0 then.",
@@ -257,7 +257,7 @@ def _(g, h):
     return gradient_cosine(g, h) if g.any() and h.any() else 1.0
 
 
-@COSINE.misconception(
+@COSINE.mistake(
     "distance_of_directions",
     "You return the distance between the two directions; it is 0 where the cosine is 1.",
 )
@@ -266,7 +266,7 @@ def _(g, h):
     return np.linalg.norm(g / lengths[0] - h / lengths[1]) if min(lengths) > 0 else 0.0
 
 
-@COSINE.misconception(
+@COSINE.mistake(
     "zero_entry",
     "You return 0 as soon as one entry is 0. A gradient is zero if all its entries are: look at "
     "its length.",
@@ -275,7 +275,7 @@ def _(g, h):
     return gradient_cosine(g, h) if g.all() and h.all() else 0.0
 
 
-@COSINE.misconception(
+@COSINE.mistake(
     "close_to_zero",
     "You return 0 for gradients that are small and not zero. Small gradients have a direction too: "
     "treat a length of exactly zero apart.",

@@ -1,6 +1,6 @@
 """Questions of notebook 08: a fair comparison, a prediction, and two conclusions to draw."""
 
-from bnlab.course.exercises.exercise import Misconception, Question
+from bnlab.course.exercises.exercise import Mistake, Question
 
 FAIR = Question(
     name="fair_comparison",
@@ -16,14 +16,14 @@ FAIR = Question(
     minutes=1,
     difficulty=1,
     choices=("a", "b", "c"),
-    misconceptions=(
-        Misconception(
+    mistakes=(
+        Mistake(
             "same_rate",
             "The rate is equal, but it was chosen for one side. That compares a tuned network "
             "with one that was not tuned.",
             "a",
         ),
-        Misconception(
+        Mistake(
             "chosen_on_the_test_images",
             "Both sides are tuned, but on the images that judge them: the best of six numbers is "
             "too good, and more so for the side that varies more.",
@@ -45,43 +45,43 @@ GROWTH = Question(
     ),
     minutes=2,
     difficulty=1,
-    misconceptions=(
-        Misconception(
+    mistakes=(
+        Mistake(
             "no_growth",
             "Batch norm keeps the *outputs* at one size. The gradient is another quantity, and "
             "the text gives its factor.",
             1.0,
         ),
-        Misconception(
+        Mistake(
             "added",
             "You multiply the factor by the number of layers; it applies once in each layer, so "
             "take a power.",
             20 * 1.2112,
         ),
-        Misconception(
+        Mistake(
             "growth_added",
             "You add 21% twenty times, like simple interest; here the interest earns interest.",
             1 + 20 * 0.2112,
         ),
-        Misconception(
+        Mistake(
             "forty_layers",
             "That is 40 factors. Twenty layers lie between the two places, and 1.2112 is the "
             "factor of the norm already, not of its square.",
             1.2112**40,
         ),
-        Misconception(
+        Mistake(
             "shrinks",
             "You divide by the factor. Backward means downward: each layer further down makes the "
             "gradient larger.",
             1.2112**-20,
         ),
-        Misconception(
+        Mistake(
             "one_layer_too_many",
             "That is one factor too many: twenty layers lie between the two places, so there are "
             "twenty factors.",
             1.2112**21,
         ),
-        Misconception(
+        Mistake(
             "one_layer_too_few",
             "That is one factor too few: twenty layers lie between the two places, so there are "
             "twenty factors.",
@@ -103,14 +103,14 @@ SHIFT = Question(
     minutes=2,
     difficulty=2,
     choices=("a", "b", "c"),
-    misconceptions=(
-        Misconception(
+    mistakes=(
+        Mistake(
             "explanation_confirmed",
             "The first network would fit. In the second one the shift rises and training gets "
             "better all the same.",
             "a",
         ),
-        Misconception(
+        Mistake(
             "no_explanation_at_all",
             "That is too much: the measure does not decide why batch norm works, it only shows "
             "that one explanation does not cover both networks.",
@@ -132,13 +132,13 @@ BLIND = Question(
     minutes=1,
     difficulty=1,
     choices=("a", "b", "c"),
-    misconceptions=(
-        Misconception(
+    mistakes=(
+        Mistake(
             "accuracy",
             "The cell above has just trained that network: as accurate as the right one.",
             "a",
         ),
-        Misconception(
+        Mistake(
             "property",
             "At beta = 0 the output is the right one, so its mean and standard deviation are too.",
             "b",

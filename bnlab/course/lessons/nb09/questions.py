@@ -1,6 +1,6 @@
 """Questions of notebook 09: name the bug of each broken layer of `broken_layers`."""
 
-from bnlab.course.exercises.exercise import Misconception, Question
+from bnlab.course.exercises.exercise import Mistake, Question
 from bnlab.course.lessons.nb09.broken_layers import BUGS
 
 
@@ -15,8 +15,8 @@ def _hunt(number, answer, explanation, hints, not_these, difficulty):
         hints=hints,
         minutes=4,
         difficulty=difficulty,
-        misconceptions=tuple(
-            Misconception(f"not_{bug.replace(' ', '_')}", sentence, bug)
+        mistakes=tuple(
+            Mistake(f"not_{bug.replace(' ', '_')}", sentence, bug)
             for bug, sentence in not_these.items()
         ),
     )

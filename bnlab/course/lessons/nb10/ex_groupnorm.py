@@ -92,7 +92,7 @@ def _affine(x_hat, gamma, beta):
     return gamma[:, None, None] * x_hat + beta[:, None, None]
 
 
-@GROUPNORM.misconception(
+@GROUPNORM.mistake(
     "interleaved_groups",
     "You deal the channels out like cards: channel k goes to group k % num_groups. A group holds "
     "neighbours: num_groups comes before C / num_groups in the reshape.",
@@ -103,7 +103,7 @@ def _(x, gamma, beta, num_groups, eps):
     return _affine(_normalized(groups, (1, 3, 4), eps).reshape(x.shape), gamma, beta)
 
 
-@GROUPNORM.misconception(
+@GROUPNORM.mistake(
     "groups_last",
     "You put num_groups last in the reshape. Memory is then dealt out number by number, and each "
     "group holds pixels of all channels: (N, num_groups, -1) keeps neighbouring channels together.",
@@ -113,7 +113,7 @@ def _(x, gamma, beta, num_groups, eps):
     return _affine(_normalized(groups, 1, eps).reshape(x.shape), gamma, beta)
 
 
-@GROUPNORM.misconception(
+@GROUPNORM.mistake(
     "images_joined",
     "You reshape the whole batch to (num_groups, -1): that cuts it into num_groups pieces, "
     "wherever an image ends. Keep the axis of the images: (N, num_groups, -1).",
@@ -123,7 +123,7 @@ def _(x, gamma, beta, num_groups, eps):
     return _affine(_normalized(groups, 1, eps).reshape(x.shape), gamma, beta)
 
 
-@GROUPNORM.misconception(
+@GROUPNORM.mistake(
     "across_the_groups",
     "Your view (N, num_groups, size, H, W) is right, but the mean runs over num_groups and not "
     "over the channels of a group: average over axes 2, 3 and 4.",
@@ -133,7 +133,7 @@ def _(x, gamma, beta, num_groups, eps):
     return _affine(_normalized(groups, (1, 3, 4), eps).reshape(x.shape), gamma, beta)
 
 
-@GROUPNORM.misconception(
+@GROUPNORM.mistake(
     "mean_of_channel_variances",
     "You average the variances of the channels. Their means differ, and these differences belong "
     "to the variance of the group: take it over all its values.",
@@ -145,7 +145,7 @@ def _(x, gamma, beta, num_groups, eps):
     return _affine(x_hat.reshape(x.shape), gamma, beta)
 
 
-@GROUPNORM.misconception(
+@GROUPNORM.mistake(
     "size_for_number",
     "You read num_groups as the number of channels in a group; it is the number of groups.",
 )
@@ -153,7 +153,7 @@ def _(x, gamma, beta, num_groups, eps):
     return _affine(_x_hat(x, x.shape[1] // num_groups, eps), gamma, beta)
 
 
-@GROUPNORM.misconception(
+@GROUPNORM.mistake(
     "instance_norm",
     "You normalize each channel alone: this is instance norm, C groups. Here C / num_groups "
     "channels share their statistics.",
@@ -162,7 +162,7 @@ def _(x, gamma, beta, num_groups, eps):
     return _affine(_normalized(x, (2, 3), eps), gamma, beta)
 
 
-@GROUPNORM.misconception(
+@GROUPNORM.mistake(
     "layer_norm",
     "You normalize all channels of an image together: this is one group, whatever num_groups says.",
 )
@@ -170,7 +170,7 @@ def _(x, gamma, beta, num_groups, eps):
     return _affine(_normalized(x, (1, 2, 3), eps), gamma, beta)
 
 
-@GROUPNORM.misconception(
+@GROUPNORM.mistake(
     "batch_norm",
     "You normalize each channel over the batch: this is batch norm. Group norm never looks at "
     "another image.",
@@ -179,7 +179,7 @@ def _(x, gamma, beta, num_groups, eps):
     return _affine(_normalized(x, (0, 2, 3), eps), gamma, beta)
 
 
-@GROUPNORM.misconception(
+@GROUPNORM.mistake(
     "groups_over_the_batch",
     "Your groups are right, but their statistics run over the batch too. Each image has its own.",
 )
@@ -188,7 +188,7 @@ def _(x, gamma, beta, num_groups, eps):
     return _affine(_normalized(groups, (0, 2), eps).reshape(x.shape), gamma, beta)
 
 
-@GROUPNORM.misconception(
+@GROUPNORM.mistake(
     "each_pixel_alone",
     "You average over the channels of a group at each pixel; the pixels of the group share one "
     "mean and one variance as well.",
@@ -198,7 +198,7 @@ def _(x, gamma, beta, num_groups, eps):
     return _affine(_normalized(groups, 2, eps).reshape(x.shape), gamma, beta)
 
 
-@GROUPNORM.misconception(
+@GROUPNORM.mistake(
     "gamma_of_the_group",
     "All channels of a group get the same gamma and beta. The group shares its statistics; gamma "
     "and beta belong to the channel.",
@@ -209,7 +209,7 @@ def _(x, gamma, beta, num_groups, eps):
     return _affine(_x_hat(x, num_groups, eps), *per_group)
 
 
-@GROUPNORM.misconception(
+@GROUPNORM.mistake(
     "unbiased_variance",
     "You divide the sum of squares by the number of values less one; group norm takes the biased "
     "variance, as batch norm does.",
@@ -218,7 +218,7 @@ def _(x, gamma, beta, num_groups, eps):
     return _affine(_x_hat(x, num_groups, eps, ddof=1), gamma, beta)
 
 
-@GROUPNORM.misconception(
+@GROUPNORM.mistake(
     "eps_outside_root",
     "You add eps to the standard deviation; it belongs to the variance, inside the square root.",
 )
@@ -229,7 +229,7 @@ def _(x, gamma, beta, num_groups, eps):
     return _affine(x_hat.reshape(x.shape), gamma, beta)
 
 
-@GROUPNORM.misconception(
+@GROUPNORM.mistake(
     "eps_forgotten",
     "You leave eps out: a constant group then gives 0 / 0. Add it to the variance.",
 )
@@ -237,7 +237,7 @@ def _(x, gamma, beta, num_groups, eps):
     return _affine(_x_hat(x, num_groups, 0.0), gamma, beta)
 
 
-@GROUPNORM.misconception(
+@GROUPNORM.mistake(
     "eps_fixed",
     "You always use 1e-5; use the argument eps.",
 )
@@ -245,7 +245,7 @@ def _(x, gamma, beta, num_groups, eps):
     return _affine(_x_hat(x, num_groups, 1e-5), gamma, beta)
 
 
-@GROUPNORM.misconception(
+@GROUPNORM.mistake(
     "divides_by_variance",
     "You divide by the variance; divide by its square root, the standard deviation.",
 )
@@ -256,7 +256,7 @@ def _(x, gamma, beta, num_groups, eps):
     return _affine(x_hat.reshape(x.shape), gamma, beta)
 
 
-@GROUPNORM.misconception(
+@GROUPNORM.mistake(
     "not_centred",
     "You divide by the standard deviation of the group but do not subtract its mean first.",
 )
@@ -266,7 +266,7 @@ def _(x, gamma, beta, num_groups, eps):
     return _affine(x_hat.reshape(x.shape), gamma, beta)
 
 
-@GROUPNORM.misconception(
+@GROUPNORM.mistake(
     "no_scale_and_shift",
     "You return x_hat; the scale and the shift are missing: y = gamma * x_hat + beta.",
 )
@@ -274,7 +274,7 @@ def _(x, gamma, beta, num_groups, eps):
     return _x_hat(x, num_groups, eps)
 
 
-@GROUPNORM.misconception(
+@GROUPNORM.mistake(
     "gamma_and_beta_swapped",
     "gamma and beta are swapped: gamma is the factor, beta is what is added.",
 )
@@ -282,7 +282,7 @@ def _(x, gamma, beta, num_groups, eps):
     return _affine(_x_hat(x, num_groups, eps), beta, gamma)
 
 
-@GROUPNORM.misconception(
+@GROUPNORM.mistake(
     "shift_forgotten",
     "The shift is missing: y = gamma * x_hat + beta.",
 )
@@ -290,7 +290,7 @@ def _(x, gamma, beta, num_groups, eps):
     return gamma[:, None, None] * _x_hat(x, num_groups, eps)
 
 
-@GROUPNORM.misconception(
+@GROUPNORM.mistake(
     "scale_forgotten",
     "The scale is missing: y = gamma * x_hat + beta.",
 )

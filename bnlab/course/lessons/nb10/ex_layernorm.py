@@ -79,7 +79,7 @@ def _x_hat(x, eps, var=None):
     return (x - x.mean(axis=1, keepdims=True)) / np.sqrt(var + eps)
 
 
-@LAYERNORM.misconception(
+@LAYERNORM.mistake(
     "batch_norm",
     "Your statistics run over the batch (axis 0): this is batch norm. Layer norm takes the mean "
     "and the variance of each example over its features (axis 1).",
@@ -88,7 +88,7 @@ def _(x, gamma, beta, eps):
     return gamma * (x - x.mean(axis=0)) / np.sqrt(x.var(axis=0) + eps) + beta
 
 
-@LAYERNORM.misconception(
+@LAYERNORM.mistake(
     "one_statistic_for_all",
     "You take one mean and one variance over the whole array; each example has its own (axis 1).",
 )
@@ -96,7 +96,7 @@ def _(x, gamma, beta, eps):
     return gamma * (x - x.mean()) / np.sqrt(x.var() + eps) + beta
 
 
-@LAYERNORM.misconception(
+@LAYERNORM.mistake(
     "mean_of_the_batch",
     "Your variance belongs to the example, but your mean runs over the batch: both take axis 1.",
 )
@@ -104,7 +104,7 @@ def _(x, gamma, beta, eps):
     return gamma * (x - x.mean(axis=0)) / np.sqrt(x.var(axis=1, keepdims=True) + eps) + beta
 
 
-@LAYERNORM.misconception(
+@LAYERNORM.mistake(
     "variance_of_the_batch",
     "Your mean belongs to the example, but your variance runs over the batch: both take axis 1.",
 )
@@ -112,7 +112,7 @@ def _(x, gamma, beta, eps):
     return gamma * _x_hat(x, eps, x.var(axis=0)) + beta
 
 
-@LAYERNORM.misconception(
+@LAYERNORM.mistake(
     "unbiased_variance",
     "You divide the sum of squares by C - 1; layer norm divides by C, the number of features.",
 )
@@ -120,7 +120,7 @@ def _(x, gamma, beta, eps):
     return gamma * _x_hat(x, eps, x.var(axis=1, keepdims=True, ddof=1)) + beta
 
 
-@LAYERNORM.misconception(
+@LAYERNORM.mistake(
     "eps_outside_root",
     "You add eps to the standard deviation; it belongs to the variance, inside the square root.",
 )
@@ -129,7 +129,7 @@ def _(x, gamma, beta, eps):
     return gamma * distance / (x.std(axis=1, keepdims=True) + eps) + beta
 
 
-@LAYERNORM.misconception(
+@LAYERNORM.mistake(
     "eps_forgotten",
     "You leave eps out: a constant row then gives 0 / 0. Add it to the variance.",
 )
@@ -137,7 +137,7 @@ def _(x, gamma, beta, eps):
     return gamma * _x_hat(x, 0.0) + beta
 
 
-@LAYERNORM.misconception(
+@LAYERNORM.mistake(
     "eps_fixed",
     "You always use 1e-5; use the argument eps.",
 )
@@ -145,7 +145,7 @@ def _(x, gamma, beta, eps):
     return gamma * _x_hat(x, 1e-5) + beta
 
 
-@LAYERNORM.misconception(
+@LAYERNORM.mistake(
     "divides_by_variance",
     "You divide by the variance; divide by its square root, the standard deviation.",
 )
@@ -154,7 +154,7 @@ def _(x, gamma, beta, eps):
     return gamma * distance / (x.var(axis=1, keepdims=True) + eps) + beta
 
 
-@LAYERNORM.misconception(
+@LAYERNORM.mistake(
     "root_mean_square",
     "You divide by the root of the mean square and never subtract the mean. That method exists "
     "(RMSNorm); layer norm centres each example first.",
@@ -163,7 +163,7 @@ def _(x, gamma, beta, eps):
     return gamma * x / np.sqrt((x**2).mean(axis=1, keepdims=True) + eps) + beta
 
 
-@LAYERNORM.misconception(
+@LAYERNORM.mistake(
     "not_centred",
     "You divide by the standard deviation but do not subtract the mean first.",
 )
@@ -171,7 +171,7 @@ def _(x, gamma, beta, eps):
     return gamma * x / np.sqrt(x.var(axis=1, keepdims=True) + eps) + beta
 
 
-@LAYERNORM.misconception(
+@LAYERNORM.mistake(
     "sum_of_squares",
     "You divide by the root of the *sum* of squares; the variance is their mean, so divide the "
     "sum by C first.",
@@ -180,7 +180,7 @@ def _(x, gamma, beta, eps):
     return gamma * _x_hat(x, eps, x.shape[1] * x.var(axis=1, keepdims=True)) + beta
 
 
-@LAYERNORM.misconception(
+@LAYERNORM.mistake(
     "scaled_first",
     "You scale and shift x, then normalize. gamma and beta come last, or the normalization takes "
     "part of their effect away.",
@@ -189,7 +189,7 @@ def _(x, gamma, beta, eps):
     return _x_hat(gamma * x + beta, eps)
 
 
-@LAYERNORM.misconception(
+@LAYERNORM.mistake(
     "no_scale_and_shift",
     "You return x_hat; the scale and the shift are missing: y = gamma * x_hat + beta.",
 )
@@ -197,7 +197,7 @@ def _(x, gamma, beta, eps):
     return _x_hat(x, eps)
 
 
-@LAYERNORM.misconception(
+@LAYERNORM.mistake(
     "gamma_and_beta_swapped",
     "gamma and beta are swapped: gamma is the factor, beta is what is added.",
 )
@@ -205,7 +205,7 @@ def _(x, gamma, beta, eps):
     return beta * _x_hat(x, eps) + gamma
 
 
-@LAYERNORM.misconception(
+@LAYERNORM.mistake(
     "shift_forgotten",
     "The shift is missing: y = gamma * x_hat + beta.",
 )
@@ -213,7 +213,7 @@ def _(x, gamma, beta, eps):
     return gamma * _x_hat(x, eps)
 
 
-@LAYERNORM.misconception(
+@LAYERNORM.mistake(
     "scale_forgotten",
     "The scale is missing: y = gamma * x_hat + beta.",
 )
@@ -221,7 +221,7 @@ def _(x, gamma, beta, eps):
     return _x_hat(x, eps) + beta
 
 
-@LAYERNORM.misconception(
+@LAYERNORM.mistake(
     "subtracts_beta",
     "You subtract beta; add it.",
 )
@@ -229,7 +229,7 @@ def _(x, gamma, beta, eps):
     return gamma * _x_hat(x, eps) - beta
 
 
-@LAYERNORM.misconception(
+@LAYERNORM.mistake(
     "beta_inside_gamma",
     "You multiply beta by gamma too: scale x_hat first, then add beta.",
 )
@@ -237,7 +237,7 @@ def _(x, gamma, beta, eps):
     return gamma * (_x_hat(x, eps) + beta)
 
 
-@LAYERNORM.misconception(
+@LAYERNORM.mistake(
     "parentheses_forgotten",
     "You divide the mean alone: x - mean / std is x - (mean / std). Put the difference in "
     "parentheses.",
@@ -247,7 +247,7 @@ def _(x, gamma, beta, eps):
     return gamma * x - mean / np.sqrt(var + eps) + beta
 
 
-@LAYERNORM.misconception(
+@LAYERNORM.mistake(
     "mean_square_for_variance",
     "You subtract the mean above, but the variance below is the mean of x^2: take the squares of "
     "the distances from the mean.",
@@ -257,7 +257,7 @@ def _(x, gamma, beta, eps):
     return gamma * distance / np.sqrt((x**2).mean(axis=1, keepdims=True) + eps) + beta
 
 
-@LAYERNORM.misconception(
+@LAYERNORM.mistake(
     "eps_squared",
     "You square eps; add it to the variance as it is.",
 )
@@ -265,7 +265,7 @@ def _(x, gamma, beta, eps):
     return gamma * _x_hat(x, eps**2) + beta
 
 
-@LAYERNORM.misconception(
+@LAYERNORM.mistake(
     "eps_added_after_division",
     "You add eps after the division, so it is a part of the shift. It belongs to the variance, "
     "inside the square root.",

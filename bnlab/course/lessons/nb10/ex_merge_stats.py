@@ -74,7 +74,7 @@ def _weighted(counts, values):
     return (counts[:, None] * values).sum(axis=0) / counts.sum()
 
 
-@MERGE.misconception(
+@MERGE.mistake(
     "shards_count_alike",
     "You give each shard the same weight. A shard with twice the rows counts twice: weight the "
     "mean by counts, and the variance too.",
@@ -83,7 +83,7 @@ def _(counts, means, variances):
     return means.mean(axis=0), variances.mean(axis=0) + means.var(axis=0)
 
 
-@MERGE.misconception(
+@MERGE.mistake(
     "variance_of_means_forgotten",
     "You average the variances. Each is about the mean of its own shard; if the means differ, the "
     "rows lie further from the common mean. Add the squared distances of the means. (Without the "
@@ -93,7 +93,7 @@ def _(counts, means, variances):
     return _weighted(counts, means), _weighted(counts, variances)
 
 
-@MERGE.misconception(
+@MERGE.mistake(
     "plain_averages",
     "You average the means and the variances of the shards as they are. Two things are missing: "
     "the weight of each shard, and the distances between their means.",
@@ -102,7 +102,7 @@ def _(counts, means, variances):
     return means.mean(axis=0), variances.mean(axis=0)
 
 
-@MERGE.misconception(
+@MERGE.mistake(
     "distances_unweighted",
     "The mean and the average variance are weighted by counts, but the variance of the means is "
     "not: a distant mean of a small shard adds little.",
@@ -111,7 +111,7 @@ def _(counts, means, variances):
     return _weighted(counts, means), _weighted(counts, variances) + means.var(axis=0)
 
 
-@MERGE.misconception(
+@MERGE.mistake(
     "distances_from_the_mean_of_means",
     "Your mean is weighted, but the distances in your variance start at the unweighted mean of "
     "the means. They start at the common mean that you return.",
@@ -121,7 +121,7 @@ def _(counts, means, variances):
     return _weighted(counts, means), _weighted(counts, variances + between)
 
 
-@MERGE.misconception(
+@MERGE.mistake(
     "pooled_variance",
     "You use the pooled variance of statistics, with n - 1 for each shard: it estimates a variance "
     "that all shards share. Here the variance of all rows together is wanted, biased in and "
@@ -132,7 +132,7 @@ def _(counts, means, variances):
     return _weighted(counts, means), _weighted(freedom, variances)
 
 
-@MERGE.misconception(
+@MERGE.mistake(
     "unbiased_out",
     "You divide by the number of rows less one. Batch norm normalizes by the biased variance: "
     "divide by the number of rows.",
@@ -142,7 +142,7 @@ def _(counts, means, variances):
     return mean, var * counts.sum() / (counts.sum() - 1)
 
 
-@MERGE.misconception(
+@MERGE.mistake(
     "unbiased_in",
     "You multiply each variance by n - 1 to get its sum of squares back. The variances that come "
     "in are biased: multiply by n.",
@@ -153,7 +153,7 @@ def _(counts, means, variances):
     return mean, squares.sum(axis=0) / counts.sum()
 
 
-@MERGE.misconception(
+@MERGE.mistake(
     "deviations_averaged",
     "You average standard deviations and square the result. Squares add up, their roots do not: "
     "average the variances, and add the distances between the means.",
@@ -162,7 +162,7 @@ def _(counts, means, variances):
     return _weighted(counts, means), _weighted(counts, np.sqrt(variances)) ** 2
 
 
-@MERGE.misconception(
+@MERGE.mistake(
     "variances_added",
     "You add the variances up. That is the rule for a sum of independent numbers; here the shards "
     "stand side by side, and the squares are averaged.",
@@ -171,7 +171,7 @@ def _(counts, means, variances):
     return _weighted(counts, means), variances.sum(axis=0)
 
 
-@MERGE.misconception(
+@MERGE.mistake(
     "divided_by_the_number_of_shards",
     "You multiply by counts and then divide by the number of shards; divide by the number of "
     "rows, counts.sum().",
@@ -181,7 +181,7 @@ def _(counts, means, variances):
     return mean, (counts[:, None] * (variances + (means - mean) ** 2)).mean(axis=0)
 
 
-@MERGE.misconception(
+@MERGE.mistake(
     "halves_each_time",
     "You merge one shard after the other and give the newcomer half of the weight each time, so "
     "the last shard counts most. Keep the number of rows that are already in.",
@@ -194,7 +194,7 @@ def _(counts, means, variances):
     return mean, var
 
 
-@MERGE.misconception(
+@MERGE.mistake(
     "mean_of_means",
     "Your variance is weighted by counts, but your mean is the plain mean of the means, and the "
     "distances start there. Weight the means by counts first.",
@@ -204,7 +204,7 @@ def _(counts, means, variances):
     return mean, _weighted(counts, variances + (means - mean) ** 2)
 
 
-@MERGE.misconception(
+@MERGE.mistake(
     "variance_as_for_equal_shards",
     "Your mean is weighted by counts, your variance is not: the mean of the variances plus the "
     "variance of the means is right for equal shards only.",
@@ -213,7 +213,7 @@ def _(counts, means, variances):
     return _weighted(counts, means), variances.mean(axis=0) + means.var(axis=0)
 
 
-@MERGE.misconception(
+@MERGE.mistake(
     "variances_unweighted",
     "The distances of the means are weighted by counts, the variances of the shards are not. Both "
     "are means over all rows.",
@@ -223,7 +223,7 @@ def _(counts, means, variances):
     return mean, variances.mean(axis=0) + _weighted(counts, (means - mean) ** 2)
 
 
-@MERGE.misconception(
+@MERGE.mistake(
     "distances_not_squared",
     "You add the distances of the means from the common mean; add their squares.",
 )
@@ -232,7 +232,7 @@ def _(counts, means, variances):
     return mean, _weighted(counts, variances + np.abs(means - mean))
 
 
-@MERGE.misconception(
+@MERGE.mistake(
     "standard_deviation",
     "You return the standard deviation; leave out the last square root.",
 )
@@ -241,7 +241,7 @@ def _(counts, means, variances):
     return mean, np.sqrt(var)
 
 
-@MERGE.misconception(
+@MERGE.mistake(
     "sums_not_divided",
     "You multiply by counts and add up, but do not divide by the number of rows, counts.sum().",
 )
@@ -250,7 +250,7 @@ def _(counts, means, variances):
     return mean * counts.sum(), var * counts.sum()
 
 
-@MERGE.misconception(
+@MERGE.mistake(
     "distance_after_the_update",
     "You merge one shard after the other, and move the mean before you measure the distance to "
     "it. The distance is that of the two old means.",
@@ -264,7 +264,7 @@ def _(counts, means, variances):
     return mean, var
 
 
-@MERGE.misconception(
+@MERGE.mistake(
     "only_the_mean_unweighted",
     "Your mean is the plain mean of the means. A shard with twice the rows counts twice: weight "
     "by counts.",

@@ -1,6 +1,6 @@
 """Questions of notebook 10: a batch of two, two shards with a pencil, and what travels."""
 
-from bnlab.course.exercises.exercise import Misconception, Question
+from bnlab.course.exercises.exercise import Mistake, Question
 
 PAIR = Question(
     name="a_batch_of_two",
@@ -15,29 +15,29 @@ PAIR = Question(
     ),
     minutes=2,
     difficulty=1,
-    misconceptions=(
-        Misconception(
+    mistakes=(
+        Mistake(
             "old_statistics",
             "You keep the mean and the standard deviation of the first batch. The new value is "
             "part of the batch: both statistics move with it.",
             (1000 - 7) / 4,
         ),
-        Misconception(
+        Mistake(
             "unbiased_variance",
             "You divide the sum of squares by m - 1 = 1; batch norm divides by m = 2.",
             0.5**0.5,
         ),
-        Misconception(
+        Mistake(
             "no_change_of_x",
             "The question is about the output of the second row, not about how far it moves.",
             0.0,
         ),
-        Misconception(
+        Mistake(
             "the_other_row",
             "That is the output of the first row, the smaller value.",
             -1.0,
         ),
-        Misconception(
+        Mistake(
             "not_divided",
             "You subtract the mean; divide by the standard deviation as well. It is as large.",
             498.5,
@@ -59,37 +59,37 @@ SHARDS = Question(
     ),
     minutes=2,
     difficulty=2,
-    misconceptions=(
-        Misconception(
+    mistakes=(
+        Mistake(
             "mean_of_variances",
             "Within each shard the variance is 1, but the two means are 10 apart: the rows of one "
             "shard are far from the mean of all.",
             1.0,
         ),
-        Misconception(
+        Mistake(
             "shards_count_alike",
             "This is right for shards of equal size. Here one has 90 rows and the other 10: the "
             "common mean is 3, not 7.",
             26.0,
         ),
-        Misconception(
+        Mistake(
             "unbiased_variance",
             "You divide by 99; the biased variance divides by all 100 rows.",
             1000 / 99,
         ),
-        Misconception(
+        Mistake(
             "between_alone",
             "That is the variance of the means, weighted by counts. The rows also vary within "
             "their shard.",
             9.0,
         ),
-        Misconception(
+        Mistake(
             "variances_added",
             "You add the two variances: the rule for a sum of independent numbers. Here the rows "
             "stand side by side.",
             2.0,
         ),
-        Misconception(
+        Mistake(
             "standard_deviation",
             "That is the standard deviation; its square was asked for.",
             10.0**0.5,
@@ -110,20 +110,20 @@ TRAVELS = Question(
     ),
     minutes=2,
     difficulty=2,
-    misconceptions=(
-        Misconception(
+    mistakes=(
+        Mistake(
             "gradients_only",
             "That is what plain data-parallel training does. Each replica then normalizes by its "
             "own rows, in the forward pass already: no sum afterwards can undo it.",
             "a",
         ),
-        Misconception(
+        Mistake(
             "running_averages",
             "The running averages play no part while training; equal averages do not change one "
             "output or gradient.",
             "b",
         ),
-        Misconception(
+        Mistake(
             "all_rows",
             "For the forward pass it would do, but sums are enough: the mean and the variance need "
             "two numbers per feature from each replica. And gradients have to travel as well.",

@@ -1,7 +1,7 @@
 """Claims N3 and N4: batch norm when the rows of a batch are spread over replicas.
 
 The arithmetic of the replicas is done here in one process and in NumPy. Notebook 10 runs the same
-jobs in real processes (`bnlab.course.lessons.nb10.distributed`) and has their answers judged by the same criteria.
+jobs in real processes (`distributed`) and has their answers judged by the same criteria.
 """
 
 from dataclasses import dataclass
@@ -81,7 +81,7 @@ def big_batch(jobs):
 
 
 def one_process(jobs):
-    """What the replicas answer, without processes: see `bnlab.course.lessons.nb10.distributed.batchnorm_step`.
+    """What the replicas answer, without processes: see `distributed.batchnorm_step`.
 
     Parameters
     ----------

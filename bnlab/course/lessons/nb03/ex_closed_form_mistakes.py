@@ -19,7 +19,7 @@ def _terms(dy, cache):
 # the bracket
 
 
-@CLOSED_FORM.misconception(
+@CLOSED_FORM.mistake(
     "means_over_everything",
     "Your means run over the whole array and are single numbers. Each feature has its own: they "
     "need axis=0.",
@@ -28,7 +28,7 @@ def _(dy, cache):
     return _scaled(dy, cache, dy - dy.mean() - cache.x_hat * (dy * cache.x_hat).mean())
 
 
-@CLOSED_FORM.misconception(
+@CLOSED_FORM.mistake(
     "first_mean_over_everything",
     "Your first mean, that of dy, is a single number for the whole array; it needs axis=0.",
 )
@@ -36,7 +36,7 @@ def _(dy, cache):
     return _scaled(dy, cache, dy - dy.mean() - _terms(dy, cache)[1])
 
 
-@CLOSED_FORM.misconception(
+@CLOSED_FORM.mistake(
     "first_term_added",
     "You add the mean of dy in dx; it is subtracted, as the mean of x is in the forward pass.",
 )
@@ -45,7 +45,7 @@ def _(dy, cache):
     return _scaled(dy, cache, dy + mean - along)
 
 
-@CLOSED_FORM.misconception(
+@CLOSED_FORM.mistake(
     "both_terms_added",
     "You add both means in dx; both are subtracted: the batch mean and the batch variance take "
     "something away from dy.",
@@ -54,7 +54,7 @@ def _(dy, cache):
     return _scaled(dy, cache, dy + sum(_terms(dy, cache)))
 
 
-@CLOSED_FORM.misconception(
+@CLOSED_FORM.mistake(
     "sum_in_the_first_term",
     "In the first term you have dbeta, a sum; the closed form has the mean of dy, dbeta / m.",
 )
@@ -62,7 +62,7 @@ def _(dy, cache):
     return _scaled(dy, cache, dy - dy.sum(axis=0) - _terms(dy, cache)[1])
 
 
-@CLOSED_FORM.misconception(
+@CLOSED_FORM.mistake(
     "last_term_without_x_hat",
     "Your last term is mean(dy * x_hat) alone. It is multiplied by x_hat, row by row.",
 )
@@ -70,7 +70,7 @@ def _(dy, cache):
     return _scaled(dy, cache, dy - dy.mean(axis=0) - (dy * cache.x_hat).mean(axis=0))
 
 
-@CLOSED_FORM.misconception(
+@CLOSED_FORM.mistake(
     "last_term_with_dy",
     "Your last term is dy * mean(dy * x_hat). What is taken away is a multiple of x_hat.",
 )
@@ -78,7 +78,7 @@ def _(dy, cache):
     return _scaled(dy, cache, dy - dy.mean(axis=0) - dy * (dy * cache.x_hat).mean(axis=0))
 
 
-@CLOSED_FORM.misconception(
+@CLOSED_FORM.mistake(
     "m_times_too_large",
     "Your dx is m times too large: with m * dy - dbeta - x_hat * dgamma the whole is divided by m.",
 )
@@ -86,7 +86,7 @@ def _(dy, cache):
     return _scaled(dy, cache, len(dy) * (dy - sum(_terms(dy, cache))))
 
 
-@CLOSED_FORM.misconception(
+@CLOSED_FORM.mistake(
     "divided_by_m_again",
     "Your dx is m times too small: the two means hold their 1/m already, and dy has none.",
 )
@@ -97,7 +97,7 @@ def _(dy, cache):
 # the factor in front of it
 
 
-@CLOSED_FORM.misconception(
+@CLOSED_FORM.mistake(
     "factor_on_dy_alone",
     "gamma * inv_std multiplies only dy in your dx. It stands in front of the whole bracket: put "
     "the three terms in parentheses.",
@@ -107,7 +107,7 @@ def _(dy, cache):
     return dx - sum(_terms(dy, cache)), dgamma, dbeta
 
 
-@CLOSED_FORM.misconception(
+@CLOSED_FORM.mistake(
     "factor_forgotten",
     "Your dx is the bracket alone; the factor gamma / sqrt(var + eps) in front of it is missing.",
 )
@@ -116,7 +116,7 @@ def _(dy, cache):
     return dy - sum(_terms(dy, cache)), dgamma, dbeta
 
 
-@CLOSED_FORM.misconception(
+@CLOSED_FORM.mistake(
     "eps_forgotten_in_the_factor",
     "The factor of your dx is gamma / sqrt(var), without eps. x_hat was made with sqrt(var + eps): "
     "use cache.inv_std.",
@@ -126,7 +126,7 @@ def _(dy, cache):
     return _scaled(dy, cache, factor * (dy - sum(_terms(dy, cache))))
 
 
-@CLOSED_FORM.misconception(
+@CLOSED_FORM.mistake(
     "eps_outside_root",
     "The factor of your dx is gamma / (std + eps); eps belongs to the variance, inside the root. "
     "cache.inv_std has it right.",
@@ -139,7 +139,7 @@ def _(dy, cache):
 # one parameter alone
 
 
-@CLOSED_FORM.misconception(
+@CLOSED_FORM.mistake(
     "dgamma_averaged", "Your dgamma is a mean over the batch. One gamma serves all m rows: sum."
 )
 def _(dy, cache):
@@ -147,7 +147,7 @@ def _(dy, cache):
     return dx, dgamma / len(dy), dbeta
 
 
-@CLOSED_FORM.misconception(
+@CLOSED_FORM.mistake(
     "dbeta_averaged", "Your dbeta is a mean over the batch. One beta serves all m rows: sum."
 )
 def _(dy, cache):
@@ -155,7 +155,7 @@ def _(dy, cache):
     return dx, dgamma, dbeta / len(dy)
 
 
-@CLOSED_FORM.misconception(
+@CLOSED_FORM.mistake(
     "dgamma_from_the_centred_x",
     "Your dgamma sums dy * (x - mean); what gamma multiplies is x_hat, which is also divided by "
     "sqrt(var + eps).",
@@ -165,7 +165,7 @@ def _(dy, cache):
     return dx, dgamma / cache.inv_std, dbeta
 
 
-@CLOSED_FORM.misconception(
+@CLOSED_FORM.mistake(
     "gamma_in_dbeta",
     "Your dbeta holds a factor gamma. beta is added after gamma has done its work: sum dy alone.",
 )

@@ -15,7 +15,7 @@ def _per_channel(*vectors):
     return [v[:, None, None] for v in vectors]
 
 
-@SPATIAL.misconception(
+@SPATIAL.mistake(
     "statistics_per_column",
     "Your statistics run over the images and the rows (axes 0 and 2): each column of the image "
     "has its own. A channel has one mean for all its pixels, axes 0, 2 and 3.",
@@ -25,7 +25,7 @@ def _(x, gamma, beta, eps):
     return gamma * _x_hat(x, eps, (0, 2)) + beta
 
 
-@SPATIAL.misconception(
+@SPATIAL.mistake(
     "statistics_per_row",
     "Your statistics run over the images and the columns (axes 0 and 3): each row of the image "
     "has its own. A channel has one mean for all its pixels, axes 0, 2 and 3.",
@@ -35,7 +35,7 @@ def _(x, gamma, beta, eps):
     return gamma * _x_hat(x, eps, (0, 3)) + beta
 
 
-@SPATIAL.misconception(
+@SPATIAL.mistake(
     "statistics_across_images_and_channels",
     "Your statistics run over axes 0 and 1: all channels share them, and each pixel has its own. "
     "It is the other way round: axes 0, 2 and 3, all but the channels.",
@@ -45,7 +45,7 @@ def _(x, gamma, beta, eps):
     return gamma * _x_hat(x, eps, (0, 1)) + beta
 
 
-@SPATIAL.misconception(
+@SPATIAL.mistake(
     "reshaped_to_channel_rows",
     "x.reshape(C, -1) does not bring a channel into each row: it cuts the memory, where the images "
     "come one after the other, into C pieces. Move axis 1 to the front first: x.swapaxes(0, 1).",
@@ -55,7 +55,7 @@ def _(x, gamma, beta, eps):
     return (gamma[:, None] * _x_hat(rows, eps, 1) + beta[:, None]).reshape(x.shape)
 
 
-@SPATIAL.misconception(
+@SPATIAL.mistake(
     "rows_and_columns_swapped",
     "On the way in you transpose to (N, W, H, C), on the way back you assume (N, H, W, C): the "
     "values are right and stand in the wrong places. transpose(0, 2, 3, 1) keeps H before W.",
@@ -67,7 +67,7 @@ def _(x, gamma, beta, eps):
     return y.reshape(n, h, w, c).transpose(0, 3, 1, 2)
 
 
-@SPATIAL.misconception(
+@SPATIAL.mistake(
     "mean_of_squares",
     "Your variance is the mean of x squared: the mean has to be subtracted before squaring.",
 )
@@ -77,7 +77,7 @@ def _(x, gamma, beta, eps):
     return gamma * (x - x.mean(axis=_AXES, keepdims=True)) / np.sqrt(square + eps) + beta
 
 
-@SPATIAL.misconception(
+@SPATIAL.mistake(
     "not_scaled",
     "You subtract the mean but never divide by the standard deviation.",
 )
@@ -86,7 +86,7 @@ def _(x, gamma, beta, eps):
     return gamma * (x - x.mean(axis=_AXES, keepdims=True)) + beta
 
 
-@SPATIAL.misconception(
+@SPATIAL.mistake(
     "no_normalization",
     "You scale and shift x itself: first normalize it, x_hat = (x - mean) / sqrt(var + eps).",
 )
@@ -95,23 +95,23 @@ def _(x, gamma, beta, eps):
     return gamma * x + beta
 
 
-@SPATIAL.misconception("no_shift", "beta is missing: y = gamma * x_hat + beta, per channel.")
+@SPATIAL.mistake("no_shift", "beta is missing: y = gamma * x_hat + beta, per channel.")
 def _(x, gamma, beta, eps):
     return gamma[:, None, None] * _x_hat(x, eps)
 
 
-@SPATIAL.misconception("no_scale", "gamma is missing: y = gamma * x_hat + beta, per channel.")
+@SPATIAL.mistake("no_scale", "gamma is missing: y = gamma * x_hat + beta, per channel.")
 def _(x, gamma, beta, eps):
     return _x_hat(x, eps) + beta[:, None, None]
 
 
-@SPATIAL.misconception("subtracts_beta", "You subtract beta; the algorithm adds it.")
+@SPATIAL.mistake("subtracts_beta", "You subtract beta; the algorithm adds it.")
 def _(x, gamma, beta, eps):
     gamma, beta = _per_channel(gamma, beta)
     return gamma * _x_hat(x, eps) - beta
 
 
-@SPATIAL.misconception(
+@SPATIAL.mistake(
     "beta_inside_gamma",
     "You multiply beta by gamma as well; scale first, then shift: y = gamma * x_hat + beta.",
 )
