@@ -13,12 +13,6 @@ from bnlab.course.lessons.nb03.ex_numerical_gradient import NUMERICAL_GRADIENT, 
 from bnlab.course.lessons.nb03.questions import SHARE
 
 
-@pytest.fixture(autouse=True)
-def _own_home(tmp_path, monkeypatch):
-    monkeypatch.setenv("BNLAB_HOME", str(tmp_path / "home"))
-    monkeypatch.delenv("NBGRADER_EXECUTION", raising=False)
-
-
 def _torch_stages(dy, x, gamma, beta, eps):
     """The six gradients by automatic differentiation of Algorithm 1, written out."""
     dy, x, gamma, beta = (torch.tensor(a, requires_grad=True) for a in (dy, x, gamma, beta))

@@ -17,12 +17,6 @@ from bnlab.course.lessons.nb04.ex_scale_invariance import (
 from bnlab.functional import linear_forward
 
 
-@pytest.fixture(autouse=True)
-def _own_home(tmp_path, monkeypatch):
-    monkeypatch.setenv("BNLAB_HOME", str(tmp_path / "home"))
-    monkeypatch.delenv("NBGRADER_EXECUTION", raising=False)
-
-
 def draw(n=16, n_in=5, n_out=4, seed=0):
     rng = np.random.default_rng(seed)
     x, weight = rng.normal(1, 2, (n, n_in)), rng.normal(size=(n_out, n_in))

@@ -15,12 +15,6 @@ from bnlab.course.lessons.nb05.ex_inference import INFERENCE, batchnorm_inferenc
 from bnlab.course.lessons.nb05.ex_running_statistics import UPDATE, update_running_stats
 
 
-@pytest.fixture(autouse=True)
-def _own_home(tmp_path, monkeypatch):
-    monkeypatch.setenv("BNLAB_HOME", str(tmp_path / "home"))
-    monkeypatch.delenv("NBGRADER_EXECUTION", raising=False)
-
-
 def assert_equal(got, want, rtol=1e-11):
     np.testing.assert_allclose(got, want, rtol=rtol, atol=1e-12)
 

@@ -15,13 +15,6 @@ from bnlab.course.lessons.nb06.ex_spatial_batchnorm import (
     spatial_batchnorm_forward,
 )
 
-
-@pytest.fixture(autouse=True)
-def _own_home(tmp_path, monkeypatch):
-    monkeypatch.setenv("BNLAB_HOME", str(tmp_path / "home"))
-    monkeypatch.delenv("NBGRADER_EXECUTION", raising=False)
-
-
 # References against independent oracles, on the cases and on others.
 
 

@@ -13,13 +13,6 @@ from bnlab.course.lessons.nb07.ex_predicted_noise import NOISE, predicted_noise
 from bnlab.course.lessons.nb07.ghost_batches import GhostBatchNorm
 from bnlab.course.lessons.nb07.regularization import without_replacement
 
-
-@pytest.fixture(autouse=True)
-def _own_home(tmp_path, monkeypatch):
-    monkeypatch.setenv("BNLAB_HOME", str(tmp_path / "home"))
-    monkeypatch.delenv("NBGRADER_EXECUTION", raising=False)
-
-
 # References against independent oracles, on the cases and on others.
 
 

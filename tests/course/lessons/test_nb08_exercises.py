@@ -10,12 +10,6 @@ from bnlab.course.lessons.nb08.gradient_growth import PREDICTED_GROWTH
 from bnlab.course.lessons.nb08.internal_shift import cosine
 
 
-@pytest.fixture(autouse=True)
-def _own_home(tmp_path, monkeypatch):
-    monkeypatch.setenv("BNLAB_HOME", str(tmp_path / "home"))
-    monkeypatch.delenv("NBGRADER_EXECUTION", raising=False)
-
-
 def _torch_cosine(g, h):
     g, h = (torch.from_numpy(a).reshape(-1) for a in (g, h))
     return float(torch.nn.functional.cosine_similarity(g, h, dim=0, eps=1e-300))

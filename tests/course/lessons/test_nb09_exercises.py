@@ -18,12 +18,6 @@ QUESTIONS = {k: all_exercises()[f"bug_hunt_{k}"] for k in range(1, 11)}
 ANSWERS = {k: question.answer for k, question in QUESTIONS.items()}
 
 
-@pytest.fixture(autouse=True)
-def _own_home(tmp_path, monkeypatch):
-    monkeypatch.setenv("BNLAB_HOME", str(tmp_path / "home"))
-    monkeypatch.delenv("NBGRADER_EXECUTION", raising=False)
-
-
 def _draw(*shape, mean=0.0):
     return np.random.default_rng(len(shape)).normal(mean, 2, shape)
 

@@ -11,13 +11,6 @@ from bnlab.course.lessons.nb10.ex_layernorm import LAYERNORM, layernorm_forward
 from bnlab.course.lessons.nb10.ex_merge_stats import MERGE, merge_stats
 from bnlab.course.lessons.nb10.shards import pooled_statistics
 
-
-@pytest.fixture(autouse=True)
-def _own_home(tmp_path, monkeypatch):
-    monkeypatch.setenv("BNLAB_HOME", str(tmp_path / "home"))
-    monkeypatch.delenv("NBGRADER_EXECUTION", raising=False)
-
-
 # References against independent oracles, on the cases and on others.
 
 
