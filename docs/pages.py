@@ -14,7 +14,7 @@ import taste
 from bnlab.course import check
 from bnlab.course.experiments.evidence import VERDICTS
 from bnlab.course.experiments.ledger import ledger
-from bnlab.course.experiments.table import evidence_of
+from bnlab.course.experiments.results import evidence_of
 from bnlab.data import course_files
 
 TIME = re.compile(r"(\d+) minutes of reading, (\d+) minutes of exercises")

@@ -7,5 +7,15 @@ from bnlab.course.exercises.checking import check
 from bnlab.course.exercises.helping import hint, solution
 from bnlab.course.exercises.progress import progress
 from bnlab.course.exercises.report import CheckFailed, Report
+from bnlab.course.experiments.record import claim, record
 
-__all__ = ["CheckFailed", "Report", "check", "hint", "progress", "solution"]
+__all__ = [
+    "CheckFailed",
+    "Report",
+    "check",
+    "claim",
+    "hint",
+    "progress",
+    "record",
+    "solution",
+]

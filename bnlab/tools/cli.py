@@ -132,6 +132,9 @@ def run_experiment(
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="Where results go; run again, it goes on there.")
     ] = Path("bnlab-results"),
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Put the arrays into data/results, for the course.")
+    ] = False,
 ):
     """Run one experiment or the whole ledger, seed by seed; what is finished is not run again."""
     from bnlab.course.experiments.campaign import choose, run_campaign, write_ledger
@@ -141,13 +144,15 @@ def run_experiment(
         _stop(
             "--jobs is the number of seeds run at the same time: 1 or more, or -1 for one a core."
         )
+    if keep and (data != "digits" or seeds is not None):
+        _stop("--keep is for the experiment as the course shows it: leave out --data and --seeds.")
     out = _without_tilde(out)
     try:
         entries = choose(name, data, seeds)
     except (ValueError, OSError) as error:
         _stop(str(error))
     try:
-        evidence, failures = run_campaign(entries, out, jobs)
+        evidence, failures = run_campaign(entries, out, jobs, keep)
         if name.lower() == "all":
             write_ledger(evidence, out)
     except KeyboardInterrupt:

@@ -8,7 +8,6 @@ import importlib.metadata
 import importlib.util
 import os
 import platform
-import re
 import shutil
 import subprocess
 import sys
@@ -18,6 +17,8 @@ import webbrowser
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+
+from packaging.requirements import Requirement
 
 __all__ = ["CheckLine", "MissingPackage", "examine", "needs", "to_do"]
 
@@ -30,15 +31,7 @@ JUPYTER = "Jupyter folder"  # without it JupyterLab does not start
 
 @dataclass(frozen=True)
 class CheckLine:
-    """One thing that was looked at.
-
-    Parameters
-    ----------
-    name : str
-    ok : bool
-    message : str
-        What was found; if it is not ok, also what to do.
-    """
+    """One thing that was looked at, what was found and, if it is not ok, what to do."""
 
     name: str
     ok: bool
@@ -46,19 +39,8 @@ class CheckLine:
 
 
 def examine(kernel=True):
-    """Look at everything that a learner needs.
+    """Look at everything that a learner needs; to start a Jupyter kernel takes a few seconds.
 
-    Parameters
-    ----------
-    kernel : bool
-        Start a Jupyter kernel too, which takes a few seconds.
-
-    Returns
-    -------
-    lines : list of CheckLine
-
-    Examples
-    --------
     >>> line = examine(kernel=False)[0]
     >>> line.name, line.ok
     ('Python', True)
@@ -78,13 +60,7 @@ def examine(kernel=True):
 
 
 def to_do():
-    """Look at what would stop a learner in JupyterLab and is seen at once.
-
-    Returns
-    -------
-    lines : list of CheckLine
-        Those that are not ok.
-    """
+    """Look at what would stop a learner in JupyterLab and is seen at once: the lines not ok."""
     lines = [_look(*check) for check in _course_checks(_installed)]
     return [line for line in lines if not line.ok]
 
@@ -99,18 +75,6 @@ class MissingPackage(ImportError):
 def needs(*names):
     """Import packages that a notebook uses, or say how to install the first that is missing.
 
-    Parameters
-    ----------
-    *names : str
-        Packages of the `course` extra.
-
-    Raises
-    ------
-    MissingPackage
-        If one is not installed where this code runs.
-
-    Examples
-    --------
     >>> needs("numpy")
     """
     advice = {name: advice for name, _, advice in _package_checks(_installed)}
@@ -155,11 +119,13 @@ def _package_checks(look):
     """Build one check for each package of the `course` extra, from the installed metadata."""
     try:
         declared = importlib.metadata.requires("bnlab") or []
-    except importlib.metadata.PackageNotFoundError as error:
-        missing = partial(_raise, RuntimeError(f"{error} is not installed"))
+    except importlib.metadata.PackageNotFoundError:
+        missing = partial(_raise, RuntimeError("bnlab is not installed"))
         return [("bnlab", missing, 'in the course folder: python -m pip install -e ".[course]"')]
-    needed = [text for text in declared if "extra" not in text or "'course'" in text]
-    return [_package_check(text.partition(";")[0].strip(), look) for text in needed]
+    for_a_learner = {"extra": "course"}
+    requirements = map(Requirement, declared)
+    needed = [r for r in requirements if not r.marker or r.marker.evaluate(for_a_learner)]
+    return [_package_check(requirement, look) for requirement in needed]
 
 
 def _raise(error):
@@ -167,40 +133,26 @@ def _raise(error):
 
 
 def _package_check(requirement, look):
-    """Turn "torch<2.14,>=2.5" into a check and its advice."""
-    name, ranges = re.fullmatch(r"([\w.-]+)(.*)", requirement).groups()
-    advice = f'python -m pip install "{requirement}"'
-    return name, partial(look, name, ranges), advice
+    """Make a check of a requirement, "torch<2.14,>=2.5", and the advice how to fulfil it."""
+    wanted = f"{requirement.name}{requirement.specifier}"  # without "only for this extra"
+    return requirement.name, partial(look, requirement), f'python -m pip install "{wanted}"'
 
 
-def _package(name, ranges):
-    found = _installed(name, ranges)
-    importlib.import_module(name)
+def _package(requirement):
+    found = _installed(requirement)
+    importlib.import_module(requirement.name)
     return found
 
 
-def _installed(name, ranges):
+def _installed(requirement):
+    ranges = requirement.specifier
     try:
-        version = importlib.metadata.version(name)
+        version = importlib.metadata.version(requirement.name)
     except importlib.metadata.PackageNotFoundError:
         raise RuntimeError("not installed") from None
-    if not all(_fits(version, one) for one in ranges.split(",")):
+    if not ranges.contains(version, prereleases=True):
         raise RuntimeError(f"{version} does not fit {ranges}")
     return f"{version} fits {ranges}"
-
-
-def _fits(version, one_range):
-    """Compare release numbers; the course declares nothing but ``>=`` and ``<``."""
-    operator, limit = re.fullmatch(r"(>=|<)([\d.]+)", one_range).groups()
-    return (_release(version) >= _release(limit)) == (operator == ">=")
-
-
-def _release(version):
-    """Turn "2.13.0+cpu" into (2, 13)."""
-    numbers = [int(n) for n in re.match(r"[\d.]*\d", version).group().split(".")]
-    while numbers and numbers[-1] == 0:
-        numbers.pop()
-    return tuple(numbers)
 
 
 def _notebooks():

@@ -1,8 +1,11 @@
 """The learner's working copy: the notebooks of the course, in a folder of their own.
 
-One rule stands above all others: nothing that a learner wrote is overwritten or lost. A small
-hidden file in the folder remembers what was put there, as one hash per notebook of what can be
-typed into it (cell types, sources, attached pictures). Outputs are not part of that.
+One rule stands above all others: nothing that a learner wrote is overwritten or lost. A notebook is
+replaced by a newer version only if nobody typed into it since it was put there. Otherwise it stays
+byte for byte, and the newer version goes beside it as ``NAME.new-VERSION.ipynb``.
+
+A small hidden file in the folder remembers what was put there, as one hash per notebook of what can
+be typed into it (cell types, sources, attached pictures). Outputs are not part of that.
 """
 
 import hashlib
@@ -13,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bnlab import __version__
+from bnlab.course.writing import replacing
 from bnlab.data import course_files
 
 __all__ = ["CopyResult", "LabError", "working_copy"]
@@ -26,50 +30,16 @@ class LabError(Exception):
 
 @dataclass(frozen=True)
 class CopyResult:
-    """What happened to one notebook.
-
-    Parameters
-    ----------
-    name : str
-        File name of the notebook in the course.
-    action : str
-        "added", "updated", "unchanged", "kept" (your version stays, there is no newer one) or
-        "beside" (your version stays, the newer one got another name).
-    message : str
-        One sentence for the learner.
-    """
+    """What happened to one notebook of the course, and a sentence for the learner."""
 
     name: str
-    action: str
+    action: str  # "added", "updated", "unchanged", "kept" (there is no newer one) or "beside"
     message: str
 
 
 def working_copy(destination, source=None):
     """Put the notebooks of the course in a folder and keep what the learner wrote there.
 
-    A notebook is replaced by a newer version only if nobody typed into it since it was put
-    there. Otherwise it stays byte for byte, and the newer version goes beside it as
-    ``NAME.new-VERSION.ipynb``.
-
-    Parameters
-    ----------
-    destination : str or path
-        The learner's folder; made if it does not exist.
-    source : str or path, optional
-        The folder that holds ``notebooks``; by default the one of the installed course.
-
-    Returns
-    -------
-    results : list of CopyResult
-        One for each notebook of the course, in their order.
-
-    Raises
-    ------
-    LabError
-        If the folder cannot be used or the course has no notebooks.
-
-    Examples
-    --------
     >>> import tempfile
     >>> course, desk = Path(tempfile.mkdtemp()), Path(tempfile.mkdtemp())
     >>> (course / "notebooks").mkdir()
@@ -185,13 +155,5 @@ def _write_manifest(folder, earlier, shipped):
 
 
 def _write(file, content):
-    """Write under a temporary name and rename, so that an interruption leaves no half file."""
-    temporary = file.with_name(f".{file.name}.part")
-    try:
-        with open(temporary, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, file)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(file) as new:
+        new.write_bytes(content)

@@ -120,8 +120,8 @@ def test_jupyterlab_starts_in_the_learners_folder(run, course, serve):
     assert run("lab", "my desk", "--no-browser", "--port", "8899").exit_code == 0
     assert server.command[:3] == [sys.executable, "-m", "jupyterlab"]
     root = (course.parent / "my desk").resolve()
-    assert {f"--ServerApp.root_dir={root}", "--no-browser",
-            "--ServerApp.port=8899"} <= set(server.command)  # fmt: skip
+    wanted = {f"--ServerApp.root_dir={root}", "--no-browser", "--ServerApp.port=8899"}
+    assert wanted <= set(server.command)
 
 
 @pytest.mark.parametrize(("given", "threads"), [(None, "1"), ("4", "4")])
@@ -234,8 +234,9 @@ def test_doctor_exits_with_what_it_found(run, monkeypatch, ok, code):
     assert ("1 of 2 lines say what to do" in result.output) != ok
 
 
-@pytest.mark.parametrize(("arguments", "kernel"), [(["doctor"], True),
-                                                   (["doctor", "--no-kernel"], False)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("arguments", "kernel"), [(["doctor"], True), (["doctor", "--no-kernel"], False)]
+)
 def test_doctor_leaves_the_kernel_out_on_request(run, monkeypatch, arguments, kernel):
     asked = []
     monkeypatch.setattr("bnlab.tools.doctor.examine", lambda kernel: asked.append(kernel) or [])
@@ -263,10 +264,9 @@ def test_a_real_jupyterlab_answers_and_ends_cleanly(course, stop, alone):
         f"lab.course_files = lambda: pathlib.Path({str(course)!r}); "
         f"app(['lab', 'desk', '--no-browser', '--port', '{port}'])"
     )
-    process = subprocess.Popen(
-        [sys.executable, "-c", code], cwd=course.parent, text=True, start_new_session=True,
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    command, room = [sys.executable, "-c", code], {"cwd": course.parent, "start_new_session": True}
+    process = subprocess.Popen(command, text=True, **room, **pipes)
     try:
         assert _answer(f"http://127.0.0.1:{port}/lab", process) == 200
         (os.kill if alone else os.killpg)(process.pid, stop)
@@ -310,9 +310,12 @@ def test_a_tilde_that_the_shell_left_is_expanded(run, course, monkeypatch, tmp_p
 
 @pytest.mark.parametrize(
     "command",
-    [["lab", "~nobody-of-this-name/x"], ["workshop", "build", "~nobody-of-this-name/x"],
-     ["experiment", "run", "S1", "--out", "~nobody-of-this-name/x"]],
-)  # fmt: skip
+    [
+        ["lab", "~nobody-of-this-name/x"],
+        ["workshop", "build", "~nobody-of-this-name/x"],
+        ["experiment", "run", "S1", "--out", "~nobody-of-this-name/x"],
+    ],
+)
 def test_the_home_of_nobody_gets_a_sentence(run, command):
     result = run(*command)
     assert result.exit_code == 1

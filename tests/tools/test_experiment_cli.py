@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pytest
 from typer.testing import CliRunner
 
-from bnlab.course.experiments import campaign, files, selection
+from bnlab.course.experiments import campaign, files, reporting, results, selection
 from bnlab.course.experiments import ledger as ledger_module
 from bnlab.course.experiments.evidence import Claim, Definition, Experiment
 from bnlab.course.experiments.ledger import ids
@@ -49,7 +49,7 @@ def judge(arrays):
 
 def row(claim_id, run):
     claim = Claim(claim_id, f"Said of {claim_id} [x].", "True.", "experiment", "09", "Nobody 2020")
-    return Experiment(claim, Two(), run, judge)
+    return Experiment(claim, Two(), run=run, judge=judge)
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def run(tmp_path, monkeypatch):
     monkeypatch.setattr(ledger_module, "runnable", lambda: {**rows, "figure1": figure})
     monkeypatch.setattr(selection, "runnable", lambda: {**rows, "figure1": figure})
     monkeypatch.setattr(campaign, "ledger", lambda: rows)
-    monkeypatch.setattr(files, "_write_figure", lambda path, *_: path.write_bytes(b"figure"))
+    monkeypatch.setattr(reporting, "_write_figure", lambda path, *_: path.write_bytes(b"figure"))
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.chdir(tmp_path)
 
@@ -122,8 +122,30 @@ def test_run_all_writes_the_ledger(run):
         ("P3", "RIGHT", "2 seeds"),
     ]
     assert rows[0]["said"] == "Said of P1 [x]."
-    assert names(folder) == ["P1.csv", "P1.json", "P1.png", "P1.txt", "P2.txt", "P3.csv",
-                             "P3.json", "P3.png", "P3.txt", "ledger.csv"]  # fmt: skip
+    files = "P1.csv P1.json P1.png P1.txt P2.txt P3.csv P3.json P3.png P3.txt ledger.csv"
+    assert names(folder) == files.split()
+
+
+def test_keep_puts_the_arrays_where_the_course_looks_for_them(run, monkeypatch):
+    monkeypatch.setattr(results, "course_files", lambda: run.folder)
+    assert run("run", "all", "--keep").exit_code == 0
+    assert names(run.folder / "data" / "results") == ["P1.json", "P3.json"]
+    assert results.stored("P1")[0]["x"].tolist() == [0.0, 1.0]
+    assert run("run", "P1").exit_code == 0
+    assert not (run.folder / "data" / "results" / "P2.json").exists()
+
+
+def test_without_keep_the_course_stays_as_it_is(run, monkeypatch):
+    monkeypatch.setattr(results, "course_files", lambda: run.folder)
+    assert run("run", "all").exit_code == 0
+    assert not (run.folder / "data").exists()
+
+
+@pytest.mark.parametrize("other", [["--seeds", 3], ["--data", "somewhere"]])
+def test_what_is_kept_is_the_experiment_of_the_course(run, other):
+    result = run("run", "P1", "--keep", *other)
+    assert result.exit_code == 1
+    assert "--keep is for the experiment as the course shows it: leave out" in result.output
 
 
 def test_one_failure_does_not_stop_the_others(run):
@@ -212,8 +234,9 @@ def test_a_package_that_is_missing_gets_one_sentence(run):
     run.rows["P1"] = row("P1", needs_torch)
     result = run("run", "P1")
     assert (result.exit_code, last_line(result)) == (
-        1, "P1 cannot run: No module named 'no_such_torch'; `bnlab doctor` says what to install"
-    )  # fmt: skip
+        1,
+        "P1 cannot run: No module named 'no_such_torch'; `bnlab doctor` says what to install",
+    )
 
 
 @pytest.mark.parametrize("name", ["P1", "all", "figure1"])
@@ -235,8 +258,12 @@ def test_digits_that_cannot_be_read_get_one_sentence(run, monkeypatch, name, con
 
 def test_two_jobs_give_the_same_files(run, monkeypatch):
     jobs, real = [], campaign.joblib.parallel_config
-    monkeypatch.setattr(campaign.joblib, "parallel_config",
-                        lambda n_jobs: jobs.append(n_jobs) or real(n_jobs=n_jobs))  # fmt: skip
+
+    def parallel_config(n_jobs):
+        jobs.append(n_jobs)
+        return real(n_jobs=n_jobs)
+
+    monkeypatch.setattr(campaign.joblib, "parallel_config", parallel_config)
     run("run", "all", "--out", "one")
     run("run", "all", "--jobs", 2, "--out", "two")
     assert jobs == [1, 2]

@@ -117,24 +117,26 @@ def test_headings_code_figures_and_printed_lines_are_all_there(file):
 
 
 def test_a_heading_begins_a_stack_and_a_cell_or_a_smaller_heading_a_slide():
-    notebook = new_notebook(cells=[
+    cells = [
         new_markdown_cell("# Course\n\nhello"),
         new_markdown_cell("## One\n\ntext\n\n### Part\n\nmore\n\n```\n## no heading\n```"),
         new_code_cell("1 + 1"),
         new_markdown_cell("## Two\n\n### Under it\n\ntext"),
         new_code_cell("  "),
-    ])  # fmt: skip
+    ]
+    notebook = new_notebook(cells=cells)
     stacks = [[Reader(slide).text.split()[0] for slide in stack] for stack in cut(notebook)]
     assert stacks == [["Course"], ["One", "Part", "1"], ["Two"]]
 
 
 def test_an_exercise_and_its_check_stand_below_the_question():
-    notebook = new_notebook(cells=[
+    cells = [
         new_markdown_cell("## Ask"),
         new_code_cell("answer = ...", metadata={"bnlab": {"exercise": "answer"}}),
         new_code_cell("check(answer)", metadata={"bnlab": {"check": "answer"}}),
         new_code_cell("print(1)"),
-    ])  # fmt: skip
+    ]
+    notebook = new_notebook(cells=cells)
     ((question, after),) = cut(notebook)
     assert Reader(question).text.split() == ["Ask", "answer", "=", "...", "check(answer)"]
     assert Reader(after).text.split() == ["print(1)"]
@@ -225,9 +227,12 @@ def test_a_command_that_mathml_lacks_is_named(tmp_path):
 
 @pytest.mark.parametrize(
     ("module", "package"),
-    [("latex2mathml.converter", "latex2mathml"), ("sphinx_revealjs", "sphinx-revealjs"),
-     ("nbconvert.filters", "nbconvert")],
-)  # fmt: skip
+    [
+        ("latex2mathml.converter", "latex2mathml"),
+        ("sphinx_revealjs", "sphinx-revealjs"),
+        ("nbconvert.filters", "nbconvert"),
+    ],
+)
 def test_a_missing_package_gets_a_sentence(module, package, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, module, None)
     output = new_output("stream", text="printed")
@@ -340,8 +345,9 @@ def test_what_is_too_long_for_a_slide_goes_on_and_nothing_is_lost(kind, tmp_path
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("lines", "smaller", "scrolls"), [(24, False, False), (34, True, False),
-                                                         (90, True, True)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("lines", "smaller", "scrolls"), [(24, False, False), (34, True, False), (90, True, True)]
+)
 def test_long_code_gets_smaller_and_then_its_slide_scrolls(lines, smaller, scrolls, tmp_path, page):
     cells = [new_code_cell("\n".join(f"x{n} = {n}" for n in range(lines)))]
     write_slides(new_notebook(cells=cells), tmp_path / "slides.html")

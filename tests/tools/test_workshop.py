@@ -137,10 +137,9 @@ def test_names_are_read_in_the_order_of_their_use(source, given, taken):
 
 
 def test_what_a_kept_cell_needs_comes_along_and_nothing_else():
-    short = cut(notebook_of(
-        ("code", "a = 1"), ("more", "Left"), ("code", "b = a"), ("code", "c = b"),
-        ("code", "d = c"), ("core", "Kept"), ("code", "print(c)"),
-    ))  # fmt: skip
+    left = [("code", line) for line in ("b = a", "c = b", "d = c")]
+    kept = [("core", "Kept"), ("code", "print(c)")]
+    short = cut(notebook_of(("code", "a = 1"), ("more", "Left"), *left, *kept))
     assert sources(short) == ["a = 1", "b = a", "c = b", "print(c)"]
     assert any('comes from "Left"' in cell.source for cell in short.cells)
     assert not any(cell.source.startswith("## Left") for cell in short.cells)
@@ -148,21 +147,16 @@ def test_what_a_kept_cell_needs_comes_along_and_nothing_else():
 
 def test_the_last_definition_counts():
     """As in the whole notebook: not the one of a kept cell that came earlier."""
-    short = cut(notebook_of(
-        ("code", "a = 1"), ("more", "Left"), ("code", "a = 2"), ("core", "Kept"), ("code", "a")
-    ))  # fmt: skip
+    left, kept = [("more", "Left"), ("code", "a = 2")], ("core", "Kept")
+    short = cut(notebook_of(("code", "a = 1"), *left, kept, ("code", "a")))
     assert sources(short) == ["a = 1", "a = 2", "a"]
-    again = cut(notebook_of(
-        ("more", "Left"), ("code", "a = 2"), ("core", "Kept"), ("code", "a = 1"), ("code", "a")
-    ))  # fmt: skip
+    again = cut(notebook_of(*left, kept, ("code", "a = 1"), ("code", "a")))
     assert sources(again) == ["a = 1", "a"]
 
 
 def test_a_function_brings_what_it_calls():
-    short = cut(notebook_of(
-        ("more", "Left"), ("code", "import math"), ("core", "Kept"),
-        ("code", "def f():\n    return math.pi"),
-    ))  # fmt: skip
+    left, kept = [("more", "Left"), ("code", "import math")], ("core", "Kept")
+    short = cut(notebook_of(*left, kept, ("code", "def f():\n    return math.pi")))
     assert sources(short)[0] == "import math"
 
 
@@ -368,8 +362,10 @@ def test_the_handout_has_twenty_pitfalls_and_every_library():
         cells = re.findall("<td>(.*?)</td>", row)
         assert cells[0] == convention.multiplies
         assert [None if c == "–" else float(c) for c in (*cells[1:3], cells[5])] == [
-            convention.momentum, convention.eps, convention.channel_axis
-        ]  # fmt: skip
+            convention.momentum,
+            convention.eps,
+            convention.channel_axis,
+        ]
         assert [*cells[3:5], cells[6]] == [convention.variance, convention.start, convention.names]
 
 
@@ -418,9 +414,13 @@ def test_the_kit_has_everything(tmp_path, quick):
     kit = build(tmp_path / "kit", 45)
     name = "02_batchnorm_algorithm"
     assert tree(kit) == [
-        "handout.html", f"instructor/{name}.ipynb", "participants.zip",
-        f"participants/{name}.ipynb", "schedule.html", f"slides/{name}.html",
-    ]  # fmt: skip
+        "handout.html",
+        f"instructor/{name}.ipynb",
+        "participants.zip",
+        f"participants/{name}.ipynb",
+        "schedule.html",
+        f"slides/{name}.html",
+    ]
     assert quick == [name]
     assert list(tmp_path.iterdir()) == [kit]
     assert "45 minutes" in (kit / "schedule.html").read_text(encoding="utf-8")
@@ -522,10 +522,8 @@ def test_a_real_build_that_is_stopped_leaves_nothing(tmp_path, ending):
     code = (
         f"{start}from bnlab.tools.cli import app; app(['workshop', 'build', 'kit', '--minutes=45'])"
     )
-    process = subprocess.Popen(
-        [sys.executable, "-c", code], cwd=tmp_path, stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL, text=True,
-    )  # fmt: skip
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, **pipes)
     deadline = time.monotonic() + 120
     while not list(tmp_path.glob(".kit-*/kit/instructor")) and time.monotonic() < deadline:
         time.sleep(0.1)

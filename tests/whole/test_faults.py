@@ -27,6 +27,7 @@ pytestmark = [
 
 ROOT = Path(__file__).resolve().parents[2]
 BNLAB = [sys.executable, "-c", "from bnlab.tools.cli import app; app()"]
+EXECUTE = [sys.executable, "-m", "nbconvert", "--to", "notebook", "--execute"]
 ONE_CHECK = """
 from bnlab.course import check, progress, solution
 answer = lambda x, eps: (x - x.mean(axis=0)) / (x.var(axis=0) + eps) ** 0.5
@@ -39,8 +40,9 @@ WEAK = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] * (os.geteui
 def call(*command, cwd, **settings):
     """Run a program to its end; whatever happens, there is no traceback."""
     env = {**os.environ, "COLUMNS": "300", **{k: str(v) for k, v in settings.items()}}
-    done = subprocess.run([str(part) for part in command], cwd=cwd, env=env, text=True,
-                          capture_output=True, stdin=subprocess.DEVNULL)  # fmt: skip
+    command = [str(part) for part in command]
+    pipes = {"capture_output": True, "stdin": subprocess.DEVNULL}
+    done = subprocess.run(command, cwd=cwd, env=env, text=True, **pipes)
     assert "Traceback" not in done.stdout + done.stderr
     assert "Exception ignored" not in done.stderr
     return done
@@ -140,8 +142,9 @@ def test_a_closed_home_is_no_trouble_for_checks(closed, tmp_path):
 
 
 def test_with_a_closed_jupyter_folder_the_sentence_comes_before_the_traceback(closed, tmp_path):
-    done = call(*WEAK, *BNLAB, "lab", "desk", "--no-browser", cwd=tmp_path,
-                JUPYTER_RUNTIME_DIR=closed)  # fmt: skip
+    done = call(
+        *WEAK, *BNLAB, "lab", "desk", "--no-browser", cwd=tmp_path, JUPYTER_RUNTIME_DIR=closed
+    )
     assert sentence(done).endswith("JupyterLab would not start: see above.")
     assert "TO DO" in done.stdout
     assert "set HOME to a folder of your own" in done.stdout
@@ -151,8 +154,9 @@ def test_with_a_closed_jupyter_folder_the_sentence_comes_before_the_traceback(cl
 def test_a_closed_folder_is_no_place_for_notebooks_or_results(closed, tmp_path):
     done = call(*WEAK, *BNLAB, "lab", closed, cwd=tmp_path)
     assert f"bnlab lab cannot write in {closed}" in sentence(done)
-    done = call(*WEAK, *BNLAB, "experiment", "run", "S2", "--seeds", 2, "--out", closed,
-                cwd=tmp_path)  # fmt: skip
+    done = call(
+        *WEAK, *BNLAB, "experiment", "run", "S2", "--seeds", 2, "--out", closed, cwd=tmp_path
+    )
     assert "seed-0.npz cannot be written" in sentence(done)
 
 
@@ -247,8 +251,9 @@ def test_a_copy_that_is_killed_loses_nothing_and_the_next_completes(versions, tm
     desk.mkdir()
     (desk / "3.ipynb").write_text(mine := json.dumps({"cells": [], "mine": 42}))
     for _ in range(30):
-        process = subprocess.Popen([sys.executable, "-c", UPGRADES, desk, *1000 * versions],
-                                   stdout=subprocess.PIPE)  # fmt: skip
+        process = subprocess.Popen(
+            [sys.executable, "-c", UPGRADES, desk, *1000 * versions], stdout=subprocess.PIPE
+        )
         process.stdout.readline()
         kill_at_random(process, rng, longest=0.05)
         process.stdout.close()
@@ -278,7 +283,7 @@ def judge(arrays):
 
 
 CLAIM = Claim("R9", "Noise is noise.", "It is.", "experiment", "07", "Euclid")
-NOISE = Experiment(CLAIM, Noise(), noise, judge)
+NOISE = Experiment(CLAIM, Noise(), run=noise, judge=judge)
 RUN = """
 import sys, test_faults
 from pathlib import Path
@@ -290,8 +295,8 @@ test_faults.run(test_faults.NOISE, Path(sys.argv[1]))
 def test_a_run_that_is_killed_again_and_again_ends_with_the_same_results(tmp_path):
     out, rng, finished, kills = tmp_path / "out", np.random.default_rng(0), 0, 0
     while finished < 40:
-        process = subprocess.Popen([sys.executable, "-c", RUN, out], cwd=ROOT / "tests",
-                                   stdout=subprocess.PIPE)  # fmt: skip
+        command, here = [sys.executable, "-c", RUN, out], Path(__file__).parent
+        process = subprocess.Popen(command, cwd=here, stdout=subprocess.PIPE)
         process.stdout.readline()
         kills += 1
         kill_at_random(process, rng, longest=0.01 * kills)  # on a slow machine, too, it ends
@@ -327,8 +332,7 @@ def without(tmp_path):
 def test_without_ipywidgets_a_sentence_stands_for_the_slider_and_the_figure_follows(without, name):
     settings = without("ipywidgets")
     notebook = ROOT / "notebooks" / f"{name}.ipynb"
-    call(sys.executable, "-m", "nbconvert", "--to", "notebook", "--execute", "--output", "run",
-         "--output-dir", settings["cwd"], notebook, **settings)  # fmt: skip
+    call(*EXECUTE, "--output", "run", "--output-dir", settings["cwd"], notebook, **settings)
     cells = json.loads((settings["cwd"] / "run.ipynb").read_text())["cells"]
     cells = [cell["outputs"] for cell in cells if cell["cell_type"] == "code"]
     said = [i for i, outputs in enumerate(cells) if "ipywidgets is not installed" in str(outputs)]
@@ -359,8 +363,7 @@ def test_without_torch_a_notebook_says_what_to_do_before_anything_else(without, 
     content["cells"] = [cell for cell in content["cells"] if cell["cell_type"] == "code"][:1]
     start = settings["cwd"] / "start.ipynb"
     start.write_text(json.dumps(content))
-    call(sys.executable, "-m", "nbconvert", "--to", "notebook", "--execute", "--inplace",
-         "--allow-errors", start, **settings)  # fmt: skip
+    call(*EXECUTE, "--inplace", "--allow-errors", start, **settings)
     (error,) = json.loads(start.read_text())["cells"][0]["outputs"]
     (said,) = error["traceback"]
     assert said.startswith("This notebook needs torch, which is not installed where it runs. Run")
@@ -369,6 +372,6 @@ def test_without_torch_a_notebook_says_what_to_do_before_anything_else(without, 
 @pytest.mark.parametrize("notebook", notebooks(used=False))
 def test_the_other_notebooks_run_without_torch(without, notebook):
     settings = without("torch")
-    done = call(sys.executable, "-m", "nbconvert", "--to", "notebook", "--execute", "--output",
-                "run", "--output-dir", settings["cwd"], notebook, **settings)  # fmt: skip
+    run = ["--output", "run", "--output-dir", settings["cwd"]]
+    done = call(*EXECUTE, *run, notebook, **settings)
     assert done.returncode == 0, done.stderr

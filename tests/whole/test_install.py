@@ -144,8 +144,8 @@ def test_there_are_workflows_for_the_tests_and_the_site():
 def against_the_schema(*files):
     """Compare workflows with GitHub's own schema, of which check-jsonschema carries a copy."""
     pytest.importorskip("check_jsonschema")
-    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema",
-               "vendor.github-workflows", *files]  # fmt: skip
+    schema = ["--builtin-schema", "vendor.github-workflows"]
+    command = [sys.executable, "-m", "check_jsonschema", *schema, *files]
     return subprocess.run(command, capture_output=True, text=True)
 
 
@@ -158,9 +158,13 @@ def test_workflows_are_what_github_reads():
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("right", "wrong"),
-    [("runs-on:", "run-on:"), ("schedule:", "schedules:"), ("contents: read", "contents: reed"),
-     ("timeout-minutes: 45", "timeout-minutes: 45 min")],
-)  # fmt: skip
+    [
+        ("runs-on:", "run-on:"),
+        ("schedule:", "schedules:"),
+        ("contents: read", "contents: reed"),
+        ("timeout-minutes: 45", "timeout-minutes: 45 min"),
+    ],
+)
 def test_a_wrong_workflow_would_be_found(tmp_path, right, wrong):
     text = (ROOT / ".github" / "workflows" / "tests.yml").read_text(encoding="utf-8")
     assert right in text
@@ -197,9 +201,8 @@ def test_every_supported_python_and_system_is_tested():
     jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "tests.yml").read_text())["jobs"]
     matrix = jobs["tests"]["strategy"]["matrix"]
     assert matrix["python"] == ["3.11", "3.12", "3.13", "3.14"]
-    assert {system.partition("-")[0] for system in matrix["system"]} == {
-        "ubuntu", "macos", "windows"
-    }  # fmt: skip
+    systems = {system.partition("-")[0] for system in matrix["system"]}
+    assert systems == {"ubuntu", "macos", "windows"}
 
 
 def test_the_tests_also_run_each_week_and_with_the_oldest_packages():

@@ -27,7 +27,7 @@ CORE = (
     "training", "plots",
 )  # fmt: skip
 LESSONS = tuple(f"course.lessons.nb{n:02d}" for n in range(11))
-ENGINES = ("course.discovery", "course.exercises", "course.experiments")
+ENGINES = ("course.writing", "course.discovery", "course.exercises", "course.experiments")
 ORDER = (*CORE, "diagnose", *ENGINES, "course.lessons", *LESSONS, "course", "tools", "__init__")
 # What speaks torch and the command line may import inside functions as they like.
 LATE = ("bnlab.course.lessons.nb10.distributed", "bnlab.diagnose", "bnlab.tools.cli")

@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from bnlab.course.experiments.ledger import ids, ledger
-from bnlab.course.experiments.table import evidence_of
+from bnlab.course.experiments.results import evidence_of
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"

@@ -5,6 +5,8 @@ import functools
 import inspect
 import textwrap
 
+import numpy as np
+
 __all__ = ["edited"]
 
 
@@ -17,7 +19,7 @@ def edited(function, changes):
         With a source to read. It is left as it is.
     changes : dict of str
         A name that the function assigns once, or "return" -> the new expression. It may use what
-        the old one could.
+        the old one could, and NumPy as ``np``.
 
     Returns
     -------
@@ -26,7 +28,6 @@ def edited(function, changes):
 
     Examples
     --------
-    >>> import numpy as np
     >>> def centred(x):
     ...     mean = x.mean(axis=0)
     ...     return x - mean
@@ -54,7 +55,7 @@ def _build(function, changes):
             )
         places[0].value = ast.parse(expression, mode="eval").body
     code = compile(ast.fix_missing_locations(tree), f"<mistake in {function.__name__}>", "exec")
-    exec(code, function.__globals__, made := {})
+    exec(code, {"np": np, **function.__globals__}, made := {})
     return made[function.__name__]
 
 

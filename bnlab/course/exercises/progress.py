@@ -4,22 +4,17 @@ import contextlib
 import html
 import json
 import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from bnlab.course.exercises.registry import all_exercises
+from bnlab.course.writing import replacing
 
 __all__ = ["Progress", "home", "progress", "remember"]
 
 
 def home():
-    """The folder of the progress file: ``BNLAB_HOME``, or the platform's place for user data.
-
-    Returns
-    -------
-    pathlib.Path
-    """
+    """The folder of the progress file: ``BNLAB_HOME``, or the platform's place for user data."""
     import platformdirs
 
     return Path(os.environ.get("BNLAB_HOME") or platformdirs.user_data_dir("bnlab", False))
@@ -32,26 +27,23 @@ def remember(name, outcome):
     with contextlib.suppress(OSError):
         outcomes = _read()
         if outcomes.get(name) != "correct":
-            _write(outcomes | {name: outcome})
+            text = json.dumps(outcomes | {name: outcome}, indent=1, sort_keys=True)
+            with replacing(home() / "progress.json") as new:
+                new.write_text(text, encoding="utf-8")
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Exercises done, by notebook.
+    """Exercises done, by notebook, and the name of the first that is not yet correct."""
 
-    Parameters
-    ----------
-    rows : tuple of (notebook, done, total, minutes left)
-    upcoming : str or None
-        Name of the first exercise that is not yet correct.
-    """
-
-    rows: tuple
+    rows: tuple  # of (notebook, done, total, minutes left)
     upcoming: str | None
 
     def __str__(self):
-        lines = [f"notebook {n}: {done:2d} of {total:2d} exercises, {left:3d} minutes left"
-                 for n, done, total, left in self.rows]  # fmt: skip
+        lines = (
+            f"notebook {n}: {done:2d} of {total:2d} exercises, {left:3d} minutes left"
+            for n, done, total, left in self.rows
+        )
         return "\n".join([*lines, self._closing()])
 
     __repr__ = __str__
@@ -111,18 +103,3 @@ def _set_aside(file):
     """Keep a damaged file under another name rather than overwrite it."""
     numbers = (i for i in range(1, 1000) if not file.with_suffix(f".damaged-{i}").exists())
     os.replace(file, file.with_suffix(f".damaged-{next(numbers)}"))
-
-
-def _write(outcomes):
-    """Write beside the file and rename, so that a crash leaves the old one whole."""
-    folder = home()
-    folder.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=folder, prefix="progress.", suffix=".tmp")
-    try:
-        with open(handle, "w", encoding="utf-8") as stream:
-            json.dump(outcomes, stream, indent=1, sort_keys=True)
-        os.replace(temporary, folder / "progress.json")
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise

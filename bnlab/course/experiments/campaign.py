@@ -4,8 +4,11 @@ import csv
 
 import joblib
 
-from bnlab.course.experiments.files import ResultsError, paragraph, replacing
+from bnlab.course.experiments import results
+from bnlab.course.experiments.evidence import Experiment
+from bnlab.course.experiments.files import ResultsError, replacing
 from bnlab.course.experiments.ledger import ledger
+from bnlab.course.experiments.reporting import paragraph
 from bnlab.course.experiments.runner import finished, run, units
 from bnlab.course.experiments.selection import find, with_data, with_seeds
 from bnlab.data import load_digits
@@ -39,7 +42,7 @@ def choose(name, data="digits", seeds=None):
     return [with_seeds(with_data(entry, data), seeds) for entry in entries]
 
 
-def run_campaign(entries, folder, jobs=1, console=None):
+def run_campaign(entries, folder, jobs=1, keep=False, console=None):
     """Run each entry into the folder and print its verdict as soon as it is there.
 
     If there are several, one that fails does not stop the others, unless there is no place left
@@ -51,6 +54,8 @@ def run_campaign(entries, folder, jobs=1, console=None):
     folder : Path
     jobs : int
         Seeds to run at the same time.
+    keep : bool
+        Whether the course keeps what was found, in data/results.
     console : rich.console.Console, optional
 
     Returns
@@ -72,6 +77,8 @@ def run_campaign(entries, folder, jobs=1, console=None):
             bar.update(task, description=entry.claim.id)
             try:
                 evidence.append(run(entry, folder, tick=lambda: bar.advance(task)))
+                if keep and isinstance(entry, Experiment):
+                    results.keep(entry, *_found(entry, folder))
             except Exception as error:
                 if len(entries) == 1 or isinstance(error, ResultsError):
                     raise
@@ -81,6 +88,12 @@ def run_campaign(entries, folder, jobs=1, console=None):
                 bar.console.print(paragraph(evidence[-1]), "", sep="\n", markup=False,
                                   highlight=False, soft_wrap=True)  # fmt: skip
     return evidence, failures
+
+
+def _found(entry, folder):
+    """Arrays of a run that has ended, and its seconds."""
+    arrays, made = results.load(folder / f"{entry.claim.id}.json")
+    return arrays, made["seconds"]
 
 
 def write_ledger(evidence, folder):

@@ -1,9 +1,13 @@
 """A claim, the experiment that tests it, and the evidence that comes out."""
 
 import dataclasses
+import functools
 import html
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
+
+from bnlab.course.experiments import panels
+from bnlab.course.experiments.seeds import over_seeds
 
 __all__ = ["VERDICTS", "Claim", "Definition", "Evidence", "Experiment"]
 
@@ -91,20 +95,32 @@ class Experiment:
     claim : Claim
     config : frozen dataclass instance
         Data, sizes, rates and seeds; its defaults are the ones the course shows.
-    run : callable
-        ``run(config)`` gives a dict of plain arrays and numbers.
     judge : callable
         ``judge(arrays)`` gives ``(verdict, measured, uncertainty)``; the verdict follows from the
         arrays by a stated criterion, so that another result gives another verdict.
+    one_seed : callable
+        ``one_seed(config, seed)`` gives a dict of arrays and numbers, alike for every seed of the
+        config; they are stacked.
+    run : callable
+        In its place where seeds are not all: ``run(config)`` gives the whole dict.
+    draw : callable, optional
+        ``draw(arrays)`` gives the Axes of the experiment's figure; a panel an array without it.
     on_data : callable, optional
         ``on_data(folder)`` gives the same experiment on other images; without it there are none.
     """
 
     claim: Claim
     config: object
-    run: Callable
+    _: KW_ONLY
     judge: Callable
+    one_seed: Callable | None = None
+    run: Callable | None = None
+    draw: Callable = panels.draw
     on_data: Callable | None = None
+
+    def __post_init__(self):
+        if self.one_seed is not None:
+            object.__setattr__(self, "run", functools.partial(over_seeds, self.one_seed))
 
     def evidence(self, **changes):
         """Run with the config, changed where asked, and judge.

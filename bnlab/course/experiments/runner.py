@@ -7,32 +7,24 @@ be the same for every seed, and is kept once. If something is neither (a wall ti
 depends on all seeds) the experiment is run once more, whole, and that is its result. A config
 without ``seeds`` is run whole from the start.
 
-A kept result counts only if claim, config, version and source code of the package are those of now.
+A kept result counts only if claim, config and version are those of now, and the source code it
+depends on: see `fingerprint`.
 """
 
-import dataclasses
-import functools
-import hashlib
-import json
+import time
 from pathlib import Path
 
 import joblib
 import numpy as np
 
-from bnlab import __version__
 from bnlab.course.experiments.evidence import Definition, Experiment
-from bnlab.course.experiments.files import (
-    load_part,
-    remove_leftovers,
-    save_part,
-    write_results,
-    write_verdict,
-)
+from bnlab.course.experiments.files import load_part, save_part
+from bnlab.course.experiments.fingerprint import fingerprint
+from bnlab.course.experiments.reporting import write_results, write_verdict
+from bnlab.course.experiments.results import about
 from bnlab.course.experiments.selection import of_seeds
 
 __all__ = ["NotSeedBySeed", "finished", "join", "run", "units"]
-
-PACKAGE = Path(__file__).resolve().parents[2]
 
 
 class NotSeedBySeed(ValueError):
@@ -98,17 +90,16 @@ def run(experiment, folder, tick=lambda: None):
     """
     if isinstance(experiment, Definition):
         return write_verdict(experiment.evidence(), folder)
-    for place in (folder, _parts(experiment, folder)):
-        remove_leftovers(place)
     todo = [unit for unit in units(experiment) if _kept(unit, folder) is None]
-    for unit, arrays in _as_they_finish(todo):
-        save_part(_path(unit, folder), arrays, _about(unit))
+    for unit, arrays, seconds in _as_they_finish(todo):
+        save_part(_path(unit, folder), _about(unit), arrays, seconds)
         tick()
+    kept = [_kept(unit, folder) for unit in units(experiment)]
     try:
-        arrays = join([_kept(unit, folder) for unit in units(experiment)])
+        arrays, seconds = join([part[0] for part in kept]), sum(part[1] for part in kept)
     except NotSeedBySeed:
-        arrays = _whole(experiment, folder)
-    return write_results(experiment, arrays, _about(experiment), folder)
+        arrays, seconds = _whole(experiment, folder)
+    return write_results(experiment, _about(experiment), arrays, seconds, folder)
 
 
 def join(results):
@@ -154,7 +145,7 @@ def _same(a, b):
 
 
 def _as_they_finish(todo):
-    """Pairs of unit and arrays, in the order in which they get ready."""
+    """Units, their arrays and how long they took, in the order in which they get ready."""
     if len(todo) == 1:  # here: the experiment may have use for the other processes itself
         return map(_run_unit, todo)
     try:
@@ -165,15 +156,18 @@ def _as_they_finish(todo):
 
 
 def _run_unit(unit):
-    return unit, unit.run(unit.config)
+    start = time.perf_counter()
+    arrays = unit.run(unit.config)
+    return unit, arrays, time.perf_counter() - start
 
 
 def _whole(experiment, folder):
     """The result of all seeds in one run, kept as well."""
-    path, about = _parts(experiment, folder) / "whole.npz", _about(experiment)
-    if load_part(path, about) is None:
-        save_part(path, experiment.run(experiment.config), about)
-    return load_part(path, about)
+    path = _parts(experiment, folder) / "whole.npz"
+    if load_part(path, _about(experiment)) is None:
+        _, arrays, seconds = _run_unit(experiment)
+        save_part(path, _about(experiment), arrays, seconds)
+    return load_part(path, _about(experiment))
 
 
 def _kept(unit, folder):
@@ -190,14 +184,4 @@ def _path(unit, folder):
 
 
 def _about(experiment):
-    """What a result is made from, as JSON gives it back."""
-    config = dataclasses.asdict(experiment.config)
-    about = {"claim": experiment.claim.id, "bnlab": __version__, "config": config}
-    return json.loads(json.dumps({**about, "code": _code_fingerprint()}))
-
-
-@functools.cache
-def _code_fingerprint():
-    """Twelve hexadecimal digits that change with the source of the package and its lessons."""
-    sources = sorted(PACKAGE.rglob("*.py"))
-    return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:12]
+    return about(experiment) | {"code": fingerprint(experiment)}

@@ -21,28 +21,9 @@ LONG_AGO = (1980, 1, 1, 0, 0, 0)  # equal notebooks make equal archives, wheneve
 
 
 def build(destination, minutes=180, wheels=False, tell=lambda line: None):
-    """Build the kit of a workshop in a new folder.
+    """Build the kit of a workshop in a new or empty folder; `tell` is given a line about each step.
 
-    Parameters
-    ----------
-    destination : str or path
-        A folder that does not exist yet, or is empty.
-    minutes : int
-        A key of `bnlab.tools.workshop.plans.PLANS`.
-    wheels : bool
-        Whether to add what a room without a network installs from.
-    tell : callable
-        Is given a line about each step.
-
-    Returns
-    -------
-    pathlib.Path
-        The folder.
-
-    Raises
-    ------
-    WorkshopError
-        If the folder is in use, a package is missing, or a step fails. Nothing is left behind.
+    A WorkshopError says why there is no kit, and then nothing is left behind.
     """
     folder = Path(os.path.realpath(Path(destination).expanduser()))
     _refuse_what_is_in_use(folder)

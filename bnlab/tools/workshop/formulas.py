@@ -41,29 +41,8 @@ def missing(package):
 
 
 def mathml(latex, display=False):
-    r"""Translate one formula from LaTeX to MathML.
+    r"""Translate a formula from LaTeX to MathML, which carries the LaTeX too, for a screen reader.
 
-    Parameters
-    ----------
-    latex : str
-        What stands between the dollar signs.
-    display : bool
-        Whether the formula has a line of its own.
-
-    Returns
-    -------
-    str
-        A ``<math>`` element that carries the LaTeX too, for a screen reader.
-
-    Raises
-    ------
-    MissingPackage
-        If latex2mathml is not installed.
-    ValueError
-        If the formula has a command that cannot be translated.
-
-    Examples
-    --------
     >>> print(mathml(r"\gamma").partition(" xmlns")[0])
     <math alttext="\gamma"
     """
@@ -82,20 +61,8 @@ def mathml(latex, display=False):
 
 
 def render_markdown(text):
-    """Translate the markdown of a notebook cell to HTML.
+    """Translate the markdown of a notebook cell to HTML in which every formula is MathML.
 
-    Parameters
-    ----------
-    text : str
-        The source of a markdown cell, or a part of it.
-
-    Returns
-    -------
-    str
-        HTML in which every formula is a ``<math>`` element.
-
-    Examples
-    --------
     >>> render_markdown("## Two *numbers*").strip()
     '<h2>Two <em>numbers</em></h2>'
     """

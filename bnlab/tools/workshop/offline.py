@@ -43,17 +43,7 @@ build the kit again on a computer like theirs.
 
 
 def find_repository():
-    """Folder from which the wheel of bnlab can be built.
-
-    Returns
-    -------
-    pathlib.Path
-
-    Raises
-    ------
-    WorkshopError
-        If bnlab was installed from a wheel, which carries no source to build from.
-    """
+    """Find the folder from which bnlab can be built; an installation from a wheel has none."""
     folder = course_files()
     if not (folder / "pyproject.toml").is_file():
         raise WorkshopError(
@@ -65,20 +55,7 @@ def find_repository():
 
 
 def collect_wheels(folder, repository):
-    """Put the wheel of bnlab and those of everything that a learner needs in a folder.
-
-    Parameters
-    ----------
-    folder : path
-        Made if it does not exist.
-    repository : path
-        From `find_repository`.
-
-    Raises
-    ------
-    WorkshopError
-        If pip fails; the message has the last line of what it said.
-    """
+    """Put the wheel of bnlab and those of everything that a learner needs in a folder."""
     command = [sys.executable, "-m", "pip", "wheel", "--wheel-dir", folder, f"{repository}[course]"]
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
     if done.returncode:
@@ -90,12 +67,7 @@ def collect_wheels(folder, repository):
 
 
 def instructions():
-    """Text of INSTALL.txt.
-
-    Returns
-    -------
-    str
-    """
+    """Text of INSTALL.txt, which is for computers like this one."""
     python = f"{platform.python_implementation()} {'.'.join(platform.python_version_tuple()[:2])}"
     system = f"{platform.system()} ({platform.machine()})"
     return INSTRUCTIONS.format(python=python, system=system, install=INSTALL_LINE)

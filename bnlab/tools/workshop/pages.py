@@ -28,38 +28,13 @@ th {{ border-bottom: 2px solid #57606a; }}
 
 
 def page(title, body, style):
-    """One self-contained page: no script, no picture, nothing from the network.
-
-    Parameters
-    ----------
-    title : str
-        Plain text, which is escaped here.
-    body : str
-        HTML.
-    style : str
-        CSS on top of what all pages share.
-
-    Returns
-    -------
-    str
-    """
+    """One self-contained page from a title in plain text, HTML, and CSS of its own."""
     return PAGE.format(title=html.escape(title), body=body, style=style)
 
 
 def table(columns, rows):
     """HTML table of plain texts, which are escaped here.
 
-    Parameters
-    ----------
-    columns : sequence of str
-    rows : iterable of sequences
-
-    Returns
-    -------
-    str
-
-    Examples
-    --------
     >>> table(["m"], [[2], ["< 2"]])
     '<table><thead><tr><th>m</th></tr></thead><tr><td>2</td></tr><tr><td>&lt; 2</td></tr></table>'
     """

@@ -1,6 +1,7 @@
 """The instructor's schedule: when what begins, what to cut first, and where people get stuck."""
 
 from html import escape
+from itertools import accumulate
 
 from bnlab.tools.workshop.pages import page, table
 from bnlab.tools.workshop.plans import PLANS, parts_of
@@ -22,20 +23,7 @@ h3, h4, .note { margin: .8em 0 .2em; } ul { margin: .2em 0 .8em; padding-left: 1
 
 
 def schedule(notebooks, minutes):
-    """Printable page about a workshop.
-
-    Parameters
-    ----------
-    notebooks : dict
-        Name -> whole notebook, as `read_plan` gives them.
-    minutes : int
-        Length of the workshop, a key of `PLANS`.
-
-    Returns
-    -------
-    str
-        HTML.
-    """
+    """Printable page about a workshop with these notebooks, name -> whole notebook."""
     sections = [
         (name[:2], part)
         for name, notebook in notebooks.items()
@@ -71,21 +59,19 @@ def _cuts(sections):
     """Two ways to win time: exercises that people do at home, and sections that nobody sees."""
     exercises = [(notebook, e) for notebook, part in sections for e in part.exercises]
     hardest = sorted(exercises, key=lambda pair: (-pair[1].difficulty, -pair[1].minutes))
-    first = _with_sums([e.minutes for _, e in hardest],
-                       [(number, e.name, "●" * e.difficulty) for number, e in hardest])  # fmt: skip
+    first = [(e.minutes, number, e.name, "●" * e.difficulty) for number, e in hardest]
     # Stable sort: among the notebooks of one plan the last section goes first.
     spare = sorted(sections[::-1], key=lambda pair: _shortest_plan(pair[0]), reverse=True)
-    then = _with_sums([part.minutes for _, part in spare],
-                      [(number, part.title) for number, part in spare])  # fmt: skip
+    then = [(part.minutes, number, part.title) for number, part in spare]
     return (
         "<h2>What to cut first</h2>\n"
         '<p class="keep">Leave exercises for home, the hardest and longest first, and show '
         "<code>solution(name)</code> instead.</p>\n"
-        + table(["minutes", "won so far", "notebook", "exercise", "difficulty"], first)
+        + table(["minutes", "won so far", "notebook", "exercise", "difficulty"], _with_sums(first))
         + '\n<p class="keep">Leave out whole sections: first the notebooks that a shorter workshop '
         "does without, in each of them the last section first. Run the code of such a section all "
         "the same; later cells may use it.</p>\n"
-        + table(["minutes", "won so far", "notebook", "section"], then)
+        + table(["minutes", "won so far", "notebook", "section"], _with_sums(then))
     )
 
 
@@ -93,9 +79,10 @@ def _shortest_plan(notebook):
     return min(minutes for minutes, chosen in PLANS.items() if notebook in chosen)
 
 
-def _with_sums(minutes, rows):
-    """Put the minutes of each row, and the sum up to there, in front."""
-    return [[m, sum(minutes[: i + 1]), *rows[i]] for i, m in enumerate(minutes)]
+def _with_sums(rows):
+    """Put behind the minutes, with which each row begins, their sum up to there."""
+    sums = accumulate(minutes for minutes, *_ in rows)
+    return [[minutes, won, *rest] for (minutes, *rest), won in zip(rows, sums, strict=True)]
 
 
 def _stuck(sections):

@@ -1,5 +1,8 @@
 """A notebook as slides: one file that opens from a disk, in any browser, with the network cut.
 
+Arrow keys, space, a swipe or a click on an arrow move; Escape shows all slides; the browser prints
+them, one below the other.
+
 The parts come from packages that are kept well: reveal.js moves the slides (sphinx-revealjs carries
 its files), latex2mathml and nbconvert make the text, Pygments colours the code. Here they are put
 into one page. How tall a paragraph is, only the browser knows, so what does not fit on a slide is
@@ -40,25 +43,7 @@ PAGE = """<!DOCTYPE html>
 
 
 def write_slides(notebook, path):
-    """Write the slides of a notebook as one HTML file that needs no network.
-
-    Arrow keys, space, a swipe or a click on an arrow move; Escape shows all slides; the browser
-    prints them, one below the other.
-
-    Parameters
-    ----------
-    notebook : nbformat.NotebookNode
-        A notebook in format 4, with the outputs that are to be shown.
-    path : str or path
-        The HTML file; its folder exists.
-
-    Raises
-    ------
-    MissingPackage
-        If a package of the workshop extra is not installed; the message says what to do.
-    ValueError
-        If a formula cannot be translated.
-    """
+    """Write the slides of a notebook, with its outputs, as one HTML file."""
     stacks = [
         "\n".join(f"<section>{slide}</section>" for slide in stack) for stack in cut(notebook)
     ]
@@ -76,20 +61,10 @@ def write_slides(notebook, path):
 
 
 def cut(notebook):
-    """Cut a notebook into stacks of slides.
+    """Cut a notebook into stacks of slides, which are HTML.
 
     A heading of the first or second level begins a stack; below it, each cell and each heading of
     the third level begins a slide. An exercise stands below its question.
-
-    Parameters
-    ----------
-    notebook : nbformat.NotebookNode
-        A notebook in format 4.
-
-    Returns
-    -------
-    list of list of str
-        The slides of each stack as HTML.
     """
     stacks = [[]]
     for cell in notebook.cells:

@@ -2,7 +2,6 @@
 
 import copy
 import os
-import re
 import subprocess
 import tempfile
 
@@ -18,16 +17,7 @@ FOREIGN = ("NBGRADER_EXECUTION", "MPLBACKEND")
 
 
 def with_notes(notebook):
-    """Copy of a notebook in which each section opens with the instructor's note.
-
-    Parameters
-    ----------
-    notebook : NotebookNode
-
-    Returns
-    -------
-    NotebookNode
-    """
+    """Copy of a notebook in which each section opens with the instructor's note."""
     notebook = copy.deepcopy(notebook)
     for part in parts_of(notebook):
         if part.minutes:
@@ -38,16 +28,7 @@ def with_notes(notebook):
 
 
 def with_solutions(notebook):
-    """Copy of a notebook in which each exercise is answered by its reference.
-
-    Parameters
-    ----------
-    notebook : NotebookNode
-
-    Returns
-    -------
-    NotebookNode
-    """
+    """Copy of a notebook in which each exercise is answered by its reference."""
     notebook = copy.deepcopy(notebook)
     for cell in notebook.cells:
         if mark(cell, "exercise"):
@@ -56,35 +37,24 @@ def with_solutions(notebook):
 
 
 def execute(notebook, name):
-    """Run a notebook in place, in a kernel whose checks count for nobody.
-
-    Parameters
-    ----------
-    notebook : NotebookNode
-    name : str
-        For the message, should it fail.
-
-    Raises
-    ------
-    WorkshopError
-        If a cell fails, takes too long, or ends the kernel.
-    MissingPackage
-        If nbclient is not installed; the message says what to do.
-    """
+    """Run a notebook in place, in a kernel whose checks count for nobody."""
     failures = load("nbclient.exceptions")
     known = (failures.CellExecutionError, failures.CellTimeoutError, failures.DeadKernelError)
     with tempfile.TemporaryDirectory(prefix="bnlab-", ignore_cleanup_errors=True) as home:
         client = load("nbclient").NotebookClient(
-            notebook, timeout=CELL_SECONDS, kernel_name="python3", record_timing=False,
+            notebook,
+            timeout=CELL_SECONDS,
+            kernel_name="python3",
+            record_timing=False,
             resources={"metadata": {"path": home}},
-        )  # fmt: skip
+        )
         # What the kernel says about itself would only disturb the reader of the terminal.
         silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         try:
             with client.setup_kernel(env=_environment(home), **silent):
                 _run_cells(client, notebook)
         except known as failure:  # its last line, without the colours of a terminal
-            *_, reason = re.sub(r"\x1b\[[\d;]*m", "", str(failure)).strip().splitlines()
+            *_, reason = load("nbconvert.filters").strip_ansi(str(failure)).strip().splitlines()
             raise WorkshopError(
                 f"the notebook {name} with its solutions did not run to its end ({reason}); "
                 "bnlab doctor says whether this computer is ready for the course"

@@ -10,7 +10,7 @@ import pytest
 from bnlab.course.experiments import ledger as ledger_module
 from bnlab.course.experiments.evidence import VERDICTS, Claim, Definition, Experiment
 from bnlab.course.experiments.ledger import ids, ledger, place
-from bnlab.course.experiments.table import stored_evidence
+from bnlab.course.experiments.results import stored_evidence
 from bnlab.data import course_files
 
 # Letter of an id -> how many claims of the course carry it. 96 in all.

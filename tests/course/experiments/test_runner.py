@@ -12,28 +12,31 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import joblib
 import numpy as np
 import pytest
 
-from bnlab.course.experiments import files, runner, selection, stored
-from bnlab.course.experiments.columns import from_columns
+import bnlab
+from bnlab.course.experiments import fingerprint as fingerprints
+from bnlab.course.experiments import reporting, results, runner, selection
 from bnlab.course.experiments.evidence import Claim, Definition, Experiment
 from bnlab.course.experiments.files import (
     ResultsError,
     load_part,
-    paragraph,
-    remove_leftovers,
     replacing,
     save_part,
 )
 from bnlab.course.experiments.ledger import ledger, runnable
 from bnlab.course.experiments.panels import draw
+from bnlab.course.experiments.reporting import paragraph
 from bnlab.course.experiments.runner import NotSeedBySeed, join, run, units
 from bnlab.course.experiments.seeds import over_seeds
 from bnlab.course.experiments.selection import with_data, with_seeds
 from bnlab.course.lessons.nb08 import paper_figure
+
+PACKAGE, BENCH = Path(bnlab.__file__).parent, "course/experiments/bench.py"
 
 CLAIM = Claim("R9", "Squares grow.", "They do.", "experiment", "07", "Euclid")
 
@@ -56,10 +59,6 @@ def one_square(config, seed):
 
 def squares(config):
     return {"scale": 2.5, "names": ["a", "b"], **over_seeds(one_square, config)}
-
-
-def seeds_first(config):
-    return over_seeds(one_square, config)
 
 
 def with_sizes(config):
@@ -92,7 +91,9 @@ class NoSeeds:
 def _no_figures(request, monkeypatch):
     """A figure takes half a second: only the tests that are about figures draw them."""
     if "figures" not in request.fixturenames:
-        monkeypatch.setattr(files, "_write_figure", lambda path, *_: path.write_bytes(b"figure"))
+        monkeypatch.setattr(
+            reporting, "_write_figure", lambda path, *_: path.write_bytes(b"figure")
+        )
 
 
 @pytest.fixture
@@ -111,8 +112,9 @@ def seeds_run(log):
     return sorted(map(int, log.read_text().split()))
 
 
-def experiment(log, how=squares, **changes):
-    return Experiment(CLAIM, Squares(str(log), **changes), how, judge)
+def experiment(log, how=squares, one_seed=None, **changes):
+    config = Squares(str(log), **changes)
+    return Experiment(CLAIM, config, run=how, one_seed=one_seed, judge=judge)
 
 
 # ---------------------------------------------------------------- seeds
@@ -123,13 +125,13 @@ def test_seeds_are_the_first_ones_then_the_next_numbers(log):
     assert with_seeds(own, None) is own
     assert with_seeds(own, 1).config.seeds == (3,)
     assert with_seeds(own, 4).config.seeds == (3, 5, 6, 7)
-    whole = Experiment(CLAIM, NoSeeds(str(log)), without_seeds, judge)
+    whole = Experiment(CLAIM, NoSeeds(str(log)), run=without_seeds, judge=judge)
     assert with_seeds(whole, 4) is whole
 
 
 def test_a_unit_is_one_seed_or_all_there_is(log):
     assert [unit.config.seeds for unit in units(experiment(log, seeds=(3, 5)))] == [(3,), (5,)]
-    whole = Experiment(CLAIM, NoSeeds(str(log)), without_seeds, judge)
+    whole = Experiment(CLAIM, NoSeeds(str(log)), run=without_seeds, judge=judge)
     assert units(whole) == [whole]
     assert units(Definition(CLAIM, "RIGHT")) == []
 
@@ -199,34 +201,6 @@ def test_join_is_right_for_every_row_of_the_ledger(claim_id):
 # ---------------------------------------------------------------- files
 
 
-def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
-    path = tmp_path / "deep" / "x.txt"
-    with replacing(path) as new:
-        new.write_text("old")
-    with pytest.raises(ZeroDivisionError), replacing(path) as new:
-        new.write_text(f"half, and then {1 / 0}")
-    assert path.read_text() == "old"
-    assert os.listdir(path.parent) == ["x.txt"]
-
-
-def test_leftovers_are_removed_when_nobody_can_be_writing_them(tmp_path):
-    with replacing(tmp_path / "x.npz") as new:
-        ours = new.parent.name
-        new.write_text("half")
-    young = ".bnlab-young.part"
-    for name, age in ((ours, 2 * files.DEAD), (young, 0), ("yours.part", 1e6)):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "x.npz").write_text("half")
-        os.utime(tmp_path / name, 2 * (time.time() - age,))
-    remove_leftovers(tmp_path)
-    assert sorted(os.listdir(tmp_path)) == sorted([young, "x.npz", "yours.part"])
-
-
-def test_leftovers_that_may_not_be_removed_are_no_error(tmp_path):
-    (tmp_path / "file").touch()
-    remove_leftovers(tmp_path / "file")
-
-
 @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"),
                                    PermissionError(errno.EACCES, "Permission denied")])  # fmt: skip
 def test_what_cannot_be_written_gets_a_sentence_and_the_old_file_stays(tmp_path, error):
@@ -246,7 +220,7 @@ def test_what_cannot_be_written_gets_a_sentence_and_the_old_file_stays(tmp_path,
 def test_a_damaged_part_counts_as_none_or_is_right(tmp_path):
     """Cut anywhere, or with any bit of a seeded choice flipped, as a power cut may leave it."""
     arrays, path = {"a": np.arange(5.0), "n": 7}, tmp_path / "x.npz"
-    save_part(path, arrays, {"seed": 1})
+    save_part(path, {"seed": 1}, arrays)
     whole = path.read_bytes()
     for cut in range(0, len(whole), 7):
         path.write_bytes(whole[:cut])
@@ -255,9 +229,8 @@ def test_a_damaged_part_counts_as_none_or_is_right(tmp_path):
         flipped = bytearray(whole)
         flipped[bit // 8] ^= 1 << (bit % 8)
         path.write_bytes(flipped)
-        back = load_part(path, {"seed": 1})
-        assert back is None or (list(back), back["n"], back["a"].tolist()) == (
-            ["a", "n"], 7, [0, 1, 2, 3, 4])  # fmt: skip
+        kept = load_part(path, {"seed": 1})
+        assert kept is None or (kept[0]["n"], kept[0]["a"].tolist()) == (7, [0, 1, 2, 3, 4])
 
 
 def test_a_damaged_part_is_computed_again(log, tmp_path):
@@ -271,8 +244,9 @@ def test_a_damaged_part_is_computed_again(log, tmp_path):
 def test_arrays_come_back_as_they_were(tmp_path):
     arrays = {"about": np.arange(3), "file": 2.5, "f": np.float32([1, np.nan]), "t": ["x", "yz"],
               "flag": True, "n": 7, "name": "a"}  # fmt: skip
-    save_part(tmp_path / "x.npz", arrays, {"seed": 1})
-    back = load_part(tmp_path / "x.npz", {"seed": 1})
+    save_part(tmp_path / "x.npz", {"seed": 1}, arrays, seconds=2.5)
+    back, seconds = load_part(tmp_path / "x.npz", {"seed": 1})
+    assert seconds == 2.5
     assert list(back) == list(arrays)
     for name, array in arrays.items():
         np.testing.assert_array_equal(back[name], array)
@@ -341,19 +315,44 @@ def test_run_leaves_table_figure_config_and_verdict(figures, log, tmp_path):
     assert ["curve", "2 1", "0.2"] in rows
 
 
-def test_seeds_first_are_stored_as_the_course_stores_long_results(log, tmp_path, monkeypatch):
-    entry, folder = experiment(log, seeds_first), tmp_path / "data" / "results"
-    run(entry, folder)
-    monkeypatch.setattr(stored, "course_files", lambda: tmp_path)
-    columns, about = stored.load("R9")
-    arrays = from_columns(columns)
+def test_what_a_run_leaves_can_be_kept_and_read_again(log, tmp_path, monkeypatch):
+    monkeypatch.setattr(results, "course_files", lambda: tmp_path)
+    entry = experiment(log, None, one_seed=one_square)
+    evidence = run(entry, tmp_path / "out")
+    arrays, made = results.load(tmp_path / "out" / "R9.json")
+    assert results.keep(entry, arrays, made["seconds"]) == evidence
+    arrays, made = results.stored("R9")
     np.testing.assert_array_equal(arrays["square"], [0, 1, 4, 9])
     np.testing.assert_allclose(arrays["curve"][2], 3 * [0.2])
-    assert about["config"]["seeds"] == [0, 1, 2, 3]
+    assert made["config"]["seeds"] == [0, 1, 2, 3]
     assert entry.read(arrays).verdict == "RIGHT"
 
 
-def test_what_does_not_fit_one_row_a_seed_is_stored_one_row_a_number(log, tmp_path):
+@pytest.mark.parametrize(
+    "value",
+    [1 / 3, 7, True, "x", [1, 2], ["a", "b"], np.arange(6.0).reshape(2, 3) / 7, np.array([True]),
+     np.float32([0.1, np.nan, np.inf]), np.array(["x", "y"]), (0.5, 0.25)],
+    ids=repr,
+)  # fmt: skip
+def test_results_keep_ten_digits_of_anything(tmp_path, value):
+    results.save(tmp_path / "x.json", {"claim": "R9"}, {"a": value})
+    arrays, made = results.load(tmp_path / "x.json")
+    assert made == {"claim": "R9"}
+    if np.asarray(value).dtype.kind == "f":
+        np.testing.assert_allclose(arrays["a"], value, rtol=5e-10)
+    else:
+        np.testing.assert_array_equal(arrays["a"], value)
+        assert np.asarray(arrays["a"]).dtype.kind == np.asarray(value).dtype.kind
+
+
+def test_what_is_not_kept_is_said_in_a_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr(results, "course_files", lambda: tmp_path)
+    assert results.stored_evidence(experiment("log")) is None
+    with pytest.raises(FileNotFoundError, match=r"no arrays of R9 are kept.*run R9 --keep"):
+        results.stored("R9")
+
+
+def test_the_table_has_a_row_for_each_number(log, tmp_path):
     run(experiment(log, with_sizes), tmp_path)
     header, columns, *rows = (tmp_path / "R9.csv").read_text().splitlines()
     assert (header[:2], columns) == ("# ", "array,index,value")
@@ -382,21 +381,43 @@ def test_a_result_of_something_else_does_not_count(log, tmp_path, monkeypatch, c
     if change == "config":
         entry = experiment(log, seeds=(0, 1), seconds=1e-6)
     elif change == "code":
-        monkeypatch.setattr(runner, "_code_fingerprint", lambda: "0" * 12)
+        monkeypatch.setattr(runner, "fingerprint", lambda experiment: "0" * 12)
     else:
-        monkeypatch.setattr(runner, "__version__", "99")
+        monkeypatch.setattr(results, "__version__", "99")
     run(entry, tmp_path / "out")
     assert seeds_run(log) == [0, 0, 1, 1]
 
 
-def test_the_fingerprint_follows_the_source(tmp_path, monkeypatch):
-    (tmp_path / "experiments").mkdir()
-    monkeypatch.setattr(runner, "PACKAGE", tmp_path)
-    prints = []
-    for path in ("layers.py", "experiments/new.py", "notes.txt"):
-        (tmp_path / path).write_text("x = 1")
-        prints.append(runner._code_fingerprint.__wrapped__())
-    assert prints[0] != prints[1] == prints[2]
+def depends_on(name):
+    """Names below bnlab of the files that a claim's fingerprint covers."""
+    experiment = ledger()[name]
+    file = sys.modules[(experiment.one_seed or experiment.run).__module__].__file__
+    return {path.relative_to(PACKAGE).as_posix() for path in fingerprints._files(file)}
+
+
+def test_a_result_depends_on_its_lesson_the_bench_and_the_core():
+    files = depends_on("W1")
+    assert {"course/lessons/nb08/learning_rates.py", "course/experiments/bench.py"} <= files
+    assert {"batchnorm.py", "channels.py", "layers/norms.py", "functional/basic.py"} <= files
+    assert not any(name.startswith("course/experiments/") for name in files - {BENCH})
+    assert "course/lessons/nb08/landscape.py" not in files
+    assert not any(name.startswith(("tools", "course/exercises")) for name in files)
+    assert "course/lessons/nb08/residual.py" in depends_on("W3"), "a lesson's file it imports"
+
+
+@pytest.mark.parametrize("changed", ["own", "imported", "other"])
+def test_the_fingerprint_follows_the_source(tmp_path, monkeypatch, changed):
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in ("own", "imported", "other"):
+        (tmp_path / f"{name}.py").write_text("import imported\n" if name == "own" else "x = 1\n")
+    monkeypatch.setattr(fingerprints, "_counts", lambda name: name in ("imported", "other"))
+    run = SimpleNamespace(__module__="own")
+    entry = SimpleNamespace(one_seed=None, run=run)
+    monkeypatch.setitem(sys.modules, "own", SimpleNamespace(__file__=str(tmp_path / "own.py")))
+    before = fingerprints.fingerprint(entry)
+    with (tmp_path / f"{changed}.py").open("a") as file:
+        file.write("y = 2\n")
+    assert (fingerprints.fingerprint(entry) != before) == (changed != "other")
 
 
 def test_an_experiment_that_is_not_seed_by_seed_is_run_whole_and_kept(log, tmp_path):
@@ -410,7 +431,7 @@ def test_an_experiment_that_is_not_seed_by_seed_is_run_whole_and_kept(log, tmp_p
 
 
 def test_without_seeds_one_run_is_enough(log, tmp_path):
-    entry = Experiment(CLAIM, NoSeeds(str(log)), without_seeds, judge)
+    entry = Experiment(CLAIM, NoSeeds(str(log)), run=without_seeds, judge=judge)
     for _ in range(2):
         assert run(entry, tmp_path / "out").verdict == "RIGHT"
     assert log.read_text() == "whole\n"
@@ -624,17 +645,15 @@ def test_figure1_draws_the_three_panels_of_the_paper():
         "accuracy_bn": np.ones((2, 2)), "percentiles_plain": np.arange(12.0).reshape(2, 3, 2),
         "percentiles_bn": np.ones((2, 3, 2)),
     }  # fmt: skip
-    a, b, c = paper_figure.draw_figure1(arrays).figure.axes
+    a, b, c = paper_figure.draw(arrays).figure.axes
     assert [line.get_label() for line in a.lines] == ["without", "with BN"]
     np.testing.assert_array_equal(b.lines[1].get_ydata(), arrays["percentiles_plain"][0, 1])
     assert b.get_ylim() == c.get_ylim()
 
 
-def test_a_module_may_draw_its_own_figure(figures, log, tmp_path, monkeypatch):
-    own = lambda arrays: draw({"only": arrays["square"]})  # noqa: E731
-    monkeypatch.setattr(sys.modules[__name__], "draw_r9", own, raising=False)
-    run(experiment(log), tmp_path / "own")
-    monkeypatch.delattr(sys.modules[__name__], "draw_r9")
+def test_an_experiment_may_draw_its_own_figure(figures, log, tmp_path):
+    own = dataclasses.replace(experiment(log), draw=lambda arrays: draw({"a": arrays["square"]}))
+    run(own, tmp_path / "own")
     run(experiment(log), tmp_path / "generic")
     pictures = [(tmp_path / name / "R9.png").read_bytes() for name in ("own", "generic")]
     assert pictures[0] != pictures[1]

@@ -5,6 +5,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from bnlab.course.experiments import bench
+from bnlab.course.experiments.bench import input_of_last
 from bnlab.course.lessons.nb01 import saturation
 from bnlab.course.lessons.nb01.covariate_shift import (
     S1_TERM,
@@ -24,7 +26,7 @@ from bnlab.course.lessons.nb01.input_scaling import (
     scaled_inputs,
     whiten,
 )
-from bnlab.course.lessons.nb01.saturation import S4_OVER_TIME, S6_DEPTH, S7_FORMULA, input_of_last
+from bnlab.course.lessons.nb01.saturation import S4_OVER_TIME, S6_DEPTH, S7_FORMULA
 from bnlab.data import ink, lightest_and_heaviest, load_digits
 from bnlab.layers import BatchNorm, Linear, Sigmoid
 from bnlab.optim import SGD
@@ -121,7 +123,7 @@ def test_s4_runs_small():
 
 @pytest.mark.parametrize("batchnorm", [False, True])
 def test_the_input_of_the_last_sigmoid_is_what_training_sees(batchnorm):
-    model = saturation.sigmoid_net(2, batchnorm, seed=0)
+    model = bench.sigmoid_net(2, batchnorm, seed=0)
     before = model.state_dict()
     x = load_digits(dtype=np.float32).x_val
     seen = input_of_last(model, x)
@@ -137,7 +139,7 @@ def test_the_input_of_the_last_sigmoid_is_what_training_sees(batchnorm):
 
 
 def test_both_nets_start_from_the_same_weights():
-    nets = [saturation.sigmoid_net(3, batchnorm, seed=5) for batchnorm in (False, True)]
+    nets = [bench.sigmoid_net(3, batchnorm, seed=5) for batchnorm in (False, True)]
     plain, normalized = ([m.weight for m in net if isinstance(m, Linear)] for net in nets)
     for a, b in zip(plain, normalized, strict=True):
         np.testing.assert_array_equal(a, b)
@@ -182,7 +184,7 @@ def test_s6_chooses_on_validation_images_and_reports_test_images():
     digits = load_digits(3, np.float32)
     accuracies = []
     for lr in config.lrs:
-        model, rng = saturation.sigmoid_net(1, True, seed=3), np.random.default_rng(3)
+        model, rng = bench.sigmoid_net(1, True, seed=3), np.random.default_rng(3)
         fit(model, digits.x_train, digits.y_train, SGD(model, lr), steps=60, batch_size=60, rng=rng)
         accuracies.append(evaluate(model, digits.x_test, digits.y_test))
     assert S6_DEPTH.run(config)["accuracy_bn"] == pytest.approx(max(accuracies))
@@ -193,7 +195,7 @@ def test_gradients_from_first_to_last_layer_equal_torch():
     torch = pytest.importorskip("torch")
     digits = load_digits(dtype=np.float32)
     x, y = digits.x_train[:100], digits.y_train[:100]
-    model = saturation.sigmoid_net(2, False, seed=0)
+    model = bench.sigmoid_net(2, False, seed=0)
     layers = []
     for layer in model:
         if isinstance(layer, Linear):

@@ -5,14 +5,13 @@ import pytest
 import torch
 
 import bnlab
+from bnlab.course.experiments.bench import EXACT, digits_activations
 from bnlab.course.experiments.evidence import Definition
 from bnlab.course.lessons.nb02.algorithm import (
     A1_ALGORITHM,
     A3_OTHER_CENTRE,
     A4_DOUBLE_CENTRING,
     A17_ONE_ROW,
-    EXACT,
-    digits_activations,
     double_centring,
 )
 from bnlab.course.lessons.nb02.normalized import (

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from bnlab.course.experiments import bench
 from bnlab.course.lessons.nb05 import evaluation
 from bnlab.course.lessons.nb05 import recomputed_statistics as recomputed
 from bnlab.course.lessons.nb05 import training_by_averages as averages
@@ -22,7 +23,7 @@ def digits():
 @pytest.fixture(scope="module")
 def net(digits):
     """A trained network; tests must leave it alone."""
-    return evaluation.trained_net(digits, seed=0, steps=150)
+    return bench.trained_net(digits, seed=0, steps=150)
 
 
 def same_state(a, b):
@@ -88,7 +89,7 @@ def test_t2_at_its_smallest():
 
 def test_testing_in_training_mode_leaves_the_model_alone(digits, net):
     before = net.state_dict()
-    batches = evaluation.batches_of(np.arange(450), 32)
+    batches = bench.batches_of(np.arange(450), 32)
     assert batches.shape == (14, 32)
     assert 0 <= evaluation.accuracy_in_train_mode(net, digits.x_test, digits.y_test, batches) <= 1
     assert same_state(before, net.state_dict())
@@ -266,7 +267,7 @@ def test_a_folded_network_does_the_same(with_bias):
         Conv2d(1, 4, 3, bias=with_bias, rng=rng), BatchNorm(4, eps=1e-3), ReLU(),
         Conv2d(4, 2, 3, rng=rng), BatchNorm(2),
     )  # fmt: skip
-    for layer in evaluation.batchnorm_layers(model):
+    for layer in bench.batchnorm_layers(model):
         layer.weight[:], layer.bias[:] = rng.normal(size=(2, layer.num_features))
         layer.running_mean[:] = rng.normal(size=layer.num_features)
         layer.running_var[:] = rng.uniform(1e-4, 2, layer.num_features)
@@ -396,18 +397,18 @@ def test_a2_at_its_smallest():
 
 
 def test_the_trained_net_is_reproducible_and_in_evaluation_mode(digits):
-    states = [evaluation.trained_net(digits, 1, steps=5).state_dict() for _ in range(2)]
+    states = [bench.trained_net(digits, 1, steps=5).state_dict() for _ in range(2)]
     assert same_state(*states)
-    model = evaluation.trained_net(digits, 1, steps=5, momentum=0.01)
+    model = bench.trained_net(digits, 1, steps=5, momentum=0.01)
     assert not model.training
-    assert {layer.momentum for layer in evaluation.batchnorm_layers(model)} == {0.01}
+    assert {layer.momentum for layer in bench.batchnorm_layers(model)} == {0.01}
     assert states[0]["0.weight"].dtype == np.float32
 
 
 def test_training_on_other_images_starts_from_the_same_weights(digits):
     shifted = Digits(1 - digits.x_train, digits.y_train, *(getattr(digits, n) for n in (
         "x_val", "y_val", "x_test", "y_test")))  # fmt: skip
-    one, other = (evaluation.trained_net(d, 0, steps=0) for d in (digits, shifted))
+    one, other = (bench.trained_net(d, 0, steps=0) for d in (digits, shifted))
     assert same_state(one.state_dict(), other.state_dict())
     expected = mlp([64, 100, 100, 100, 10], rng=np.random.default_rng(0), dtype=np.float32)
     assert same_state(expected.state_dict(), one.state_dict())

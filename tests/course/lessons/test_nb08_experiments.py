@@ -7,18 +7,12 @@ import numpy as np
 import pytest
 
 from bnlab import functional as F
-from bnlab.course.experiments import stored
-from bnlab.course.experiments.columns import from_columns, to_columns
+from bnlab.course.experiments import results
+from bnlab.course.experiments.bench import accuracy_at_best, deep_net, rate_sweep, train
 from bnlab.course.experiments.evidence import VERDICTS, Definition
 from bnlab.course.experiments.ledger import ids, ledger
-from bnlab.course.experiments.paired import accuracy_at_best, deep_net, rate_sweep, train
-from bnlab.course.experiments.table import (
-    as_markdown,
-    evidence_of,
-    keep,
-    stored_arrays,
-    stored_evidence,
-)
+from bnlab.course.experiments.record import as_markdown
+from bnlab.course.experiments.results import evidence_of, keep, stored, stored_evidence
 from bnlab.course.lessons.nb08.blind_accuracy import BUGGY, W9_BLIND, property_error, wrong_gradient
 from bnlab.course.lessons.nb08.depth import W3_DEPTH
 from bnlab.course.lessons.nb08.figure_one import (
@@ -67,7 +61,7 @@ def digits():
 
 def flipped(experiment, **planted):
     """The verdict when some of the stored arrays are replaced."""
-    arrays = stored_arrays(experiment.claim.id)
+    arrays = stored(experiment.claim.id)[0]
     assert set(planted) <= set(arrays)
     return experiment.read(arrays | planted).verdict
 
@@ -86,10 +80,10 @@ def test_the_ledger_has_a_row_that_agrees_with_what_we_teach(name):
 @pytest.mark.parametrize("name", STORED)
 def test_a_stored_result_is_of_the_present_config_and_says_what_is_stored(name):
     entry = ledger()[name]
-    _, about = stored.load(name)
+    _, about = stored(name)
     assert about["config"] == json.loads(json.dumps(dataclasses.asdict(entry.config)))
-    assert entry.read(stored_arrays(name)).verdict == stored_evidence(entry).verdict
-    assert entry.read(stored_arrays(name)).measured == stored_evidence(entry).measured
+    assert entry.read(stored(name)[0]).verdict == stored_evidence(entry).verdict
+    assert entry.read(stored(name)[0]).measured == stored_evidence(entry).measured
 
 
 # Running small: the whole way from the config to a verdict.
@@ -150,24 +144,13 @@ def test_a_sweep_starts_anew_at_each_rate(digits):
     np.testing.assert_array_equal(one[1], two[0])
 
 
-def test_columns_there_and_back():
-    rng = np.random.default_rng(0)
-    arrays = {"a": rng.normal(size=3), "b": rng.normal(size=(3, 2, 12)), "c": np.zeros((3, 1))}
-    back = from_columns(to_columns(arrays))
-    assert list(back) == list(arrays)
-    for name, array in arrays.items():
-        np.testing.assert_array_equal(back[name], array)
-
-
 def test_what_is_kept_can_be_read_again(tmp_path, monkeypatch):
-    monkeypatch.setattr("bnlab.course.experiments.stored.course_files", lambda: tmp_path)
-    monkeypatch.setattr("bnlab.course.experiments.table.course_files", lambda: tmp_path)
-    (tmp_path / "data" / "results").mkdir(parents=True)
+    monkeypatch.setattr(results, "course_files", lambda: tmp_path)
     small = dataclasses.replace(A12_PLACE.config, activations=("relu",), lrs=(0.1,), steps=3)
     arrays = A12_PLACE.run(dataclasses.replace(small, seeds=(0, 1)))
     evidence = keep(A12_PLACE, arrays, seconds=1.4)
     assert stored_evidence(A12_PLACE) == evidence
-    np.testing.assert_allclose(stored_arrays("A12")["relu_after"], arrays["relu_after"])
+    np.testing.assert_allclose(stored("A12")[0]["relu_after"], arrays["relu_after"])
     about = json.loads((tmp_path / "data" / "results" / "A12.json").read_text())
     assert (about["claim"], about["seconds"]) == ("A12", 1)
     assert stored_evidence(W1_RATES) is None
@@ -194,7 +177,7 @@ def test_an_identity_without_a_stored_verdict_is_computed():
 
 
 def test_w1_follows_the_arrays():
-    arrays = stored_arrays("W1")
+    arrays = stored("W1")[0]
     swapped = {"relu_plain": arrays["relu_bn"], "relu_bn": arrays["relu_plain"]}
     swapped |= {"sigmoid_plain": arrays["sigmoid_bn"], "sigmoid_bn": arrays["sigmoid_plain"]}
     assert flipped(W1_RATES, **swapped) == "NOT REPRODUCED"
@@ -211,7 +194,7 @@ def test_decades_of_no_rate_and_of_one():
 
 
 def test_w2_follows_the_arrays():
-    arrays = stored_arrays("W2")
+    arrays = stored("W2")[0]
     worse = 0.2 * arrays["plain"] + 0.8
     assert flipped(W2_INITIALIZATION, bn=worse) == "IMPRECISE"
     assert flipped(W2_INITIALIZATION, plain=arrays["bn"], bn=arrays["plain"]) == "WRONG"
@@ -342,7 +325,7 @@ def test_no_step_means_no_shift(digits):
 
 
 def test_w4_follows_the_arrays():
-    arrays = stored_arrays("W4")
+    arrays = stored("W4")[0]
     assert flipped(W4_SHIFT, linear_bn=arrays["linear_plain"] + 0.1) == "IMPRECISE"
     ones = {name: np.ones_like(arrays[name]) for name in ("relu_bn", "linear_bn")}
     assert flipped(W4_SHIFT, **ones) == "RIGHT"

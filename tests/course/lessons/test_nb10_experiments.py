@@ -10,9 +10,9 @@ import torch
 
 import bnlab
 from bnlab import functional as F
-from bnlab.course.experiments import stored
 from bnlab.course.experiments.evidence import VERDICTS
 from bnlab.course.experiments.ledger import ledger
+from bnlab.course.experiments.results import stored
 from bnlab.course.lessons.nb10.batch_size_sweep import (
     N1_BATCH_SIZE,
     NORMS,
@@ -126,7 +126,7 @@ def test_all_nets_start_from_the_same_weights():
 
 
 def test_the_stored_sweep_belongs_to_the_config_and_says_what_we_teach():
-    arrays, about = stored.load("N1")
+    arrays, about = stored("N1")
     config = dataclasses.asdict(N1_BATCH_SIZE.config)
     assert about["config"] == {k: list(v) if isinstance(v, tuple) else v for k, v in config.items()}
     assert N1_BATCH_SIZE.read(arrays).verdict == "RIGHT"

@@ -9,13 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from bnlab.course.experiments.evidence import Claim, Definition, Experiment
-from bnlab.course.experiments.seeds import over_seeds
 from bnlab.data import lightest_and_heaviest, load_digits
 from bnlab.layers import mlp
 from bnlab.optim import SGD
 from bnlab.training import evaluate, fit
-
-__all__ = ["S1_TERM", "S2_INK", "S5_CAUSE", "Selection", "small_classifier"]
 
 # S1 and S5: what the words mean.
 
@@ -105,8 +102,6 @@ def _one_seed_s2(config, seed):
     }
 
 
-def _run_s2(config):
-    return over_seeds(_one_seed_s2, config)
 
 
 def _judge_s2(arrays):
@@ -132,5 +127,5 @@ S2_INK = Experiment(
         "P(y given x) does not. It is not internal covariate shift.",
         "experiment", "01", "Shimodaira 2000",
     ),
-    Selection(), _run_s2, _judge_s2,
+    Selection(), one_seed=_one_seed_s2, judge=_judge_s2,
 )  # fmt: skip

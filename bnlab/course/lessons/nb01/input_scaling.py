@@ -16,9 +16,6 @@ from bnlab.layers import Linear
 from bnlab.optim import SGD
 from bnlab.training import fit
 
-__all__ = ["S8_INPUTS", "S9_WHITENING", "Features", "Scaling", "correlated_features",
-           "eigenvalue_ratio", "scaled_inputs", "steps_needed", "whiten"]  # fmt: skip
-
 EXACT = 1e-12  # largest difference of two float64 results that are the same formula
 
 
@@ -149,7 +146,7 @@ S8_INPUTS = Experiment(
         "one learning rate suits them better.",
         "experiment", "01", "LeCun et al. 1998, section 4.3; Ioffe & Szegedy 2015, section 2",
     ),
-    Scaling(), _run_s8, _judge_s8,
+    Scaling(), run=_run_s8, judge=_judge_s8,
 )  # fmt: skip
 
 
@@ -240,5 +237,5 @@ S9_WHITENING = Experiment(
         "to remove them is costly, and impossible if a batch has no more examples than features.",
         "identity", "01", "Ioffe & Szegedy 2015, sections 2 and 3; LeCun et al. 1998",
     ),
-    Features(), _run_s9, _judge_s9,
+    Features(), run=_run_s9, judge=_judge_s9,
 )  # fmt: skip

@@ -9,41 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from bnlab import functional as F
+from bnlab.course.experiments.bench import input_of_last, sigmoid_net
 from bnlab.course.experiments.evidence import Claim, Experiment
 from bnlab.course.experiments.seeds import over_seeds
 from bnlab.data import load_digits
-from bnlab.layers import Sigmoid, mlp
 from bnlab.optim import SGD
 from bnlab.training import evaluate, fit
-
-__all__ = ["S4_OVER_TIME", "S6_DEPTH", "S7_FORMULA", "Depths", "Grid", "Trace", "input_of_last",
-           "sigmoid_net", "sigmoid_with_the_wrong_sign", "slopes"]  # fmt: skip
-
-
-def sigmoid_net(depth, batchnorm, seed, std=None):
-    """64 pixels, `depth` layers of 100 sigmoids, 10 logits; the same weights for the same seed.
-
-    Parameters
-    ----------
-    depth : int
-    batchnorm : bool
-    seed : int
-    std : float, optional
-        Of the weights, by default He's.
-
-    Returns
-    -------
-    Sequential
-
-    Examples
-    --------
-    >>> [type(layer).__name__ for layer in sigmoid_net(1, batchnorm=True, seed=0)]
-    ['Linear', 'BatchNorm', 'Sigmoid', 'Linear']
-    """
-    sizes = [64, *[100] * depth, 10]
-    rng = np.random.default_rng(seed)
-    return mlp(sizes, activation=Sigmoid, batchnorm=batchnorm, rng=rng, std=std, dtype=np.float32)
-
 
 # S4: one layer, followed over the steps of training.
 
@@ -59,19 +30,6 @@ class Trace:
     batch_size: int = 60
     every: int = 20
     seeds: tuple[int, ...] = (0, 1, 2)
-
-
-def input_of_last(model, x):
-    """What the last sigmoids of a network in training get when x is the batch, (N, 100).
-
-    The running statistics of batch norm are left as they were.
-    """
-    saved = model.state_dict()
-    model.train()
-    for layer in model.layers[:-2]:  # all but the sigmoids and the layer of the logits
-        x = layer(x)
-    model.load_state_dict(saved)
-    return x
 
 
 def _percentiles(config, digits, batchnorm, seed):
@@ -92,8 +50,6 @@ def _one_seed_s4(config, seed):
     return {"steps": steps, "plain": plain, "bn": normalized}
 
 
-def _run_s4(config):
-    return over_seeds(_one_seed_s4, config)
 
 
 def _wander(percentiles):
@@ -127,7 +83,7 @@ S4_OVER_TIME = Experiment(
         "other inputs after every update below it.",
         "experiment", "01", "Ioffe & Szegedy 2015, figure 1 (b, c)",
     ),
-    Trace(), _run_s4, _judge_s4,
+    Trace(), one_seed=_one_seed_s4, judge=_judge_s4,
 )  # fmt: skip
 
 
@@ -232,7 +188,7 @@ S6_DEPTH = Experiment(
         "slopes multiply from layer to layer.",
         "experiment", "01", "Ioffe & Szegedy 2015, section 1",
     ),
-    Depths(), _run_s6, _judge_s6,
+    Depths(), run=_run_s6, judge=_judge_s6,
 )  # fmt: skip
 
 
@@ -274,5 +230,5 @@ S7_FORMULA = Experiment(
         "the interval from 0 to 1.",
         "identity", "01", "Ioffe & Szegedy 2015, section 1",
     ),
-    Grid(), _run_s7, _judge_s7,
+    Grid(), run=_run_s7, judge=_judge_s7,
 )  # fmt: skip

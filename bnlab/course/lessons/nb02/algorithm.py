@@ -9,14 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from bnlab.batchnorm import batchnorm_forward
+from bnlab.course.experiments.bench import EXACT, digits_activations, plain_batchnorm
 from bnlab.course.experiments.evidence import Claim, Experiment
 from bnlab.course.experiments.seeds import over_seeds
-from bnlab.data import load_digits
-
-__all__ = ["A1_ALGORITHM", "A3_OTHER_CENTRE", "A4_DOUBLE_CENTRING", "A17_ONE_ROW", "Batch",
-           "digits_activations", "plain_batchnorm"]  # fmt: skip
-
-EXACT = 1e-12  # largest difference of two float64 results that are the same formula
 
 
 @dataclass(frozen=True)
@@ -27,37 +22,6 @@ class Batch:
     features: int = 100
     eps: float = 1e-5
     seed: int = 0
-
-
-def digits_activations(rows, features, seed):
-    """Activations of the first hidden layer before its nonlinearity, and their labels.
-
-    Parameters
-    ----------
-    rows : int or None
-        The first images of the training split; None takes all of them.
-    features : int
-    seed : int
-        Of the weights, normal with the standard deviation of He et al. 2015.
-
-    Returns
-    -------
-    z : ndarray, shape (rows, features)
-    labels : ndarray, shape (rows,)
-
-    Examples
-    --------
-    >>> digits_activations(32, 100, seed=0)[0].shape
-    (32, 100)
-    """
-    digits = load_digits()
-    weight = np.random.default_rng(seed).normal(0, np.sqrt(2 / 64), (features, 64))
-    return digits.x_train[:rows] @ weight.T, digits.y_train[:rows]
-
-
-def plain_batchnorm(z, eps):
-    """Forward pass with gamma 1 and beta 0: returns x_hat and the cache."""
-    return batchnorm_forward(z, np.ones(z.shape[1]), np.zeros(z.shape[1]), eps)
 
 
 # A1: what the paper writes is what a library computes.
@@ -99,7 +63,7 @@ A1_ALGORITHM = Experiment(
         "Yes, and the variance is the biased one, divided by m.",
         "identity", "02", "Ioffe & Szegedy 2015, Algorithm 1",
     ),
-    Batch(), _run_a1, _judge_a1,
+    Batch(), run=_run_a1, judge=_judge_a1,
 )  # fmt: skip
 
 
@@ -134,7 +98,7 @@ A3_OTHER_CENTRE = Experiment(
         "mean. What is averaged is the variance of each batch about its own mean.",
         "identity", "02", "Ioffe & Szegedy 2015, Algorithms 1 and 2; algebra",
     ),
-    Batch(), _run_a3, _judge_a3,
+    Batch(), run=_run_a3, judge=_judge_a3,
 )  # fmt: skip
 
 
@@ -178,7 +142,7 @@ A4_DOUBLE_CENTRING = Experiment(
         "sqrt(variance + mean^2): a feature with a large mean is shrunk.",
         "identity", "02", "Ioffe & Szegedy 2015, Algorithm 1; algebra",
     ),
-    Batch(), _run_a4, _judge_a4,
+    Batch(), run=_run_a4, judge=_judge_a4,
 )  # fmt: skip
 
 
@@ -241,5 +205,5 @@ A17_ONE_ROW = Experiment(
         "on the other examples of its batch.",
         "experiment", "02", "Ioffe & Szegedy 2015, section 3",
     ),
-    ManyBatches(), _run_a17, _judge_a17,
+    ManyBatches(), run=_run_a17, judge=_judge_a17,
 )  # fmt: skip

@@ -13,9 +13,6 @@ from bnlab.batchnorm import batchnorm_forward
 from bnlab.course.experiments.evidence import Claim, Experiment
 from bnlab.functional import relu_forward, sigmoid_forward
 
-__all__ = ["A9_LINEAR_PART", "A10_AFTER_RELU", "A11_TWO_MOMENTS", "A18_BOUND", "normal_quantiles",
-           "two_humps"]  # fmt: skip
-
 
 def normal_quantiles(count):
     """Make values that stand for N(0, 1): the quantiles in the middle of `count` equal parts.
@@ -83,7 +80,7 @@ A9_LINEAR_PART = Experiment(
         "can learn, leaves the linear part.",
         "identity", "02", "Ioffe & Szegedy 2015, section 3",
     ),
-    Sigmoid(), _run_a9, _judge_a9,
+    Sigmoid(), run=_run_a9, judge=_judge_a9,
 )  # fmt: skip
 
 
@@ -115,7 +112,7 @@ A10_AFTER_RELU = Experiment(
         "variance 1/2 - 1/(2 pi), and half of it is zero.",
         "identity", "02", "moments of max(x, 0), computed exactly",
     ),
-    Quantiles(), _run_a10, _judge_a10,
+    Quantiles(), run=_run_a10, judge=_judge_a10,
 )  # fmt: skip
 
 
@@ -148,7 +145,7 @@ A11_TWO_MOMENTS = Experiment(
         "Two moments are fixed, the shape is not: x_hat is x, shifted and stretched.",
         "identity", "02", "Ioffe & Szegedy 2015, Algorithm 1",
     ),
-    Quantiles(), _run_a11, _judge_a11,
+    Quantiles(), run=_run_a11, judge=_judge_a11,
 )  # fmt: skip
 
 
@@ -203,5 +200,5 @@ A18_BOUND = Experiment(
         "sqrt(m - 1) from 0.",
         "identity", "02", "Samuelson 1968, JASA 63, 1522-1525 (the bound)",
     ),
-    Outliers(), _run_a18, _judge_a18,
+    Outliers(), run=_run_a18, judge=_judge_a18,
 )  # fmt: skip

@@ -5,8 +5,6 @@ Definitions: the paper is the source, nothing is measured.
 
 from bnlab.course.experiments.evidence import Claim, Definition
 
-__all__ = ["A5_PER_FEATURE", "A6_NOTATION", "A13_STATISTICS", "A14_PARAMETERS"]
-
 A5_PER_FEATURE = Definition(
     Claim(
         "A5",

@@ -6,12 +6,10 @@ The batches are activations of the digits, as in `bnlab.course.lessons.nb02.algo
 import numpy as np
 
 from bnlab.batchnorm import batchnorm_backward, batchnorm_forward
+from bnlab.course.experiments.bench import EXACT, digits_activations, plain_batchnorm
 from bnlab.course.experiments.evidence import Claim, Experiment
-from bnlab.course.lessons.nb02.algorithm import EXACT, Batch, digits_activations, plain_batchnorm
+from bnlab.course.lessons.nb02.algorithm import Batch
 from bnlab.gradcheck import numerical_gradient, relative_error
-
-__all__ = ["A7_SUBTRACTED_SHIFT", "A8_IDENTITY", "A15_TWO_AFFINES"]
-
 
 # A7: the shift subtracted.
 
@@ -51,7 +49,7 @@ A7_SUBTRACTED_SHIFT = Experiment(
         "dbeta = sum(dy) the shift is trained uphill; a gradient check shows it.",
         "identity", "02", "Ioffe & Szegedy 2015, Algorithm 1; algebra",
     ),
-    Batch(rows=16, features=5), _run_a7, _judge_a7,
+    Batch(rows=16, features=5), run=_run_a7, judge=_judge_a7,
 )  # fmt: skip
 
 
@@ -84,7 +82,7 @@ A8_IDENTITY = Experiment(
         "the paper's gamma = sqrt(Var) is right up to eps.",
         "identity", "02", "Ioffe & Szegedy 2015, section 3",
     ),
-    Batch(), _run_a8, _judge_a8,
+    Batch(), run=_run_a8, judge=_judge_a8,
 )  # fmt: skip
 
 
@@ -127,5 +125,5 @@ A15_TWO_AFFINES = Experiment(
         "One pair (gamma, beta) per feature suffices, and batch norm belongs to the hidden layers.",
         "identity", "02", "Ioffe & Szegedy 2015, section 4.1",
     ),
-    Batch(rows=1000), _run_a15, _judge_a15,
+    Batch(rows=1000), run=_run_a15, judge=_judge_a15,
 )  # fmt: skip

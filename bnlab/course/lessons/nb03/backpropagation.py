@@ -8,9 +8,6 @@ from bnlab.batchnorm import batchnorm_backward, batchnorm_forward
 from bnlab.course.experiments.evidence import Claim, Experiment
 from bnlab.gradcheck import numerical_gradient, relative_error
 
-__all__ = ["D1_STAGES", "D2_CLOSED_FORM", "D4_ZERO_TERM", "Batch", "drawn_batch",
-           "functions_of_nodes", "staged_gradients", "torch_gradients"]  # fmt: skip
-
 MEASURED = 1e-7  # relative error that central differences in float64 can promise
 EXACT = 1e-10  # relative error of two float64 formulas for the same thing
 
@@ -209,7 +206,7 @@ D1_STAGES = Experiment(
         "Yes; each of them equals the slope that is measured when its node is moved.",
         "identity", "03", "Ioffe & Szegedy 2015, section 3",
     ),
-    Batch(), _run_d1, _judge_d1,
+    Batch(), run=_run_d1, judge=_judge_d1,
 )  # fmt: skip
 
 
@@ -244,7 +241,7 @@ D2_CLOSED_FORM = Experiment(
         "Yes: the three ways from x to y add up to this one line.",
         "identity", "03", "algebra, from section 3 of Ioffe & Szegedy 2015",
     ),
-    Batch(), _run_d2, _judge_d2,
+    Batch(), run=_run_d2, judge=_judge_d2,
 )  # fmt: skip
 
 
@@ -279,5 +276,5 @@ D4_ZERO_TERM = Experiment(
         "be seen.",
         "identity", "03", "algebra, from section 3 of Ioffe & Szegedy 2015",
     ),
-    Batch(), _run_d4, _judge_d4,
+    Batch(), run=_run_d4, judge=_judge_d4,
 )  # fmt: skip

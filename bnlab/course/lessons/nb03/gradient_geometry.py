@@ -10,9 +10,6 @@ from bnlab.course.experiments.seeds import over_seeds
 from bnlab.functional import cross_entropy_backward, cross_entropy_forward
 from bnlab.layers import mlp
 
-__all__ = ["D3_PROJECTION", "D6_SMALL_BATCHES", "Batches", "SmallBatches", "pair_network_gradient",
-           "projection", "share_that_passes"]  # fmt: skip
-
 EXACT = 1e-12
 
 
@@ -107,7 +104,7 @@ D3_PROJECTION = Experiment(
         "there.",
         "identity", "03", "algebra, from the closed form",
     ),
-    Batches(), _run_d3, _judge_d3,
+    Batches(), run=_run_d3, judge=_judge_d3,
 )  # fmt: skip
 
 
@@ -210,5 +207,5 @@ D6_SMALL_BATCHES = Experiment(
         "Yes. What a gradient check with two rows sees is made by eps.",
         "identity", "03", "trace of the projection of D3",
     ),
-    SmallBatches(), _run_d6, _judge_d6,
+    SmallBatches(), run=_run_d6, judge=_judge_d6,
 )  # fmt: skip

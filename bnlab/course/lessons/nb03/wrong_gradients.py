@@ -7,8 +7,6 @@ from bnlab.course.experiments.evidence import Claim, Experiment
 from bnlab.course.lessons.nb03.backpropagation import MEASURED, Batch, drawn_batch
 from bnlab.gradcheck import numerical_gradient, relative_error
 
-__all__ = ["D5_ONES", "D7_STOPPED", "WRONG_BACKWARDS", "largest_differences", "stopped_gradient"]
-
 NOTICED = 1e-6  # a gradient check that compares to six digits after the point
 CLEAR = 0.01  # relative error of a gradient that no tolerance would let pass
 
@@ -104,7 +102,7 @@ D5_ONES = Experiment(
         "with it. Take a random upstream.",
         "identity", "03", "mean(x_hat) = 0 and mean(x_hat^2) = var / (var + eps)",
     ),
-    Batch(), _run_d5, _judge_d5,
+    Batch(), run=_run_d5, judge=_judge_d5,
 )  # fmt: skip
 
 
@@ -173,5 +171,5 @@ D7_STOPPED = Experiment(
         "on.",
         "identity", "03", "Ioffe & Szegedy 2015, section 2",
     ),
-    Batch(), _run_d7, _judge_d7,
+    Batch(), run=_run_d7, judge=_judge_d7,
 )  # fmt: skip

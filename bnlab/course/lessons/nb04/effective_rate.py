@@ -12,8 +12,6 @@ from bnlab.course.experiments.evidence import Claim, Experiment
 from bnlab.course.lessons.nb04.norm_growth import Training, network, train
 from bnlab.data import load_digits
 
-__all__ = ["B5_EFFECTIVE_RATE", "decay_sweep", "row_rates", "trained_logits"]
-
 EXACT = 1e-8
 
 
@@ -141,5 +139,5 @@ B5_EFFECTIVE_RATE = Experiment(
         "decay / 100 are the same network; decay is the same as no decay with a growing rate.",
         "identity", "04", "van Laarhoven 2017; Li & Arora 2020",
     ),
-    EffectiveRate(), _run_b5, _judge_b5,
+    EffectiveRate(), run=_run_b5, judge=_judge_b5,
 )  # fmt: skip

@@ -14,9 +14,6 @@ from bnlab.layers import BatchNorm, mlp
 from bnlab.optim import SGD
 from bnlab.training import fit
 
-__all__ = ["B4_NORM_GROWTH", "Training", "growth_errors", "invariant_names", "network",
-           "norm_path", "predicted_norms", "train"]  # fmt: skip
-
 
 @dataclass(frozen=True)
 class Training:
@@ -191,5 +188,5 @@ B4_NORM_GROWTH = Experiment(
         "to norm(w)^2: the norm can only grow, and the slower, the larger it is.",
         "identity", "04", "Ioffe & Szegedy 2015, section 3.3; Salimans & Kingma 2016, section 2.1",
     ),
-    NormGrowth(), _run_b4, _judge_b4,
+    NormGrowth(), run=_run_b4, judge=_judge_b4,
 )  # fmt: skip

@@ -15,8 +15,6 @@ from bnlab.layers import BatchNorm, Linear, ReLU, Sequential
 from bnlab.optim import SGD
 from bnlab.training import fit
 
-__all__ = ["B1_REDUNDANT_BIAS", "S10_DETACHED_BIAS", "bias_path", "loss_and_backward", "network"]
-
 EXACT = 1e-10
 
 
@@ -132,7 +130,7 @@ S10_DETACHED_BIAS = Experiment(
         "its update ignores that the mean depends on it; the loss does not notice.",
         "identity", "04", "Ioffe & Szegedy 2015, section 2",
     ),
-    DetachedBias(), _run_s10, _judge_s10,
+    DetachedBias(), run=_run_s10, judge=_judge_s10,
 )  # fmt: skip
 
 
@@ -213,5 +211,5 @@ B1_REDUNDANT_BIAS = Experiment(
         "still drops out, but drifts.",
         "identity", "04", "Ioffe & Szegedy 2015, section 3.2; algebra",
     ),
-    RedundantBias(), _run_b1, _judge_b1,
+    RedundantBias(), run=_run_b1, judge=_judge_b1,
 )  # fmt: skip

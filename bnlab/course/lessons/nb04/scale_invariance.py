@@ -14,8 +14,6 @@ from bnlab.course.lessons.nb04.redundant_bias import loss_and_backward, network
 from bnlab.data import load_digits
 from bnlab.gradcheck import relative_error
 
-__all__ = ["B2_SCALED_WEIGHTS", "B3_SCALED_GRADIENT", "gradients", "row_cosines"]
-
 EXACT = 1e-9
 
 
@@ -91,7 +89,7 @@ B2_SCALED_WEIGHTS = Experiment(
         "turns x_hat into -x_hat.",
         "identity", "04", "Ioffe & Szegedy 2015, section 3.3; algebra",
     ),
-    ScaledWeights(), _run_b2, _judge_b2,
+    ScaledWeights(), run=_run_b2, judge=_judge_b2,
 )  # fmt: skip
 
 
@@ -185,5 +183,5 @@ B3_SCALED_GRADIENT = Experiment(
         "a = 1: the gradient of each row is orthogonal to the row.",
         "identity", "04", "Ioffe & Szegedy 2015, section 3.3; algebra",
     ),
-    ScaledWeights(), _run_b3, _judge_b3,
+    ScaledWeights(), run=_run_b3, judge=_judge_b3,
 )  # fmt: skip

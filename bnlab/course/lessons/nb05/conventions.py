@@ -8,11 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bnlab.course.experiments.bench import EXACT, digits_activations
 from bnlab.course.experiments.evidence import Claim, Experiment
-from bnlab.course.lessons.nb02.algorithm import EXACT, digits_activations
 from bnlab.layers import BatchNorm
-
-__all__ = ["CONVENTIONS", "T4_MOMENTUM", "Convention", "Ours", "closed_form", "to_ours"]
 
 
 @dataclass(frozen=True)
@@ -269,5 +267,5 @@ T4_MOMENTUM = Experiment(
         "0.01 here. With weight a on the new value, (1 - a)^t of the start is left after t steps.",
         "identity", "05", "documentation and source of each library; torch is run",
     ),
-    Stream(), _run_t4, _judge_t4,
+    Stream(), run=_run_t4, judge=_judge_t4,
 )  # fmt: skip

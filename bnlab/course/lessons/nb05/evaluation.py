@@ -8,65 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bnlab.course.experiments.bench import EXACT, batches_of, digits_activations, trained_net
 from bnlab.course.experiments.evidence import Claim, Experiment
-from bnlab.course.experiments.seeds import over_seeds
-from bnlab.course.lessons.nb02.algorithm import EXACT, digits_activations
 from bnlab.data import load_digits, minibatches
-from bnlab.layers import BatchNorm, mlp
-from bnlab.optim import SGD
-from bnlab.training import evaluate, fit
-
-__all__ = [
-    "T1_AVERAGES",
-    "T2_ONE_BATCH",
-    "T3_UNBIASED",
-    "Orders",
-    "accuracy_in_train_mode",
-    "batches_of",
-    "batchnorm_layers",
-    "trained_net",
-]
-
-
-def batchnorm_layers(model):
-    """The BatchNorm layers of a model, in order."""
-    return [layer for layer in model if isinstance(layer, BatchNorm)]
-
-
-def trained_net(digits, seed, *, steps, lr=0.1, momentum=0.1, batch_size=60):
-    """Train 64-100-100-100-10 with ReLU and batch norm in single precision.
-
-    Parameters
-    ----------
-    digits : Digits
-        In float32.
-    seed : int
-        Of the weights and of the mini-batches.
-    steps, lr, batch_size
-        As for `bnlab.training.fit`.
-    momentum : float or None
-        Of every batch norm.
-
-    Returns
-    -------
-    Sequential
-        In evaluation mode.
-
-    Examples
-    --------
-    >>> digits = load_digits(dtype=np.float32)
-    >>> model = trained_net(digits, seed=0, steps=200)
-    >>> evaluate(model, digits.x_test, digits.y_test) > 0.9
-    True
-    """
-    rng = np.random.default_rng(seed)
-    model = mlp([64, 100, 100, 100, 10], rng=rng, dtype=np.float32)
-    for layer in batchnorm_layers(model):
-        layer.momentum = momentum
-    fit(model, digits.x_train, digits.y_train, SGD(model, lr), steps=steps,
-        batch_size=batch_size, rng=rng)  # fmt: skip
-    return model.eval()
-
+from bnlab.layers import BatchNorm
+from bnlab.training import evaluate
 
 # T1: fixed statistics make batch norm a fixed affine map.
 
@@ -118,7 +64,7 @@ T1_AVERAGES = Experiment(
         "depends on that example alone.",
         "identity", "05", "Ioffe & Szegedy 2015, Algorithm 2",
     ),
-    Probe(), _run_t1, _judge_t1,
+    Probe(), run=_run_t1, judge=_judge_t1,
 )  # fmt: skip
 
 
@@ -133,16 +79,6 @@ class Orders:
     lr: float = 0.1
     test_batch: int = 32
     seeds: tuple[int, ...] = tuple(range(6))
-
-
-def batches_of(order, size):
-    """Row numbers of each batch, (batches, size); an incomplete last batch is left out.
-
-    >>> batches_of(np.array([4, 2, 0, 1, 3]), 2)
-    array([[4, 2],
-           [0, 1]])
-    """
-    return order[: len(order) - len(order) % size].reshape(-1, size)
 
 
 def accuracy_in_train_mode(model, x, y, batches):
@@ -180,8 +116,6 @@ def _one_seed_t2(config, seed):
     return result
 
 
-def _run_t2(config):
-    return over_seeds(_one_seed_t2, config)
 
 
 def _judge_t2(arrays):
@@ -215,7 +149,7 @@ T2_ONE_BATCH = Experiment(
         "batch norm applies to a test set of any size, in any order, down to one example.",
         "experiment", "05", "Ioffe & Szegedy 2015, section 3.1",
     ),
-    Orders(), _run_t2, _judge_t2,
+    Orders(), one_seed=_one_seed_t2, judge=_judge_t2,
 )  # fmt: skip
 
 
@@ -265,5 +199,5 @@ T3_UNBIASED = Experiment(
         "one.",
         "identity", "05", "Ioffe & Szegedy 2015, Algorithm 2, step 10",
     ),
-    Pairs(), _run_t3, _judge_t3,
+    Pairs(), run=_run_t3, judge=_judge_t3,
 )  # fmt: skip

@@ -6,13 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from bnlab.batchnorm import fold_batchnorm
+from bnlab.course.experiments.bench import trained_net
 from bnlab.course.experiments.evidence import Claim, Experiment
-from bnlab.course.experiments.seeds import over_seeds
-from bnlab.course.lessons.nb05.evaluation import trained_net
 from bnlab.data import load_digits
 from bnlab.layers import BatchNorm, Sequential
-
-__all__ = ["T6_FOLDING", "Fold", "fold_network"]
 
 
 def fold_network(model, eps=None):
@@ -71,8 +68,6 @@ def _one_seed_t6(config, seed):
     }
 
 
-def _run_t6(config):
-    return over_seeds(_one_seed_t6, config)
 
 
 def _judge_t6(arrays):
@@ -95,5 +90,5 @@ T6_FOLDING = Experiment(
         "of s.",
         "identity", "05", "algebra; Ioffe & Szegedy 2015, Algorithm 2",
     ),
-    Fold(), _run_t6, _judge_t6,
+    Fold(), one_seed=_one_seed_t6, judge=_judge_t6,
 )  # fmt: skip

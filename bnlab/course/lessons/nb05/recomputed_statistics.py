@@ -9,13 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bnlab.course.experiments.bench import batches_of, batchnorm_layers, trained_net
 from bnlab.course.experiments.evidence import Claim, Experiment
-from bnlab.course.experiments.seeds import over_seeds
-from bnlab.course.lessons.nb05.evaluation import batches_of, batchnorm_layers, trained_net
 from bnlab.data import Digits, brightness, contrast, invert, load_digits, rotate
 from bnlab.training import evaluate
-
-__all__ = ["S3_RETRAIN", "SHIFTS", "T5_LAG", "Early", "Shifted", "with_statistics_of"]
 
 
 def with_statistics_of(model, x, batch_size):
@@ -96,8 +93,6 @@ def _one_seed_t5(config, seed):
     return {**result, "left": (1 - config.early_momentum) ** config.early_steps}
 
 
-def _run_t5(config):
-    return over_seeds(_one_seed_t5, config)
 
 
 def _judge_t5(arrays):
@@ -129,7 +124,7 @@ T5_LAG = Experiment(
         "training has converged there is nothing to gain.",
         "experiment", "05", "Wu & Johnson 2021, section 3",
     ),
-    Early(), _run_t5, _judge_t5,
+    Early(), one_seed=_one_seed_t5, judge=_judge_t5,
 )  # fmt: skip
 
 
@@ -168,8 +163,6 @@ def _one_seed_s3(config, seed):
     return result
 
 
-def _run_s3(config):
-    return over_seeds(_one_seed_s3, config)
 
 
 def _recovered(arrays, shift):
@@ -210,5 +203,5 @@ S3_RETRAIN = Experiment(
         "against an inversion.",
         "experiment", "05", "Li et al. 2016; Ioffe & Szegedy 2015, section 5",
     ),
-    Shifted(), _run_s3, _judge_s3,
+    Shifted(), one_seed=_one_seed_s3, judge=_judge_s3,
 )  # fmt: skip

@@ -17,8 +17,6 @@ from bnlab.layers import BatchNorm, Linear, ReLU, Sequential
 from bnlab.optim import SGD
 from bnlab.training import evaluate, fit
 
-__all__ = ["A2_AVERAGES", "METHODS", "BatchNormByAverages", "Race", "largest_bias", "network"]
-
 
 class BatchNormByAverages(BatchNorm):
     r"""Batch norm whose training batches are normalized by the running averages.
@@ -180,5 +178,5 @@ A2_AVERAGES = Experiment(
         "The averages are a by-product for test time; with them training is slower, or breaks.",
         "experiment", "05", "Ioffe & Szegedy 2015, Algorithm 1 and section 2",
     ),
-    Race(), _run_a2, _judge_a2,
+    Race(), run=_run_a2, judge=_judge_a2,
 )  # fmt: skip

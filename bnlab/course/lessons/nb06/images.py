@@ -13,22 +13,6 @@ from bnlab.batchnorm import batchnorm_forward, batchnorm_inference, fold_batchno
 from bnlab.course.experiments.evidence import Claim, Definition, Experiment
 from bnlab.data import load_digits
 
-__all__ = [
-    "C1_PER_CHANNEL",
-    "C2_VALUES",
-    "C3_RESHAPE",
-    "C4_ONE_IMAGE",
-    "C5_FOLDING",
-    "KERNELS",
-    "ConvLayer",
-    "Maps",
-    "as_table",
-    "feature_maps",
-    "kernel_weights",
-    "normalize_reshaped",
-    "settled_layer",
-]
-
 EXACT = 1e-12  # largest difference of two float64 results that are the same formula
 
 KERNELS = {
@@ -146,7 +130,7 @@ C2_VALUES = Experiment(
         "The pixels of an image depend on each other, so m' is not a count of independent values.",
         "identity", "06", "Ioffe & Szegedy 2015, section 3.2",
     ),
-    Maps(), _run_c2, _judge_c2,
+    Maps(), run=_run_c2, judge=_judge_c2,
 )  # fmt: skip
 
 
@@ -192,7 +176,7 @@ C3_RESHAPE = Experiment(
         "(N, H, W, C) first.",
         "identity", "06", "the definition of reshape; NumPy documentation",
     ),
-    Maps(), _run_c3, _judge_c3,
+    Maps(), run=_run_c3, judge=_judge_c3,
 )  # fmt: skip
 
 
@@ -241,7 +225,7 @@ C4_ONE_IMAGE = Experiment(
         "then those of one image, so they are noisy.",
         "identity", "06", "Ioffe & Szegedy 2015, section 3.2",
     ),
-    Maps(n=1), _run_c4, _judge_c4,
+    Maps(n=1), run=_run_c4, judge=_judge_c4,
 )  # fmt: skip
 
 
@@ -324,5 +308,5 @@ C5_FOLDING = Experiment(
         "rest becomes the bias.",
         "identity", "06", "algebra; Ioffe & Szegedy 2015, Algorithm 2",
     ),
-    ConvLayer(), _run_c5, _judge_c5,
+    ConvLayer(), run=_run_c5, judge=_judge_c5,
 )  # fmt: skip

@@ -19,9 +19,6 @@ from bnlab.layers import AvgPool2d, BatchNorm, Conv2d, Flatten, Linear, ReLU, Se
 from bnlab.optim import SGD
 from bnlab.training import evaluate, fit
 
-__all__ = ["C6_SMALL_CNN", "Race", "best_rates", "conv_block", "small_cnn", "standardized",
-           "steps_to", "train"]  # fmt: skip
-
 GOAL = 0.95  # accuracy on the validation images
 
 
@@ -197,5 +194,5 @@ C6_SMALL_CNN = Experiment(
         "Yes for this small network, in steps. Each step costs somewhat more: count seconds too.",
         "experiment", "06", "Ioffe & Szegedy 2015, sections 3.2 and 4.2",
     ),
-    Race(), _run_c6, _judge_c6,
+    Race(), run=_run_c6, judge=_judge_c6,
 )  # fmt: skip

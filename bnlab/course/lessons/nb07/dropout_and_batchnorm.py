@@ -17,9 +17,6 @@ from bnlab.layers import BatchNorm, Dropout, ReLU, mlp
 from bnlab.optim import SGD
 from bnlab.training import evaluate, fit
 
-__all__ = ["R5_VARIANCE_SHIFT", "VarianceShift", "dropout_net", "variance_ratios",
-           "without_dropout"]  # fmt: skip
-
 
 def dropout_net(p, where, batchnorm, seed, dtype=np.float32):
     """64-100-100-100-10 with ReLU; the weights depend on the seed alone.
@@ -157,5 +154,5 @@ R5_VARIANCE_SHIFT = Experiment(
         "off and the variance smaller. Dropout after the last batch norm has no such effect.",
         "experiment", "07", "Li, Chen, Hu & Yang 2019",
     ),
-    VarianceShift(), _run_r5, _judge_r5,
+    VarianceShift(), run=_run_r5, judge=_judge_r5,
 )  # fmt: skip

@@ -5,21 +5,15 @@ the rows that normalize each other change: ghost batches (Hoffer, Hubara & Soudr
 """
 
 import functools
-import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from bnlab.batchnorm import batchnorm_backward, batchnorm_forward
+from bnlab.course.experiments.bench import paired_interval, rate_sweep
 from bnlab.course.experiments.evidence import Claim, Experiment
-from bnlab.course.experiments.paired import rate_sweep
-from bnlab.course.experiments.seeds import over_seeds
 from bnlab.data import load_digits
 from bnlab.layers import BatchNorm, mlp
-
-__all__ = ["R2_GHOST_BATCHES", "GhostBatchNorm", "GhostSweep", "change_of_error", "chosen_ghosts",
-           "from_ghosts", "ghost_net", "ghost_sizes", "paired_interval",
-           "split_in_ghosts"]  # fmt: skip
 
 
 def split_in_ghosts(x, ghost_size):
@@ -134,49 +128,6 @@ def ghost_net(ghost_size, seed, dtype=np.float32):
     return model
 
 
-def paired_interval(differences):
-    """Mean of paired differences, and half the width of its 95% interval by Student's t.
-
-    Two standard errors would do for many seeds; for three or four they are too short.
-
-    Parameters
-    ----------
-    differences : array_like, shape (S,)
-        One for each seed, S >= 2.
-
-    Returns
-    -------
-    mean, half_width : float
-
-    Raises
-    ------
-    ValueError
-        If there is no spread to estimate from.
-
-    References
-    ----------
-    The quantile of t is that of the normal distribution plus the first three terms in powers of
-    1 / (S - 1): Abramowitz & Stegun 1964, 26.7.5.
-
-    Examples
-    --------
-    >>> mean, half = paired_interval([-1.0, -0.5, 0.0, -0.5])
-    >>> round(mean, 2), round(half, 2)
-    (-0.5, 0.64)
-    """
-    differences = np.asarray(differences, dtype=float)
-    if len(differences) < 2:
-        raise ValueError(
-            f"paired_interval needs at least 2 paired differences, got {len(differences)}; "
-            "run more seeds"
-        )
-    nu, z = len(differences) - 1, 1.959964
-    t = (z + (z**3 + z) / (4 * nu) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * nu**2)
-         + (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * nu**3))  # fmt: skip
-    error = differences.std(ddof=1) / math.sqrt(len(differences))
-    return float(differences.mean()), float(t * error)
-
-
 @dataclass(frozen=True)
 class GhostSweep:
     """Ghosts of several sizes in SGD batches of 128, at several rates; 8 minutes on one core.
@@ -204,8 +155,6 @@ def _one_seed_r2(config, seed):
     return found
 
 
-def _run_r2(config):
-    return over_seeds(_one_seed_r2, config)
 
 
 def ghost_sizes(arrays):
@@ -280,5 +229,5 @@ R2_GHOST_BATCHES = Experiment(
         "error, until they are so small that the noise does harm.",
         "experiment", "07", "Hoffer, Hubara & Soudry 2017; Summers & Dinneen 2020",
     ),
-    GhostSweep(), _run_r2, _judge_r2,
+    GhostSweep(), one_seed=_one_seed_r2, judge=_judge_r2,
 )  # fmt: skip

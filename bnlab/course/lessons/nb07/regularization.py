@@ -8,12 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bnlab.course.experiments.bench import digits_activations
 from bnlab.course.experiments.evidence import Claim, Definition, Experiment
 from bnlab.course.experiments.seeds import over_seeds
-from bnlab.course.lessons.nb02.algorithm import digits_activations
-
-__all__ = ["R1_NOISE", "R4_DELIBERATE", "R6_PARAMETERS", "ManyBatches", "logits_in_company",
-           "noise_of_batches", "without_replacement"]  # fmt: skip
 
 # R1: the size of the noise.
 
@@ -116,7 +113,7 @@ R1_NOISE = Experiment(
         "kind: random in training, absent at test time. That it regularizes is claim R2.",
         "experiment", "07", "Ioffe & Szegedy 2015, section 3.4; Luo et al. 2019",
     ),
-    ManyBatches(), _run_r1, _judge_r1,
+    ManyBatches(), run=_run_r1, judge=_judge_r1,
 )  # fmt: skip
 
 

@@ -4,15 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bnlab.course.experiments.bench import paired_interval
 from bnlab.course.experiments.evidence import Claim, Experiment
-from bnlab.course.experiments.seeds import over_seeds
 from bnlab.course.lessons.nb07.dropout_and_batchnorm import dropout_net
-from bnlab.course.lessons.nb07.ghost_batches import paired_interval
 from bnlab.data import load_digits
 from bnlab.optim import SGD
 from bnlab.training import evaluate, fit
-
-__all__ = ["R3_WITHOUT_DROPOUT", "RECIPES", "Recipe", "SmallData"]
 
 
 @dataclass(frozen=True)
@@ -65,8 +62,6 @@ def _one_seed_r3(config, seed):
     return errors
 
 
-def _run_r3(config):
-    return over_seeds(_one_seed_r3, config)
 
 
 def _judge_r3(arrays):
@@ -100,5 +95,5 @@ R3_WITHOUT_DROPOUT = Experiment(
         "With little data both may still help: try them.",
         "experiment", "07", "Ioffe & Szegedy 2015, section 4.2.1",
     ),
-    SmallData(), _run_r3, _judge_r3,
+    SmallData(), one_seed=_one_seed_r3, judge=_judge_r3,
 )  # fmt: skip

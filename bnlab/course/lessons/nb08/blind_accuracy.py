@@ -5,15 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from bnlab.batchnorm import batchnorm_inference
+from bnlab.course.experiments.bench import deep_net, scores, train
 from bnlab.course.experiments.evidence import Claim, Experiment
-from bnlab.course.experiments.paired import deep_net, scores, train
 from bnlab.course.experiments.seeds import over_seeds
 from bnlab.data import load_digits
 from bnlab.gradcheck import numerical_gradient, relative_error
 from bnlab.layers import BatchNorm
-
-__all__ = ["BUGGY", "W9_BLIND", "Bugs", "DoubleCentring", "VarianceHeldConstant", "WrongSign",
-           "property_error", "wrong_gradient"]  # fmt: skip
 
 
 class DoubleCentring(BatchNorm):
@@ -158,5 +155,5 @@ W9_BLIND = Experiment(
         "deviation 1) and the gradient.",
         "experiment", "08", "measured here; the two tests are those of notebooks 02 and 03",
     ),
-    Bugs(), _run_w9, _judge_w9,
+    Bugs(), run=_run_w9, judge=_judge_w9,
 )  # fmt: skip

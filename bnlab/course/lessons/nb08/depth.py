@@ -4,13 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bnlab.course.experiments.bench import accuracy_at_best, both_sides, deep_net, rate_sweep
 from bnlab.course.experiments.evidence import Claim, Experiment
-from bnlab.course.experiments.paired import accuracy_at_best, both_sides, deep_net, rate_sweep
 from bnlab.course.experiments.seeds import over_seeds
 from bnlab.course.lessons.nb08.residual import KINDS, residual_net
 from bnlab.data import load_digits
-
-__all__ = ["W3_DEPTH", "Deep"]
 
 
 @dataclass(frozen=True)
@@ -98,5 +96,5 @@ W3_DEPTH = Experiment(
         "norm.",
         "experiment", "08", "Yang et al. 2019; De & Smith 2020",
     ),
-    Deep(), _run_w3, _judge_w3,
+    Deep(), run=_run_w3, judge=_judge_w3,
 )  # fmt: skip

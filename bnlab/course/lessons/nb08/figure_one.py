@@ -4,14 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bnlab.course.experiments.bench import paired_interval, scores, sigmoid_net, train
 from bnlab.course.experiments.evidence import Claim, Experiment
-from bnlab.course.experiments.paired import scores, train
-from bnlab.course.experiments.seeds import over_seeds
-from bnlab.course.lessons.nb01.saturation import sigmoid_net
-from bnlab.course.lessons.nb07.ghost_batches import paired_interval
 from bnlab.data import load_digits
-
-__all__ = ["W7_FIGURE_ONE", "FigureOne", "curves_at_best", "first_reached", "rates_as_good"]
 
 SIDES = ("plain", "bn")
 
@@ -53,8 +48,6 @@ def _one_seed_w7(config, seed):
     }  # (R, T, 2) a side
 
 
-def _run_w7(config):
-    return over_seeds(_one_seed_w7, config)
 
 
 def first_reached(steps, accuracy, target):
@@ -139,5 +132,5 @@ W7_FIGURE_ONE = Experiment(
         "own rate and first weights, neither of which the paper states; untuned, by more.",
         "experiment", "08", "Ioffe & Szegedy 2015, section 4.1 and figure 1 (a)",
     ),
-    FigureOne(), _run_w7, _judge_w7,
+    FigureOne(), one_seed=_one_seed_w7, judge=_judge_w7,
 )  # fmt: skip

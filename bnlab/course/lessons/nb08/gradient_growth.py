@@ -6,13 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from bnlab import functional as F
+from bnlab.course.experiments.bench import ACTIVATIONS, both_sides
 from bnlab.course.experiments.evidence import Claim, Experiment
-from bnlab.course.experiments.paired import ACTIVATIONS, both_sides
-from bnlab.course.experiments.seeds import over_seeds
 from bnlab.data import load_digits
 from bnlab.layers import mlp
-
-__all__ = ["PREDICTED_GROWTH", "W14_SIGNALS", "Untrained", "growth_per_layer", "sizes_by_layer"]
 
 PREDICTED_GROWTH = math.sqrt(math.pi / (math.pi - 1))  # Yang et al. 2019, ReLU, wide, large batch
 
@@ -84,8 +81,6 @@ def _one_seed_w14(config, seed):
     return result
 
 
-def _run_w14(config):
-    return over_seeds(_one_seed_w14, config)
 
 
 def _judge_w14(arrays):
@@ -117,5 +112,5 @@ W14_SIGNALS = Experiment(
         "the gradient sqrt(pi / (pi - 1)) = 1.21 times as large.",
         "experiment", "08", "Yang et al. 2019 (arXiv:1902.08129)",
     ),
-    Untrained(), _run_w14, _judge_w14,
+    Untrained(), one_seed=_one_seed_w14, judge=_judge_w14,
 )  # fmt: skip

@@ -4,12 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bnlab.course.experiments.bench import accuracy_at_best, both_sides, deep_net, rate_sweep
 from bnlab.course.experiments.evidence import Claim, Experiment
-from bnlab.course.experiments.paired import accuracy_at_best, both_sides, deep_net, rate_sweep
-from bnlab.course.experiments.seeds import over_seeds
 from bnlab.data import load_digits
-
-__all__ = ["W2_INITIALIZATION", "Scales"]
 
 
 @dataclass(frozen=True)
@@ -40,8 +37,6 @@ def _one_seed_w2(config, seed):
     return fixed | both_sides(side)  # (D, scales, R, 2)
 
 
-def _run_w2(config):
-    return over_seeds(_one_seed_w2, config)
 
 
 def _judge_w2(arrays):
@@ -72,5 +67,5 @@ W2_INITIALIZATION = Experiment(
         "learning rate, and the function only where their outputs' variance comes near eps.",
         "experiment", "08", "Ioffe & Szegedy 2015, abstract and section 3.3",
     ),
-    Scales(), _run_w2, _judge_w2,
+    Scales(), one_seed=_one_seed_w2, judge=_judge_w2,
 )  # fmt: skip

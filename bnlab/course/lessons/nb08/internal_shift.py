@@ -10,14 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from bnlab import functional as F
+from bnlab.course.experiments.bench import both_sides, deep_net, train
 from bnlab.course.experiments.evidence import Claim, Experiment
-from bnlab.course.experiments.paired import both_sides, deep_net, train
-from bnlab.course.experiments.seeds import over_seeds
 from bnlab.data import load_digits, minibatches
 from bnlab.layers import BatchNorm, Linear, Sequential
-
-__all__ = ["A16_COUPLING", "W4_SHIFT", "Coupling", "Shift", "cosine", "linear_net",
-           "shift_by_layer"]  # fmt: skip
 
 
 def cosine(a, b):
@@ -129,8 +125,6 @@ def _one_seed_w4(config, seed):
     return result
 
 
-def _run_w4(config):
-    return over_seeds(_one_seed_w4, config)
 
 
 def _judge_w4(arrays):
@@ -166,7 +160,7 @@ W4_SHIFT = Experiment(
         "architecture and rises in another, which trains better all the same.",
         "experiment", "08", "Ioffe & Szegedy 2015, section 2; Santurkar et al. 2018, section 2.2",
     ),
-    Shift(), _run_w4, _judge_w4,
+    Shift(), one_seed=_one_seed_w4, judge=_judge_w4,
 )  # fmt: skip
 
 
@@ -202,8 +196,6 @@ def _one_seed_a16(config, seed):
     return both_sides(side)  # (2,) each
 
 
-def _run_a16(config):
-    return over_seeds(_one_seed_a16, config)
 
 
 def _judge_a16(arrays):
@@ -228,5 +220,5 @@ A16_COUPLING = Experiment(
         "is true is that at the same rate the coupling is weaker here.",
         "experiment", "08", "Santurkar et al. 2018, section 2.2",
     ),
-    Coupling(), _run_a16, _judge_a16,
+    Coupling(), one_seed=_one_seed_a16, judge=_judge_a16,
 )  # fmt: skip

@@ -5,12 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from bnlab import functional as F
+from bnlab.course.experiments.bench import both_sides, deep_net, train
 from bnlab.course.experiments.evidence import Claim, Experiment
-from bnlab.course.experiments.paired import both_sides, deep_net, train
-from bnlab.course.experiments.seeds import over_seeds
 from bnlab.data import load_digits, minibatches
-
-__all__ = ["W5_LANDSCAPE", "Landscape", "along_the_gradient"]
 
 
 @dataclass(frozen=True)
@@ -90,8 +87,6 @@ def _one_seed_w5(config, seed):
     return result
 
 
-def _run_w5(config):
-    return over_seeds(_one_seed_w5, config)
 
 
 def _typical(values):
@@ -128,5 +123,5 @@ W5_LANDSCAPE = Experiment(
         "more slowly. For sigmoids the two measures disagree.",
         "experiment", "08", "Santurkar et al. 2018, section 3.1 and figure 4",
     ),
-    Landscape(), _run_w5, _judge_w5,
+    Landscape(), one_seed=_one_seed_w5, judge=_judge_w5,
 )  # fmt: skip

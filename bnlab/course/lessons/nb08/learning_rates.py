@@ -4,20 +4,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bnlab.course.experiments.evidence import Claim, Experiment
-from bnlab.course.experiments.paired import (
+from bnlab.course.experiments.bench import (
     both_sides,
     deep_net,
     rate_sweep,
     scores,
     seconds_per_step,
 )
-from bnlab.course.experiments.paired import train as train_on
+from bnlab.course.experiments.bench import train as train_on
+from bnlab.course.experiments.evidence import Claim, Experiment
 from bnlab.course.experiments.seeds import over_seeds
 from bnlab.data import load_digits
-
-__all__ = ["W1_RATES", "W8_TIME", "Rates", "Times", "decades"]
-
 
 # W1: the range of rates that work.
 
@@ -49,8 +46,6 @@ def _one_seed_w1(config, seed):
     return result
 
 
-def _run_w1(config):
-    return over_seeds(_one_seed_w1, config)
 
 
 def decades(lrs, accuracy, target):
@@ -106,7 +101,7 @@ W1_RATES = Experiment(
         "which the network without it diverges.",
         "experiment", "08", "Ioffe & Szegedy 2015, sections 3.3 and 4.2.2",
     ),
-    Rates(), _run_w1, _judge_w1,
+    Rates(), one_seed=_one_seed_w1, judge=_judge_w1,
 )  # fmt: skip
 
 
@@ -174,5 +169,5 @@ W8_TIME = Experiment(
         "clock depends on the network and the library.",
         "experiment", "08", "Ioffe & Szegedy 2015, section 4.2",
     ),
-    Times(), _run_w8, _judge_w8,
+    Times(), run=_run_w8, judge=_judge_w8,
 )  # fmt: skip

@@ -4,13 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bnlab.course.experiments.bench import accuracy_at_best, deep_net, rate_sweep
 from bnlab.course.experiments.evidence import Claim, Experiment
-from bnlab.course.experiments.paired import accuracy_at_best, deep_net, rate_sweep
-from bnlab.course.experiments.seeds import over_seeds
 from bnlab.data import load_digits
 from bnlab.layers import BatchNorm, Layer, Sequential
-
-__all__ = ["W6_NOISE", "Noisy", "ShiftingNoise", "noisy_net"]
 
 
 class ShiftingNoise(Layer):
@@ -88,8 +85,6 @@ def _one_seed_w6(config, seed):
     }  # fmt: skip
 
 
-def _run_w6(config):
-    return over_seeds(_one_seed_w6, config)
 
 
 def _judge_w6(arrays):
@@ -117,5 +112,5 @@ W6_NOISE = Experiment(
         "reason why batch norm works.",
         "experiment", "08", "Santurkar et al. 2018, section 2.1 and figure 2",
     ),
-    Noisy(), _run_w6, _judge_w6,
+    Noisy(), one_seed=_one_seed_w6, judge=_judge_w6,
 )  # fmt: skip

@@ -4,15 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bnlab.course.experiments.bench import accuracy_at_best, deep_net, scores
 from bnlab.course.experiments.evidence import Claim, Experiment
-from bnlab.course.experiments.paired import accuracy_at_best, deep_net, scores
-from bnlab.course.experiments.seeds import over_seeds
 from bnlab.data import load_digits
 from bnlab.layers import BatchNorm
 from bnlab.optim import SGD
 from bnlab.training import fit
-
-__all__ = ["PARTS", "W10_ONLY_BATCHNORM", "Parts", "names_of"]
 
 PARTS = ("batch norm", "last layer", "everything")
 
@@ -60,8 +57,6 @@ def _one_seed_w10(config, seed):
     }
 
 
-def _run_w10(config):
-    return over_seeds(_one_seed_w10, config)
 
 
 def _judge_w10(arrays):
@@ -84,5 +79,5 @@ W10_ONLY_BATCHNORM = Experiment(
         "Yes: they choose among random features, which is more than the last layer alone can do.",
         "experiment", "08", "Frankle, Schwab & Morcos 2021 (arXiv:2003.00152)",
     ),
-    Parts(), _run_w10, _judge_w10,
+    Parts(), one_seed=_one_seed_w10, judge=_judge_w10,
 )  # fmt: skip

@@ -13,16 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
+from bnlab.course.experiments.bench import input_of_last, paired_interval
 from bnlab.course.experiments.evidence import Claim, Experiment
 from bnlab.course.experiments.seeds import over_seeds
-from bnlab.course.lessons.nb01.saturation import input_of_last
-from bnlab.course.lessons.nb07.ghost_batches import paired_interval
 from bnlab.data import Digits, load_digits, load_idx_folder
 from bnlab.layers import Sigmoid, mlp
 from bnlab.optim import SGD
 from bnlab.training import evaluate, fit
-
-__all__ = ["Figure1", "draw_figure1", "figure_1", "images", "paper_net"]
 
 SIDES = {"plain": False, "bn": True}
 PERCENTILES = (15, 50, 85)
@@ -185,13 +182,11 @@ def figure_1(data="digits"):
         f"norm is tuned, and on the data; here: {of_data}.",
         "figure", "08", "Ioffe & Szegedy 2015, section 4.1 and figure 1",
     )  # fmt: skip
-    return Experiment(claim, Figure1(data=str(data), **long), _run, _judge, on_data=figure_1)
+    config = Figure1(data=str(data), **long)
+    return Experiment(claim, config, run=_run, judge=_judge, draw=draw, on_data=figure_1)
 
 
-FIGURE_1 = figure_1()
-
-
-def draw_figure1(arrays):
+def draw(arrays):
     """The three panels of the paper's figure 1.
 
     Parameters
@@ -223,3 +218,6 @@ def draw_figure1(arrays):
     b.set_ylim(min(limits), max(limits))
     c.set_ylim(min(limits), max(limits))
     return a
+
+
+FIGURE_1 = figure_1()

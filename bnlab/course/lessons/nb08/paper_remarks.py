@@ -2,8 +2,6 @@
 
 from bnlab.course.experiments.evidence import Claim, Definition
 
-__all__ = ["W12_SEVEN_CHANGES", "W13_LOCAL_MINIMA"]
-
 W12_SEVEN_CHANGES = Definition(
     Claim(
         "W12",

@@ -5,14 +5,10 @@ from itertools import pairwise
 
 import numpy as np
 
+from bnlab.course.experiments.bench import ACTIVATIONS, paired_interval, rate_sweep
 from bnlab.course.experiments.evidence import Claim, Experiment
-from bnlab.course.experiments.paired import ACTIVATIONS, rate_sweep
-from bnlab.course.experiments.seeds import over_seeds
-from bnlab.course.lessons.nb07.ghost_batches import paired_interval
 from bnlab.data import load_digits
 from bnlab.layers import BatchNorm, Linear, Sequential
-
-__all__ = ["A12_PLACE", "Places", "placed_net"]
 
 
 @dataclass(frozen=True)
@@ -57,8 +53,6 @@ def _one_seed_a12(config, seed):
     return result
 
 
-def _run_a12(config):
-    return over_seeds(_one_seed_a12, config)
 
 
 def intervals(arrays):
@@ -106,5 +100,5 @@ A12_PLACE = Experiment(
         "on the activation and the rate, and the differences are small.",
         "experiment", "08", "Ioffe & Szegedy 2015, section 3.2",
     ),
-    Places(), _run_a12, _judge_a12,
+    Places(), one_seed=_one_seed_a12, judge=_judge_a12,
 )  # fmt: skip

@@ -4,8 +4,6 @@ import numpy as np
 
 from bnlab.layers import BatchNorm, Layer, Linear, ReLU, Sequential
 
-__all__ = ["KINDS", "Residual", "residual_net"]
-
 KINDS = ("plain", "bn", "skipinit")
 
 

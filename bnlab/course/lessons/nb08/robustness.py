@@ -4,14 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bnlab.course.experiments.bench import both_sides, deep_net, paired_interval, train
 from bnlab.course.experiments.evidence import Claim, Experiment
-from bnlab.course.experiments.paired import both_sides, deep_net, train
-from bnlab.course.experiments.seeds import over_seeds
-from bnlab.course.lessons.nb07.ghost_batches import paired_interval
 from bnlab.data import load_digits
 from bnlab.training import evaluate
-
-__all__ = ["W11_ROBUSTNESS", "NoisyInputs"]
 
 
 @dataclass(frozen=True)
@@ -37,8 +33,6 @@ def _one_seed_w11(config, seed):
     return {"noises": config.noises} | both_sides(side)
 
 
-def _run_w11(config):
-    return over_seeds(_one_seed_w11, config)
 
 
 def _judge_w11(arrays):
@@ -61,5 +55,5 @@ W11_ROBUSTNESS = Experiment(
         "Here too: equally good on clean images, worse on noisy ones.",
         "experiment", "08", "Galloway et al. 2019 (arXiv:1905.02161)",
     ),
-    NoisyInputs(), _run_w11, _judge_w11,
+    NoisyInputs(), one_seed=_one_seed_w11, judge=_judge_w11,
 )  # fmt: skip

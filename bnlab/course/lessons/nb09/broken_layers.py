@@ -9,8 +9,6 @@ import numpy as np
 from bnlab.batchnorm import batchnorm_forward, batchnorm_inference
 from bnlab.layers import BatchNorm
 
-__all__ = ["BUGS", "healthy", "layer"]
-
 BUGS = {
     "biased running variance": "the running variance is fed the variance divided by m",
     "detached statistics": "the gradient treats mean and variance as constants",

@@ -1,24 +1,21 @@
 """What the twenty pitfalls of the field guide (P1 to P20) have in common.
 
-A demonstration is a function ``config -> dict`` of under ten lines. It runs the bug and the fix,
-and returns what it measured. Two readers judge it: does the symptom show, and is it gone with the
-fix? The demonstrations stand in the modules ``pitfalls_...``, one for each family.
+A demonstration is a function of under ten lines that runs the mistake and the fix, whole or for one
+seed, and returns what it measured in a dict. Two readers judge it: does the symptom show, and is it
+gone with the fix? The demonstrations stand in the modules ``pitfalls_...``, one for each family.
 """
 
 import numpy as np
 
+from bnlab.course.experiments.bench import batchnorm_layers
 from bnlab.course.experiments.evidence import Claim, Experiment
-from bnlab.course.lessons.nb05.evaluation import batchnorm_layers
 from bnlab.data import load_digits
 from bnlab.layers import mlp
 from bnlab.optim import SGD
 from bnlab.training import fit
 
-__all__ = ["pitfall", "torch_accuracy", "torch_batchnorms", "torch_twin", "trained",
-           "verdict"]  # fmt: skip
 
-
-def pitfall(id, said, correct, source, *, config, demo, symptom, fixed):
+def pitfall(id, said, correct, source, *, config, symptom, fixed, demo=None, one_seed=None):
     """Make the `Experiment` of one pitfall.
 
     Parameters
@@ -26,11 +23,11 @@ def pitfall(id, said, correct, source, *, config, demo, symptom, fixed):
     id, said, correct, source : str
         Of the `Claim`: `said` names the symptom, `correct` the cause and the fix.
     config : frozen dataclass instance
-    demo : callable
-        ``demo(config)`` gives a dict of arrays and numbers.
     symptom, fixed : callable
-        Each takes this dict and returns whether the symptom shows (the fix removes it), and a
-        few words with the numbers.
+        Each takes this dict and returns whether the symptom shows (the fix removes it), and a few
+        words with the numbers.
+    demo, one_seed : callable
+        One of them: ``demo(config)``, or ``one_seed(config, seed)`` for each seed of the config.
 
     Returns
     -------
@@ -46,7 +43,8 @@ def pitfall(id, said, correct, source, *, config, demo, symptom, fixed):
             spread = "one run, seed given"
         return verdict(shows, gone), f"{before}; fixed: {after}", spread
 
-    return Experiment(Claim(id, said, correct, "experiment", "09", source), config, demo, judge)
+    claim = Claim(id, said, correct, "experiment", "09", source)
+    return Experiment(claim, config, judge=judge, run=demo, one_seed=one_seed)
 
 
 def verdict(shows, gone):

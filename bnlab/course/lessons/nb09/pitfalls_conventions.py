@@ -6,14 +6,9 @@ import numpy as np
 
 from bnlab import functional as F
 from bnlab.batchnorm import batchnorm_backward, batchnorm_forward, batchnorm_inference
-from bnlab.course.experiments.seeds import over_seeds
-from bnlab.course.lessons.nb05.evaluation import batchnorm_layers
+from bnlab.course.experiments.bench import batchnorm_layers
 from bnlab.course.lessons.nb09.pitfalls import pitfall, trained
 from bnlab.layers import BatchNorm, Linear
-
-__all__ = ["P10_WEIGHT_DECAY", "P17_BIASED", "P18_STOPPED_GRADIENT", "P19_RESHAPE",
-           "P20_REDUNDANT_BIAS"]  # fmt: skip
-
 
 # P10: weight decay on gamma and beta.
 
@@ -32,7 +27,8 @@ def _spare_batchnorm(model):
     return ({"names": names, "weight_decay": 0.0},)
 
 
-def _one_seed_p10(config, seed):
+def weight_decay(config, seed):
+    """P10: mean gamma and training loss after training with weight decay."""
     result = {}
     for name, groups in {"all": lambda model: (), "spared": _spare_batchnorm}.items():
         model, digits = trained(seed, weight_decay=config.decay, groups=groups)
@@ -40,11 +36,6 @@ def _one_seed_p10(config, seed):
         logits = model(digits.x_train)
         result[f"{name}_loss"] = F.cross_entropy_forward(logits, digits.y_train)[0]
     return result
-
-
-def weight_decay(config):
-    """P10: mean gamma and training loss after training with weight decay."""
-    return over_seeds(_one_seed_p10, config)
 
 
 P10_WEIGHT_DECAY = pitfall(
@@ -55,7 +46,7 @@ P10_WEIGHT_DECAY = pitfall(
     "(Further down the next batch norm does.) Give gamma and beta a group without decay.",
     "van Laarhoven 2017; He et al. 2019 (bag of tricks), section 3.1",
     config=Decay(),
-    demo=weight_decay,
+    one_seed=weight_decay,
     symptom=lambda a: (
         a["all_gamma"].max() < 0.8 and (a["all_loss"] > 1.2 * a["spared_loss"]).all(),
         f"mean gamma {a['all_gamma'].mean():.1f}, training loss more than 1.2 times as large: "

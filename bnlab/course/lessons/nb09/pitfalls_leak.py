@@ -5,12 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from bnlab import functional as F
-from bnlab.course.experiments.seeds import over_seeds
 from bnlab.course.lessons.nb09.pitfalls import pitfall
 from bnlab.layers import mlp
 from bnlab.optim import SGD
-
-__all__ = ["P12_LABEL_LEAK", "queries_and_keys"]
 
 
 @dataclass(frozen=True)
@@ -52,7 +49,8 @@ def _share_right(model, config, one_label, rng):
     return np.mean([model(x)[: config.rows].argmax(axis=1) == y for x, y in draws])
 
 
-def _one_seed_p12(config, seed):
+def label_leak(config, seed):
+    """P12: pure noise is classified, as long as the batch shares one label."""
     result = {}
     for name, one_label in {"leak": True, "shuffled": False}.items():
         rng = np.random.default_rng(seed)
@@ -67,9 +65,6 @@ def near_chance(accuracy):
     return bool((np.abs(accuracy - 0.5) < 0.1).all())
 
 
-def label_leak(config):
-    """P12: pure noise is classified, as long as the batch shares one label."""
-    return over_seeds(_one_seed_p12, config)
 
 
 P12_LABEL_LEAK = pitfall(
@@ -79,7 +74,7 @@ P12_LABEL_LEAK = pitfall(
     "that the rows normalized together are unrelated; or normalize each example alone.",
     "He et al. 2020 (MoCo), section 3.3, shuffling BN",
     config=Leak(),
-    demo=label_leak,
+    one_seed=label_leak,
     symptom=lambda a: (
         a["leak_train"].min() > 0.9 and near_chance(a["leak_eval"]),
         f"from pure noise above 90% right in training mode: {a['leak_train'].min() > 0.9}; in "

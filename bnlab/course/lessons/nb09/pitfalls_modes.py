@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bnlab.course.experiments.seeds import over_seeds
-from bnlab.course.lessons.nb05.evaluation import accuracy_in_train_mode, batches_of
+from bnlab.course.experiments.bench import batches_of
+from bnlab.course.lessons.nb05.evaluation import accuracy_in_train_mode
 from bnlab.course.lessons.nb09.pitfalls import (
     pitfall,
     torch_accuracy,
@@ -15,9 +15,6 @@ from bnlab.course.lessons.nb09.pitfalls import (
 )
 from bnlab.data import invert
 from bnlab.training import evaluate
-
-__all__ = ["P2_EVAL_FORGOTTEN", "P3_NO_GRAD", "P5_FROZEN", "P13_NOT_TRACKED"]
-
 
 # P2: eval() forgotten.
 
@@ -30,7 +27,8 @@ class Requests:
     seeds: tuple[int, ...] = (0, 1, 2, 3)
 
 
-def _one_seed_p2(config, seed):
+def eval_forgotten(config, seed):
+    """P2: the same trained network answers in training mode and in evaluation mode."""
     model, digits = trained(seed)
     x, y = digits.x_test, digits.y_test
     batches = batches_of(np.argsort(y, kind="stable"), config.batch_size)
@@ -38,9 +36,6 @@ def _one_seed_p2(config, seed):
     return {"forgotten": forgotten, "eval": evaluate(model, x, y)}
 
 
-def eval_forgotten(config):
-    """P2: the same trained network answers in training mode and in evaluation mode."""
-    return over_seeds(_one_seed_p2, config)
 
 
 P2_EVAL_FORGOTTEN = pitfall(
@@ -50,7 +45,7 @@ P2_EVAL_FORGOTTEN = pitfall(
     "predicting, model.train() before training on.",
     "Ioffe & Szegedy 2015, section 3.1",
     config=Requests(),
-    demo=eval_forgotten,
+    one_seed=eval_forgotten,
     symptom=lambda a: (
         a["forgotten"].max() < 0.3,
         f"below 30% of the sorted test images are right: {a['forgotten'].max() < 0.3}",
@@ -135,7 +130,8 @@ def _pass_over(model, images, batch_size, *, batchnorm_mode):
     return twin
 
 
-def _one_seed_p5(config, seed):
+def frozen_but_updating(config, seed):
+    """P5: accuracy on the old data after a frozen network has seen new data."""
     model, digits = trained(seed)
     result = {"before": torch_accuracy(torch_twin(model), digits.x_test, digits.y_test)}
     images = invert(digits.x_train)[: config.batches * config.batch_size]
@@ -147,9 +143,6 @@ def _one_seed_p5(config, seed):
     return result
 
 
-def frozen_but_updating(config):
-    """P5: accuracy on the old data after a frozen network has seen new data."""
-    return over_seeds(_one_seed_p5, config)
 
 
 def _forgotten(arrays):
@@ -164,7 +157,7 @@ P5_FROZEN = pitfall(
     "every model.train().",
     "torch.nn.BatchNorm1d, documentation",
     config=NewData(),
-    demo=frozen_but_updating,
+    one_seed=frozen_but_updating,
     symptom=lambda a: (
         _forgotten(a) and not a["requires_grad_weights"].any(),
         f"accuracy on the old data falls from above 95% to below 50%: {_forgotten(a)}, "

@@ -8,9 +8,6 @@ from bnlab.batchnorm import batchnorm_forward, batchnorm_inference, fold_batchno
 from bnlab.course.lessons.nb09.pitfalls import pitfall
 from bnlab.layers import BatchNorm
 
-__all__ = ["P14_PRECISION", "P15_FOLD_WITHOUT_EPS", "P16_DEAD_FEATURE"]
-
-
 # P14: three ways to lose the variance, or the mean.
 
 

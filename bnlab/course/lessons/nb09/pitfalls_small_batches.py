@@ -6,16 +6,12 @@ import numpy as np
 
 from bnlab import functional as F
 from bnlab.batchnorm import batchnorm_inference
-from bnlab.course.experiments.seeds import over_seeds
 from bnlab.course.lessons.nb09.pitfalls import pitfall
 from bnlab.course.lessons.nb09.pitfalls_modes import accepts
 from bnlab.data import load_digits
 from bnlab.layers import BatchNorm, LayerNorm, Linear, ReLU, Sequential, mlp
 from bnlab.optim import SGD
 from bnlab.training import evaluate
-
-__all__ = ["P1_BATCH_OF_ONE", "P7_LAST_BATCH", "P8_ACCUMULATION", "accumulated_gradient"]
-
 
 # P1: a batch of one.
 
@@ -99,14 +95,12 @@ def _accuracy_by_epoch(config, seed, drop_last):
     return accuracy
 
 
-def _one_seed_p7(config, seed):
+def last_batch(config, seed):
+    """P7: test accuracy after every epoch, with the last small batch and without."""
     kept, dropped = (_accuracy_by_epoch(config, seed, drop) for drop in (False, True))
     return {"kept": kept, "dropped": dropped}
 
 
-def last_batch(config):
-    """P7: test accuracy after every epoch, with the last small batch and without."""
-    return over_seeds(_one_seed_p7, config)
 
 
 P7_LAST_BATCH = pitfall(
@@ -116,7 +110,7 @@ P7_LAST_BATCH = pitfall(
     "running statistics like those of any other batch. Drop the last batch (drop_last=True).",
     "torch.utils.data.DataLoader, documentation",
     config=LastBatch(),
-    demo=last_batch,
+    one_seed=last_batch,
     symptom=lambda a: (
         a["kept"][:, 4:].min() < 0.7,
         f"worst epoch after the fourth below 70%: {a['kept'][:, 4:].min() < 0.7}",

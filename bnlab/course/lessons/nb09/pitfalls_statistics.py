@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bnlab.course.experiments.seeds import over_seeds
 from bnlab.course.lessons.nb09.pitfalls import (
     pitfall,
     torch_accuracy,
@@ -14,9 +13,6 @@ from bnlab.course.lessons.nb09.pitfalls import (
 )
 from bnlab.layers import BatchNorm
 from bnlab.training import evaluate
-
-__all__ = ["P4_MOMENTUM", "P6_ONE_INF", "P9_CHECKPOINTING", "P11_TWO_DOMAINS"]
-
 
 # P4: somebody else's momentum.
 
@@ -30,7 +26,8 @@ class Momentum:
     seeds: tuple[int, ...] = (0, 1, 2, 3)
 
 
-def _one_seed_p4(config, seed):
+def momentum_copied(config, seed):
+    """P4: accuracy with Keras' 0.99 as it stands, and converted to 0.01; the weights of both."""
     result = {}
     for name, momentum in {"copied": config.theirs, "converted": 1 - config.theirs}.items():
         model, digits = trained(seed, momentum=momentum, batch_size=config.batch_size)
@@ -39,9 +36,6 @@ def _one_seed_p4(config, seed):
     return result
 
 
-def momentum_copied(config):
-    """P4: accuracy with Keras' 0.99 as it stands, and converted to 0.01; the weights of both."""
-    return over_seeds(_one_seed_p4, config)
 
 
 def _lost(arrays):
@@ -55,7 +49,7 @@ P4_MOMENTUM = pitfall(
     "statistics are those of the last batch. Convert: torch = 1 - Keras.",
     "torch.nn.BatchNorm1d and keras.layers.BatchNormalization, documentation",
     config=Momentum(),
-    demo=momentum_copied,
+    one_seed=momentum_copied,
     symptom=lambda a: (
         _lost(a) > 1 and np.array_equal(a["copied_weight"], a["converted_weight"]),
         f"with the same weights, more than one point of accuracy is lost: {_lost(a) > 1}",
@@ -86,7 +80,8 @@ def _repair(twin, batches):
         twin(batch)
 
 
-def _one_seed_p6(config, seed):
+def one_inf(config, seed):
+    """P6: accuracy after one bad value, and after the statistics are taken anew."""
     import torch
 
     model, digits = trained(seed)
@@ -100,9 +95,6 @@ def _one_seed_p6(config, seed):
     return {"poisoned": poisoned, "repaired": repaired, "zeros": (y == 0).mean()}
 
 
-def one_inf(config):
-    """P6: accuracy after one bad value, and after the statistics are taken anew."""
-    return over_seeds(_one_seed_p6, config)
 
 
 P6_ONE_INF = pitfall(
@@ -113,7 +105,7 @@ P6_ONE_INF = pitfall(
     "and a pass over clean data.",
     "algebra: (1 - momentum) * nan + momentum * batch is nan",
     config=OneInf(),
-    demo=one_inf,
+    one_seed=one_inf,
     symptom=lambda a: (
         bool((a["poisoned"] == a["zeros"]).all()),
         f"every test image is called a zero: {bool((a['poisoned'] == a['zeros']).all())}",

@@ -5,13 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from bnlab.course.experiments.evidence import Claim, Experiment
-from bnlab.course.experiments.seeds import over_seeds
 from bnlab.data import load_digits
 from bnlab.layers import BatchNorm, GroupNorm, LayerNorm, Linear, ReLU, Sequential
 from bnlab.optim import SGD
 from bnlab.training import evaluate, fit
-
-__all__ = ["N1_BATCH_SIZE", "NORMS", "BatchSizes", "errors_by_size", "normalized_net"]
 
 WIDTH = 100
 NORMS = {
@@ -82,8 +79,6 @@ def _one_seed(config, seed):
     return result
 
 
-def _run(config):
-    return over_seeds(_one_seed, config)
 
 
 def errors_by_size(arrays, norm):
@@ -136,5 +131,5 @@ N1_BATCH_SIZE = Experiment(
         "limit.",
         "experiment", "10", "Wu & He 2018, figure 1 and table 2",
     ),
-    BatchSizes(), _run, _judge,
+    BatchSizes(), one_seed=_one_seed, judge=_judge,
 )  # fmt: skip

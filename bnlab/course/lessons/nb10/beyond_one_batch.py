@@ -5,8 +5,6 @@ import numpy as np
 from bnlab import functional as F
 from bnlab.course.lessons.nb10.shards import cut
 
-__all__ = ["accumulation_error", "gradients", "image_tiles", "inputs_that_matter"]
-
 NOTICED = 1e-9  # a change of the output that is no rounding
 
 

@@ -7,8 +7,6 @@ import numpy as np
 from bnlab.batchnorm import batchnorm_inference
 from bnlab.layers import BatchNorm, Sequential
 
-__all__ = ["FrozenBatchNorm", "freeze"]
-
 
 class FrozenBatchNorm(BatchNorm):
     """Batch norm that normalizes by its running statistics in training too, and keeps them.

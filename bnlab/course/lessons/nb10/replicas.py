@@ -9,13 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from bnlab.batchnorm import batchnorm_backward, batchnorm_forward
+from bnlab.course.experiments.bench import digits_activations
 from bnlab.course.experiments.evidence import Claim, Experiment
-from bnlab.course.lessons.nb02.algorithm import digits_activations
 from bnlab.course.lessons.nb07.ghost_batches import from_ghosts, split_in_ghosts
 from bnlab.course.lessons.nb10.shards import cut, pooled_statistics, shard_statistics
 from bnlab.gradcheck import relative_error
-
-__all__ = ["N3_ONE_BIG_BATCH", "N4_GHOSTS", "Replicas", "comparison", "jobs_of", "one_process"]
 
 EXACT = 1e-10  # relative error of float64 results that are the same formula
 CLEAR = 0.01  # relative error that no rounding explains
@@ -213,7 +211,7 @@ N3_ONE_BIG_BATCH = Experiment(
         "Yes, outputs and gradients. Summing only the gradients of the parameters is not enough.",
         "identity", "10", "algebra; torch.nn.SyncBatchNorm does it on GPUs",
     ),
-    Replicas(), _run, _judge_n3,
+    Replicas(), run=_run, judge=_judge_n3,
 )  # fmt: skip
 
 
@@ -236,5 +234,5 @@ N4_GHOSTS = Experiment(
         "Yes, to rounding. More replicas with fewer rows each means noisier statistics.",
         "experiment", "10", "Hoffer, Hubara & Soudry 2017 (arXiv:1705.08741)",
     ),
-    Replicas(), _run, _judge_n4,
+    Replicas(), run=_run, judge=_judge_n4,
 )  # fmt: skip

@@ -4,11 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bnlab.course.experiments.bench import digits_activations
 from bnlab.course.experiments.evidence import Claim, Experiment
-from bnlab.course.lessons.nb02.algorithm import digits_activations
-
-__all__ = ["N2_MERGE", "Shards", "cut", "pooled_statistics", "shard_statistics",
-           "sorted_activations"]  # fmt: skip
 
 EXACT = 1e-12
 
@@ -148,5 +145,5 @@ N2_MERGE = Experiment(
         "Yes, exactly. Counts, means and variances are all that has to be known of a shard.",
         "identity", "10", "Chan, Golub & LeVeque 1983",
     ),
-    Shards(), _run, _judge,
+    Shards(), run=_run, judge=_judge,
 )  # fmt: skip

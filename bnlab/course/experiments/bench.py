@@ -1,0 +1,318 @@
+"""What lessons share: nets, batches of activations, a fair way to choose rates, intervals.
+
+For one seed both sides of a comparison get the same split of the digits, the same weights and the
+same mini-batches. Each side may have the learning rate that does best on the validation images; the
+test images are looked at once, at that rate.
+"""
+
+import math
+import time
+
+import numpy as np
+
+from bnlab.batchnorm import batchnorm_forward
+from bnlab.data import load_digits
+from bnlab.layers import BatchNorm, Linear, ReLU, Sigmoid, Tanh, mlp
+from bnlab.optim import SGD
+from bnlab.training import evaluate, fit
+
+__all__ = [
+    "ACTIVATIONS",
+    "EXACT",
+    "accuracy_at_best",
+    "batches_of",
+    "batchnorm_layers",
+    "both_sides",
+    "deep_net",
+    "digits_activations",
+    "input_of_last",
+    "paired_interval",
+    "plain_batchnorm",
+    "rate_sweep",
+    "scores",
+    "seconds_per_step",
+    "sigmoid_net",
+    "train",
+    "trained_net",
+]
+
+EXACT = 1e-12  # largest difference of two float64 results that are the same formula
+ACTIVATIONS = {"relu": ReLU, "sigmoid": Sigmoid, "tanh": Tanh}
+
+
+def deep_net(batchnorm, seed, *, activation="relu", depth=3, width=100, scale=1.0):
+    """64 pixels, `depth` hidden layers, 10 logits; the same weights for the same seed.
+
+    Parameters
+    ----------
+    batchnorm : bool
+    seed : int
+    activation : {"relu", "sigmoid", "tanh"}
+    depth, width : int
+    scale : float
+        Factor of all weights of the linear layers, whose standard deviation is He's otherwise.
+
+    Returns
+    -------
+    Sequential
+        In float32.
+
+    Examples
+    --------
+    >>> [type(layer).__name__ for layer in deep_net(True, seed=0, depth=1)]
+    ['Linear', 'BatchNorm', 'ReLU', 'Linear']
+    """
+    sizes = [64, *[width] * depth, 10]
+    rng = np.random.default_rng(seed)
+    model = mlp(sizes, activation=ACTIVATIONS[activation], batchnorm=batchnorm, rng=rng,
+                dtype=np.float32)  # fmt: skip
+    for layer in model:
+        if isinstance(layer, Linear):
+            layer.weight *= scale
+    return model
+
+
+def sigmoid_net(depth, batchnorm, seed, std=None):
+    """64 pixels, `depth` layers of 100 sigmoids, 10 logits; the same weights for the same seed.
+
+    Parameters
+    ----------
+    depth : int
+    batchnorm : bool
+    seed : int
+    std : float, optional
+        Of the weights, by default He's.
+
+    Returns
+    -------
+    Sequential
+
+    Examples
+    --------
+    >>> [type(layer).__name__ for layer in sigmoid_net(1, batchnorm=True, seed=0)]
+    ['Linear', 'BatchNorm', 'Sigmoid', 'Linear']
+    """
+    sizes = [64, *[100] * depth, 10]
+    rng = np.random.default_rng(seed)
+    return mlp(sizes, activation=Sigmoid, batchnorm=batchnorm, rng=rng, std=std, dtype=np.float32)
+
+
+def trained_net(digits, seed, *, steps, lr=0.1, momentum=0.1, batch_size=60):
+    """Train 64-100-100-100-10 with ReLU and batch norm in single precision.
+
+    Parameters
+    ----------
+    digits : Digits
+        In float32.
+    seed : int
+        Of the weights and of the mini-batches.
+    steps, lr, batch_size
+        As for `bnlab.training.fit`.
+    momentum : float or None
+        Of every batch norm.
+
+    Returns
+    -------
+    Sequential
+        In evaluation mode.
+
+    Examples
+    --------
+    >>> digits = load_digits(dtype=np.float32)
+    >>> model = trained_net(digits, seed=0, steps=200)
+    >>> evaluate(model, digits.x_test, digits.y_test) > 0.9
+    True
+    """
+    rng = np.random.default_rng(seed)
+    model = mlp([64, 100, 100, 100, 10], rng=rng, dtype=np.float32)
+    for layer in batchnorm_layers(model):
+        layer.momentum = momentum
+    fit(model, digits.x_train, digits.y_train, SGD(model, lr), steps=steps,
+        batch_size=batch_size, rng=rng)  # fmt: skip
+    return model.eval()
+
+
+def batchnorm_layers(model):
+    """The BatchNorm layers of a model, in order."""
+    return [layer for layer in model if isinstance(layer, BatchNorm)]
+
+
+def input_of_last(model, x):
+    """What the last sigmoids of a network in training get when x is the batch, (N, 100).
+
+    The running statistics of batch norm are left as they were.
+    """
+    saved = model.state_dict()
+    model.train()
+    for layer in model.layers[:-2]:  # all but the sigmoids and the layer of the logits
+        x = layer(x)
+    model.load_state_dict(saved)
+    return x
+
+
+def digits_activations(rows, features, seed):
+    """Activations of the first hidden layer before its nonlinearity, and their labels.
+
+    Parameters
+    ----------
+    rows : int or None
+        The first images of the training split; None takes all of them.
+    features : int
+    seed : int
+        Of the weights, normal with the standard deviation of He et al. 2015.
+
+    Returns
+    -------
+    z : ndarray, shape (rows, features)
+    labels : ndarray, shape (rows,)
+
+    Examples
+    --------
+    >>> digits_activations(32, 100, seed=0)[0].shape
+    (32, 100)
+    """
+    digits = load_digits()
+    weight = np.random.default_rng(seed).normal(0, np.sqrt(2 / 64), (features, 64))
+    return digits.x_train[:rows] @ weight.T, digits.y_train[:rows]
+
+
+def plain_batchnorm(z, eps):
+    """Forward pass with gamma 1 and beta 0: returns x_hat and the cache."""
+    return batchnorm_forward(z, np.ones(z.shape[1]), np.zeros(z.shape[1]), eps)
+
+
+def batches_of(order, size):
+    """Row numbers of each batch, (batches, size); an incomplete last batch is left out.
+
+    >>> batches_of(np.array([4, 2, 0, 1, 3]), 2)
+    array([[4, 2],
+           [0, 1]])
+    """
+    return order[: len(order) - len(order) % size].reshape(-1, size)
+
+
+def train(model, digits, lr, seed, *, steps, batch_size=60, **options):
+    """Train with plain SGD on mini-batches that the seed decides; return the history."""
+    return fit(model, digits.x_train, digits.y_train, SGD(model, lr), steps=steps,
+               batch_size=batch_size, rng=np.random.default_rng(seed), **options)  # fmt: skip
+
+
+@np.errstate(over="ignore", invalid="ignore")  # a network that diverged has weights out of range
+def scores(model, digits):
+    """Accuracy on the validation and on the test images, (2,)."""
+    return np.array([evaluate(model, digits.x_val, digits.y_val),
+                     evaluate(model, digits.x_test, digits.y_test)])  # fmt: skip
+
+
+def rate_sweep(make, digits, lrs, seed, **options):
+    """Train ``make()`` anew at each rate.
+
+    Parameters
+    ----------
+    make : callable
+        Builds the same untrained model each time.
+    digits : Digits
+    lrs : sequence of float, R of them
+    seed : int
+    **options
+        ``steps`` and ``batch_size``.
+
+    Returns
+    -------
+    ndarray, shape (R, 2)
+        Accuracy on validation and test images.
+    """
+    results = []
+    for lr in lrs:
+        model = make()
+        train(model, digits, lr, seed, **options)
+        results.append(scores(model, digits))
+    return np.array(results)
+
+
+def accuracy_at_best(accuracy):
+    """Test accuracy at the rate that is best on the validation images, averaged over the seeds.
+
+    Parameters
+    ----------
+    accuracy : ndarray, shape (S, ..., R, 2)
+        Seeds first, rates and (validation, test) last.
+
+    Returns
+    -------
+    ndarray, shape (S, ...)
+
+    Examples
+    --------
+    >>> accuracy = np.array([[[0.8, 0.7], [0.9, 0.6]]])  # one seed, two rates
+    >>> accuracy_at_best(accuracy)
+    array([0.6])
+    """
+    best = accuracy[..., 0].mean(axis=0).argmax(axis=-1)  # (...)
+    chosen = np.broadcast_to(best[None, ..., None], (*accuracy.shape[:-2], 1))
+    return np.take_along_axis(accuracy[..., 1], chosen, axis=-1)[..., 0]
+
+
+def seconds_per_step(digits, repeats=3, steps=60):
+    """What one step costs without and with batch norm: the fastest of some repeats, (2,).
+
+    The two networks take turns, so that a busy machine slows down both.
+    """
+    seconds = [[_seconds(batchnorm, digits, steps) for batchnorm in (False, True)]
+               for _ in range(repeats)]  # fmt: skip
+    return np.min(seconds, axis=0)
+
+
+def _seconds(batchnorm, digits, steps):
+    model = deep_net(batchnorm, seed=0)
+    start = time.perf_counter()
+    train(model, digits, 0.01, 0, steps=steps)
+    return (time.perf_counter() - start) / steps
+
+
+def both_sides(one_side):
+    """The same without and with batch norm, ``{"plain": ..., "bn": one_side(True)}``."""
+    return {"plain": one_side(False), "bn": one_side(True)}
+
+
+def paired_interval(differences):
+    """Mean of paired differences, and half the width of its 95% interval by Student's t.
+
+    Two standard errors would do for many seeds; for three or four they are too short.
+
+    Parameters
+    ----------
+    differences : array_like, shape (S,)
+        One for each seed, S >= 2.
+
+    Returns
+    -------
+    mean, half_width : float
+
+    Raises
+    ------
+    ValueError
+        If there is no spread to estimate from.
+
+    References
+    ----------
+    The quantile of t is that of the normal distribution plus the first three terms in powers of
+    1 / (S - 1): Abramowitz & Stegun 1964, 26.7.5.
+
+    Examples
+    --------
+    >>> mean, half = paired_interval([-1.0, -0.5, 0.0, -0.5])
+    >>> round(mean, 2), round(half, 2)
+    (-0.5, 0.64)
+    """
+    differences = np.asarray(differences, dtype=float)
+    if len(differences) < 2:
+        raise ValueError(
+            f"paired_interval needs at least 2 paired differences, got {len(differences)}; "
+            "run more seeds"
+        )
+    nu, z = len(differences) - 1, 1.959964
+    t = (z + (z**3 + z) / (4 * nu) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * nu**2)
+         + (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * nu**3))  # fmt: skip
+    error = differences.std(ddof=1) / math.sqrt(len(differences))
+    return float(differences.mean()), float(t * error)

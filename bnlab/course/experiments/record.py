@@ -1,0 +1,206 @@
+"""How a notebook speaks to the claims: ``claim("W1").card()`` and ``record("02")``."""
+
+from dataclasses import dataclass
+
+from bnlab.course.experiments.evidence import Definition
+from bnlab.course.experiments.ledger import ledger
+from bnlab.course.experiments.results import evidence_of, stored
+from bnlab.course.experiments.selection import find
+from bnlab.data import course_files
+
+__all__ = ["Record", "Told", "as_markdown", "claim", "record"]
+
+
+@dataclass(frozen=True)
+class Told:
+    """A claim as a notebook tells it; made by `claim`.
+
+    Parameters
+    ----------
+    entry : Experiment or Definition
+    """
+
+    entry: object
+
+    @property
+    def arrays(self):
+        """What the kept run found, a dict of arrays."""
+        return stored(self.entry.claim.id)[0]
+
+    def card(self):
+        """What is said, what was measured and the verdict, from the kept run.
+
+        Returns
+        -------
+        Evidence
+            Of an identity, computed now; of a definition, its source.
+
+        Raises
+        ------
+        FileNotFoundError
+            If no run is kept; `run` makes one here.
+        """
+        evidence, _ = evidence_of(self.entry)
+        if evidence is None:
+            stored(self.entry.claim.id)  # says what is missing and how to get it
+        return evidence
+
+    def run(self, **smaller):
+        """Run it here and now, and judge.
+
+        Parameters
+        ----------
+        **smaller
+            Fields of the experiment's config to replace, such as ``seeds=(0, 1)``.
+
+        Returns
+        -------
+        Evidence
+        """
+        return self.entry.evidence(**smaller)
+
+    def draw(self):
+        """The experiment's figure, from the kept run.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Raises
+        ------
+        ValueError
+            Of a definition, which has nothing to draw.
+        """
+        if isinstance(self.entry, Definition):
+            name = self.entry.claim.id
+            raise ValueError(f"draw needs an experiment; {name} is decided by its source alone")
+        return self.entry.draw(self.arrays)
+
+    def side_by_side(self, **smaller):
+        """What the kept run found, and which verdict a smaller run gives here and now."""
+        kept, here = self.card(), self.run(**smaller)
+        return (
+            f"{kept.claim.id}, claim: {kept.claim.said}\n"
+            f"    stored:   {kept.measured} ({kept.uncertainty})\n"
+            f"    verdict:  {kept.verdict}. {kept.claim.correct}\n"
+            f"    recomputed here, smaller: {here.verdict}"
+        )
+
+
+def claim(name):
+    """A claim of the ledger, to be shown in a notebook.
+
+    Parameters
+    ----------
+    name : str
+        Its id, such as ``"W1"``, or "figure1".
+
+    Returns
+    -------
+    Told
+        With ``.card()``, ``.run(**smaller)``, ``.draw()`` and ``.arrays``.
+
+    Raises
+    ------
+    ValueError
+        If there is no such claim.
+
+    Examples
+    --------
+    >>> claim("A1").card().verdict
+    'RIGHT'
+    >>> claim("W1").arrays["relu_bn"].shape  # seeds, rates, (validation, test)
+    (3, 9, 2)
+    """
+    return Told(find(name))
+
+
+@dataclass(frozen=True)
+class Record:
+    """The claims of a notebook with their verdicts; made by `record`.
+
+    Parameters
+    ----------
+    found : dict
+        Claim id -> Evidence.
+    """
+
+    found: dict
+
+    def __str__(self):
+        return "\n".join(
+            f"{name:4} {evidence.verdict:14} {evidence.claim.said}"
+            for name, evidence in self.found.items()
+        )
+
+    __repr__ = __str__
+
+    def _repr_markdown_(self):
+        rows = [
+            (name, evidence.claim.said, evidence.verdict, evidence.claim.correct)
+            for name, evidence in self.found.items()
+        ]
+        return _table(("id", "you may have read", "verdict", "what is true"), rows)
+
+
+def record(notebook):
+    """The claims that a notebook teaches, each with its verdict: the table that ends it.
+
+    Parameters
+    ----------
+    notebook : str
+        Two digits, such as ``"02"``.
+
+    Returns
+    -------
+    Record
+        Prints as lines in a terminal and as a table in a notebook.
+
+    Raises
+    ------
+    ValueError
+        If no claim is taught there.
+
+    Examples
+    --------
+    >>> print(str(record("10"))[:60])
+    N1   RIGHT          Batch norm fails when the batch is very
+    """
+    entries = [e for e in ledger().values() if e.claim.notebook == notebook]
+    if not entries:
+        known = sorted({e.claim.notebook for e in ledger().values()})
+        raise ValueError(
+            f"record needs a notebook that teaches claims, got {notebook!r}; choose one of "
+            f"{', '.join(known)}"
+        )
+    return Record({entry.claim.id: claim(entry.claim.id).card() for entry in entries})
+
+
+def as_markdown(found):
+    """Table of claims in Markdown, one line a claim, with links to the notebooks.
+
+    Parameters
+    ----------
+    found : dict
+        Claim id -> (`Evidence`, how), in the order of the lines.
+
+    Returns
+    -------
+    str
+    """
+    links = {path.stem[:2]: path.name for path in (course_files() / "notebooks").glob("*.ipynb")}
+    rows = []
+    for name, (evidence, how) in found.items():
+        claim, number = evidence.claim, evidence.claim.notebook
+        taught = f"[{number}]({links[number]})" if number in links else number
+        measured = claim.source if how == "source" else f"{evidence.measured} ({how})"
+        rows.append((name, claim.said, taught, measured, evidence.verdict))
+    return _table(("id", "claim", "taught in", "measured", "verdict"), rows)
+
+
+def _table(head, rows):
+    """A table in Markdown."""
+    escaped = [[cell.replace("|", r"\|") for cell in row] for row in rows]
+    lines = [f"| {' | '.join(line)} |" for line in (head, *escaped)]
+    lines.insert(1, "|" + "---|" * len(head))
+    return "\n".join(lines)

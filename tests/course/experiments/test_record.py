@@ -1,0 +1,76 @@
+"""`claim` and `record`: how a notebook speaks to the experiments."""
+
+import dataclasses
+import re
+
+import numpy as np
+import pytest
+
+from bnlab.course import claim, record
+from bnlab.course.experiments import results
+from bnlab.course.experiments.evidence import Definition
+from bnlab.course.experiments.ledger import ledger
+from bnlab.course.experiments.panels import draw
+from bnlab.course.experiments.record import Told
+
+
+def test_a_card_says_what_the_kept_arrays_say():
+    entry = ledger()["W1"]
+    assert claim("W1").card() == entry.read(claim("W1").arrays)
+    assert claim("w1") == claim("W1")
+
+
+def test_a_card_follows_the_arrays(monkeypatch):
+    """Nothing is stored but arrays: other arrays, another sentence."""
+    arrays, made = results.stored("W1")
+    arrays = arrays | {"relu_bn": arrays["relu_plain"], "sigmoid_bn": arrays["sigmoid_plain"]}
+    monkeypatch.setattr(results, "load", lambda path: (arrays, made))
+    assert claim("W1").card().verdict == "NOT REPRODUCED"
+
+
+def test_an_identity_is_computed_and_a_definition_has_its_source():
+    assert claim("D2").card().verdict == "RIGHT"
+    assert claim("S1").card().measured == "nothing to measure, see the source"
+
+
+def test_without_a_kept_run_the_card_says_how_to_make_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(results, "course_files", lambda: tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"`bnlab experiment run W1 --keep` makes them"):
+        claim("W1").card()
+
+
+def test_run_takes_a_smaller_config():
+    assert "1 seed" in claim("W1").run(lrs=(0.1,), steps=5, seeds=(0,)).uncertainty
+
+
+def test_draw_uses_the_experiments_own_figure():
+    seen = []
+    entry = dataclasses.replace(ledger()["W1"], draw=lambda arrays: seen.append(arrays) or "axes")
+    assert Told(entry).draw() == "axes"
+    np.testing.assert_array_equal(seen[0]["relu_bn"], claim("W1").arrays["relu_bn"])
+    assert ledger()["W1"].draw is draw
+
+
+def test_a_definition_has_nothing_to_draw():
+    with pytest.raises(ValueError, match="draw needs an experiment; S1 is decided by its source"):
+        claim("S1").draw()
+
+
+def test_a_claim_that_is_not_there_gets_a_sentence():
+    with pytest.raises(ValueError, match=r"There is no experiment 'Z9'; `bnlab experiment list`"):
+        claim("Z9")
+
+
+def test_a_record_has_a_row_for_each_claim_of_its_notebook():
+    mine = [name for name, entry in ledger().items() if entry.claim.notebook == "02"]
+    lines = str(record("02")).splitlines()
+    assert [line.split()[0] for line in lines] == mine
+    rows = record("02")._repr_markdown_().splitlines()
+    assert len(rows) == 2 + len(mine)
+    assert all(len(re.findall(r"(?<!\\)\|", row)) == 5 for row in rows)
+    assert any(isinstance(ledger()[name], Definition) for name in mine)
+
+
+def test_a_record_of_no_notebook_gets_a_sentence():
+    with pytest.raises(ValueError, match="record needs a notebook that teaches claims, got '99'"):
+        record("99")
