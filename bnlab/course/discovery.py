@@ -14,8 +14,6 @@ LESSONS = "bnlab.course.lessons"
 def lesson_modules(*prefixes):
     """Import the modules of all lessons whose names start so, in the order of the notebooks.
 
-    Examples
-    --------
     >>> [module.__name__ for module in lesson_modules("ex_start")]
     ['bnlab.course.lessons.nb00.ex_start_here']
     """

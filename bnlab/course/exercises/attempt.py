@@ -12,17 +12,6 @@ def is_untouched(function):
 
     A body that returns None is *not* untouched: somebody forgot a ``return``.
 
-    Parameters
-    ----------
-    function : callable
-
-    Returns
-    -------
-    bool
-        False also where there is no source to read.
-
-    Examples
-    --------
     >>> def stub(x):
     ...     "To be written."
     ...     ...

@@ -14,14 +14,7 @@ __all__ = ["CallProblem", "call"]
 
 
 class CallProblem(Exception):
-    """The call gave no value to compare; `str` of it is a sentence for the learner.
-
-    Parameters
-    ----------
-    sentence : str
-    outcome : {"error", "incorrect", "not attempted"}
-    mistake : str or None
-    """
+    """The call gave no value to compare; `str` of it is a sentence for the learner."""
 
     def __init__(self, sentence, outcome="error", mistake=None):
         super().__init__(sentence)
@@ -34,25 +27,6 @@ def call(function, arguments, names):
 
     What the function prints or warns is swallowed: it would stand there once for every case.
 
-    Parameters
-    ----------
-    function : callable
-    arguments : tuple
-        Passed by position. The function is not trusted to leave them alone.
-    names : tuple of str
-        What to call them in a sentence.
-
-    Returns
-    -------
-    object
-
-    Raises
-    ------
-    CallProblem
-        If the function raises, exits, never ends, or changes its arguments.
-
-    Examples
-    --------
     >>> call(lambda x: x + 1, (1,), ("x",))
     2
     """
@@ -128,8 +102,8 @@ def _describe(error, function):
     """The error and the learner's own line that raised it."""
     sentence = f"Your function raised {type(error).__name__}: {error}".rstrip(" :.")
     code = getattr(function, "__code__", None)
-    own = [f for f in traceback.extract_tb(error.__traceback__)
-           if code is not None and f.filename == code.co_filename]  # fmt: skip
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f for f in frames if code is not None and f.filename == code.co_filename]
     if not own:
         return sentence + "."
     return f"{sentence}. It happened in your line `{own[-1].line}`."

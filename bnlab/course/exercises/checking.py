@@ -68,10 +68,11 @@ def _check_function(exercise, function):
         return Report(name, "not attempted", "Write the function, then run this cell again.")
     if not callable(function):
         return Report(
-            name, "error",
+            name,
+            "error",
             f"Pass the function itself, check({name!r}, {name}), without calling it; "
             f"a {type(function).__name__} came.",
-        )  # fmt: skip
+        )
     if is_untouched(function):
         return Report(name, "not attempted", "Replace the ... by your code, then run this again.")
     targets = [target_of(exercise, case, exercise.reference) for case in exercise.cases]
@@ -148,19 +149,7 @@ def _praise(exercise, targets, answers):
 
 
 def _diagnose(exercise, targets, answers):
-    """The mistake that equals the answer, else those that equal some of its wrong outputs.
-
-    Parameters
-    ----------
-    exercise : Exercise
-    targets, answers : list of dict
-        One dict of `Target` and one of ndarray for each case.
-
-    Returns
-    -------
-    list of Mistake
-        Empty if nothing known equals the answer.
-    """
+    """The mistake that equals the answer, else those that equal some of its wrong outputs."""
     wrong = _wrong_outputs(targets, answers)
     partial = []
     for mistake in exercise.mistakes:
@@ -192,12 +181,12 @@ def _values(case_targets):
 
 def _wrong_outputs(targets, answers):
     """Name of each wrong output -> the numbers of the cases in which it is wrong."""
-    return {
-        name: where
-        for name in targets[0]
-        if (where := [i for i, (t, a) in enumerate(zip(targets, answers, strict=True))
-                      if not t[name].accepts(a[name])])
-    }  # fmt: skip
+    wrong = {}
+    for name in targets[0]:
+        pairs = enumerate(zip(targets, answers, strict=True))
+        if where := [i for i, (t, a) in pairs if not t[name].accepts(a[name])]:
+            wrong[name] = where
+    return wrong
 
 
 def _describe(exercise, targets, answers, wrong):

@@ -41,8 +41,8 @@ class Target:
     @functools.cached_property
     def scale(self):
         """Largest finite magnitude of the value."""
-        return float(np.abs(self.value, where=np.isfinite(self.value),
-                            out=np.zeros(self.value.shape)).max(initial=0.0))  # fmt: skip
+        finite = self.value[np.isfinite(self.value)]
+        return float(np.abs(finite).max(initial=0.0))
 
     @property
     def ill_conditioned(self):
@@ -122,8 +122,11 @@ def _named(exercise, value):
         raise _wrong("Your function returns nothing; did you forget `return`?", "returns_nothing")
     if exercise.returns_dict:
         if not isinstance(value, Mapping):
-            raise _wrong(f"Return a dict with the keys {', '.join(names)}; yours returns a "
-                         f"{type(value).__name__}.", "wrong_type")  # fmt: skip
+            raise _wrong(
+                f"Return a dict with the keys {', '.join(names)}; yours returns a "
+                f"{type(value).__name__}.",
+                "wrong_type",
+            )
         missing = [n for n in names if n not in value]
         if missing:
             raise _wrong(f"The returned dict lacks {', '.join(missing)}.", "too_few_values")
@@ -132,8 +135,10 @@ def _named(exercise, value):
         return {names[0]: value[0] if isinstance(value, tuple) and value else value}
     if not isinstance(value, tuple | list) or len(value) < len(names):
         count = len(value) if isinstance(value, tuple | list) else 1
-        raise _wrong(f"Return {len(names)} values, {', '.join(names)}; yours returns {count}.",
-                     "too_few_values")  # fmt: skip
+        raise _wrong(
+            f"Return {len(names)} values, {', '.join(names)}; yours returns {count}.",
+            "too_few_values",
+        )
     return dict(zip(names, value, strict=False))
 
 
@@ -151,26 +156,36 @@ def _refuse_another_order(arrays, targets):
 
     in_order = [a.shape == t.value.shape for a, t in zip(arrays, targets.values(), strict=True)]
     if not all(in_order) and any(map(agree, itertools.permutations(targets))):
-        raise _wrong(f"Your values are right, their order is not: return {', '.join(targets)}.",
-                     "wrong_order")  # fmt: skip
+        raise _wrong(
+            f"Your values are right, their order is not: return {', '.join(targets)}.",
+            "wrong_order",
+        )
 
 
 def _array(name, item, expected):
     if type(item).__module__.split(".")[0] == "torch":
-        raise _wrong(f"{name} is a torch tensor. The exercise is about NumPy arrays: keep to np, "
-                     "or return tensor.detach().numpy().", "wrong_type")  # fmt: skip
+        raise _wrong(
+            f"{name} is a torch tensor. The exercise is about NumPy arrays: keep to np, "
+            "or return tensor.detach().numpy().",
+            "wrong_type",
+        )
     if item is None:
         raise _wrong(f"{name} is None; an array of shape {expected.shape} is wanted.", "wrong_type")
     if isinstance(item, list | tuple | str | Mapping):
-        raise _wrong(f"{name} is a {type(item).__name__}, not a NumPy array; "
-                     "np.array(...) makes one.", "wrong_type")  # fmt: skip
+        raise _wrong(
+            f"{name} is a {type(item).__name__}, not a NumPy array; np.array(...) makes one.",
+            "wrong_type",
+        )
     try:
         array = np.asarray(item)
     except Exception:
         array = np.asarray(None)
     if not _is_numeric(array):
-        raise _wrong(f"{name} should hold real numbers, yours holds {array.dtype} "
-                     f"(a {type(item).__name__}).", "wrong_type")  # fmt: skip
+        raise _wrong(
+            f"{name} should hold real numbers, yours holds {array.dtype} "
+            f"(a {type(item).__name__}).",
+            "wrong_type",
+        )
     if array.shape != expected.shape:
         raise _wrong(_about_shape(name, array, expected), "wrong_shape")
     return array
@@ -179,13 +194,17 @@ def _array(name, item, expected):
 def _about_shape(name, array, expected):
     sentence = f"{name} should have shape {expected.shape}, yours has {array.shape}."
     if array.size == expected.size and np.allclose(array.ravel(), expected.ravel(), rtol=1e-6):
-        return (f"{sentence} The numbers are right: drop the extra axis (or bring the lost one "
-                f"back) with .reshape{expected.shape}.")  # fmt: skip
+        return (
+            f"{sentence} The numbers are right: drop the extra axis (or bring the lost one "
+            f"back) with .reshape{expected.shape}."
+        )
     if array.T.shape == expected.shape and np.allclose(array.T, expected, rtol=1e-6):
         return sentence + " The numbers are right, but transposed: .T turns them back."
     if array.shape == () and expected.ndim:
-        return (f"{sentence} A sum or mean without axis= runs over everything, and a `return` "
-                "inside a loop ends it.")  # fmt: skip
+        return (
+            f"{sentence} A sum or mean without axis= runs over everything, and a `return` "
+            "inside a loop ends it."
+        )
     for name, reduced in (("sum", np.sum), ("mean", np.mean)):
         if array.shape[1:] == expected.shape and np.allclose(reduced(array, axis=0), expected):
             return f"{sentence} Its {name} over axis 0 would be right."

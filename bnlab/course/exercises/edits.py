@@ -13,21 +13,9 @@ __all__ = ["edited"]
 def edited(function, changes):
     """The function with other expressions assigned to some of its names, or returned.
 
-    Parameters
-    ----------
-    function : callable
-        With a source to read. It is left as it is.
-    changes : dict of str
-        A name that the function assigns once, or "return" -> the new expression. It may use what
-        the old one could, and NumPy as ``np``.
+    `changes` maps a name that the function assigns once, or "return", to the new expression, which
+    may use what the old one could, and NumPy as ``np``. It is compiled at the first call.
 
-    Returns
-    -------
-    callable
-        Made at its first call; then a ValueError if the function has no such name.
-
-    Examples
-    --------
     >>> def centred(x):
     ...     mean = x.mean(axis=0)
     ...     return x - mean

@@ -13,12 +13,6 @@ __all__ = ["all_exercises", "closest", "find"]
 def all_exercises():
     """Name -> `Exercise` or `Question`, in the order of the notebooks.
 
-    Returns
-    -------
-    dict
-
-    Examples
-    --------
     >>> all_exercises()["batchnorm_forward"].notebook
     '02'
     """

@@ -41,31 +41,16 @@ ACTIVATIONS = {"relu": ReLU, "sigmoid": Sigmoid, "tanh": Tanh}
 
 
 def deep_net(batchnorm, seed, *, activation="relu", depth=3, width=100, scale=1.0):
-    """64 pixels, `depth` hidden layers, 10 logits; the same weights for the same seed.
+    """64 pixels, `depth` hidden layers, 10 logits in float32, He's weights times `scale`.
 
-    Parameters
-    ----------
-    batchnorm : bool
-    seed : int
-    activation : {"relu", "sigmoid", "tanh"}
-    depth, width : int
-    scale : float
-        Factor of all weights of the linear layers, whose standard deviation is He's otherwise.
-
-    Returns
-    -------
-    Sequential
-        In float32.
-
-    Examples
-    --------
     >>> [type(layer).__name__ for layer in deep_net(True, seed=0, depth=1)]
     ['Linear', 'BatchNorm', 'ReLU', 'Linear']
     """
     sizes = [64, *[width] * depth, 10]
     rng = np.random.default_rng(seed)
-    model = mlp(sizes, activation=ACTIVATIONS[activation], batchnorm=batchnorm, rng=rng,
-                dtype=np.float32)  # fmt: skip
+    model = mlp(
+        sizes, activation=ACTIVATIONS[activation], batchnorm=batchnorm, rng=rng, dtype=np.float32
+    )
     for layer in model:
         if isinstance(layer, Linear):
             layer.weight *= scale
@@ -73,22 +58,8 @@ def deep_net(batchnorm, seed, *, activation="relu", depth=3, width=100, scale=1.
 
 
 def sigmoid_net(depth, batchnorm, seed, std=None):
-    """64 pixels, `depth` layers of 100 sigmoids, 10 logits; the same weights for the same seed.
+    """64 pixels, `depth` layers of 100 sigmoids, 10 logits in float32; `std` is He's otherwise.
 
-    Parameters
-    ----------
-    depth : int
-    batchnorm : bool
-    seed : int
-    std : float, optional
-        Of the weights, by default He's.
-
-    Returns
-    -------
-    Sequential
-
-    Examples
-    --------
     >>> [type(layer).__name__ for layer in sigmoid_net(1, batchnorm=True, seed=0)]
     ['Linear', 'BatchNorm', 'Sigmoid', 'Linear']
     """
@@ -98,26 +69,8 @@ def sigmoid_net(depth, batchnorm, seed, std=None):
 
 
 def trained_net(digits, seed, *, steps, lr=0.1, momentum=0.1, batch_size=60):
-    """Train 64-100-100-100-10 with ReLU and batch norm in single precision.
+    """Train 64-100-100-100-10 with ReLU and batch norm in float32; give it in evaluation mode.
 
-    Parameters
-    ----------
-    digits : Digits
-        In float32.
-    seed : int
-        Of the weights and of the mini-batches.
-    steps, lr, batch_size
-        As for `bnlab.training.fit`.
-    momentum : float or None
-        Of every batch norm.
-
-    Returns
-    -------
-    Sequential
-        In evaluation mode.
-
-    Examples
-    --------
     >>> digits = load_digits(dtype=np.float32)
     >>> model = trained_net(digits, seed=0, steps=200)
     >>> evaluate(model, digits.x_test, digits.y_test) > 0.9
@@ -127,8 +80,8 @@ def trained_net(digits, seed, *, steps, lr=0.1, momentum=0.1, batch_size=60):
     model = mlp([64, 100, 100, 100, 10], rng=rng, dtype=np.float32)
     for layer in batchnorm_layers(model):
         layer.momentum = momentum
-    fit(model, digits.x_train, digits.y_train, SGD(model, lr), steps=steps,
-        batch_size=batch_size, rng=rng)  # fmt: skip
+    schedule = {"steps": steps, "batch_size": batch_size, "rng": rng}
+    fit(model, digits.x_train, digits.y_train, SGD(model, lr), **schedule)
     return model.eval()
 
 
@@ -151,23 +104,10 @@ def input_of_last(model, x):
 
 
 def digits_activations(rows, features, seed):
-    """Activations of the first hidden layer before its nonlinearity, and their labels.
+    """Activations z (rows, features) of a first layer with He's weights, and their labels.
 
-    Parameters
-    ----------
-    rows : int or None
-        The first images of the training split; None takes all of them.
-    features : int
-    seed : int
-        Of the weights, normal with the standard deviation of He et al. 2015.
+    Of the first `rows` images of the training split; None takes all of them.
 
-    Returns
-    -------
-    z : ndarray, shape (rows, features)
-    labels : ndarray, shape (rows,)
-
-    Examples
-    --------
     >>> digits_activations(32, 100, seed=0)[0].shape
     (32, 100)
     """
@@ -193,35 +133,19 @@ def batches_of(order, size):
 
 def train(model, digits, lr, seed, *, steps, batch_size=60, **options):
     """Train with plain SGD on mini-batches that the seed decides; return the history."""
-    return fit(model, digits.x_train, digits.y_train, SGD(model, lr), steps=steps,
-               batch_size=batch_size, rng=np.random.default_rng(seed), **options)  # fmt: skip
+    schedule = {"steps": steps, "batch_size": batch_size, "rng": np.random.default_rng(seed)}
+    return fit(model, digits.x_train, digits.y_train, SGD(model, lr), **schedule, **options)
 
 
 @np.errstate(over="ignore", invalid="ignore")  # a network that diverged has weights out of range
 def scores(model, digits):
     """Accuracy on the validation and on the test images, (2,)."""
-    return np.array([evaluate(model, digits.x_val, digits.y_val),
-                     evaluate(model, digits.x_test, digits.y_test)])  # fmt: skip
+    parts = (digits.x_val, digits.y_val), (digits.x_test, digits.y_test)
+    return np.array([evaluate(model, x, y) for x, y in parts])
 
 
 def rate_sweep(make, digits, lrs, seed, **options):
-    """Train ``make()`` anew at each rate.
-
-    Parameters
-    ----------
-    make : callable
-        Builds the same untrained model each time.
-    digits : Digits
-    lrs : sequence of float, R of them
-    seed : int
-    **options
-        ``steps`` and ``batch_size``.
-
-    Returns
-    -------
-    ndarray, shape (R, 2)
-        Accuracy on validation and test images.
-    """
+    """Train ``make()`` anew at each rate: accuracy on validation and test images, (rates, 2)."""
     results = []
     for lr in lrs:
         model = make()
@@ -231,19 +155,10 @@ def rate_sweep(make, digits, lrs, seed, **options):
 
 
 def accuracy_at_best(accuracy):
-    """Test accuracy at the rate that is best on the validation images, averaged over the seeds.
+    """Test accuracy (S, ...) at the rate that is best on the validation images of all seeds.
 
-    Parameters
-    ----------
-    accuracy : ndarray, shape (S, ..., R, 2)
-        Seeds first, rates and (validation, test) last.
+    `accuracy` is (S, ..., R, 2): seeds first, rates and (validation, test) last.
 
-    Returns
-    -------
-    ndarray, shape (S, ...)
-
-    Examples
-    --------
     >>> accuracy = np.array([[[0.8, 0.7], [0.9, 0.6]]])  # one seed, two rates
     >>> accuracy_at_best(accuracy)
     array([0.6])
@@ -258,9 +173,9 @@ def seconds_per_step(digits, repeats=3, steps=60):
 
     The two networks take turns, so that a busy machine slows down both.
     """
-    seconds = [[_seconds(batchnorm, digits, steps) for batchnorm in (False, True)]
-               for _ in range(repeats)]  # fmt: skip
-    return np.min(seconds, axis=0)
+    sides = [False, True] * repeats
+    seconds = [_seconds(batchnorm, digits, steps) for batchnorm in sides]
+    return np.reshape(seconds, (repeats, 2)).min(axis=0)
 
 
 def _seconds(batchnorm, digits, steps):
@@ -278,29 +193,10 @@ def both_sides(one_side):
 def paired_interval(differences):
     """Mean of paired differences, and half the width of its 95% interval by Student's t.
 
-    Two standard errors would do for many seeds; for three or four they are too short.
+    Two standard errors would do for many seeds; for three or four they are too short. The quantile
+    of t is that of the normal distribution plus three terms in 1 / (S - 1): Abramowitz & Stegun
+    1964, 26.7.5.
 
-    Parameters
-    ----------
-    differences : array_like, shape (S,)
-        One for each seed, S >= 2.
-
-    Returns
-    -------
-    mean, half_width : float
-
-    Raises
-    ------
-    ValueError
-        If there is no spread to estimate from.
-
-    References
-    ----------
-    The quantile of t is that of the normal distribution plus the first three terms in powers of
-    1 / (S - 1): Abramowitz & Stegun 1964, 26.7.5.
-
-    Examples
-    --------
     >>> mean, half = paired_interval([-1.0, -0.5, 0.0, -0.5])
     >>> round(mean, 2), round(half, 2)
     (-0.5, 0.64)
@@ -312,7 +208,11 @@ def paired_interval(differences):
             "run more seeds"
         )
     nu, z = len(differences) - 1, 1.959964
-    t = (z + (z**3 + z) / (4 * nu) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * nu**2)
-         + (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * nu**3))  # fmt: skip
+    t = (
+        z
+        + (z**3 + z) / (4 * nu)
+        + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * nu**2)
+        + (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * nu**3)
+    )
     error = differences.std(ddof=1) / math.sqrt(len(differences))
     return float(differences.mean()), float(t * error)

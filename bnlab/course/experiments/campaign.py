@@ -17,25 +17,7 @@ __all__ = ["choose", "run_campaign", "write_ledger"]
 
 
 def choose(name, data="digits", seeds=None):
-    """The experiments of this name, on these data, with this many seeds.
-
-    Parameters
-    ----------
-    name : str
-        An id, "figure1", or "all" for every row of the ledger.
-    data : str
-        "digits", or a folder in MNIST's format.
-    seeds : int, optional
-
-    Returns
-    -------
-    list of Experiment or Definition
-
-    Raises
-    ------
-    ValueError, OSError
-        If there is no such experiment, it cannot take these data, or the data cannot be read.
-    """
+    """The experiments of this name, on these data, with this many seeds."""
     entries = list(ledger().values()) if name.lower() == "all" else [find(name)]
     if data == "digits":
         load_digits()  # what is wrong with the file is said now, not by a worker
@@ -47,27 +29,6 @@ def run_campaign(entries, folder, jobs=1, keep=False, console=None):
 
     If there are several, one that fails does not stop the others, unless there is no place left
     for the results.
-
-    Parameters
-    ----------
-    entries : list of Experiment or Definition
-    folder : Path
-    jobs : int
-        Seeds to run at the same time.
-    keep : bool
-        Whether the course keeps what was found, in data/results.
-    console : rich.console.Console, optional
-
-    Returns
-    -------
-    evidence : list of Evidence
-    failures : list of str
-        One sentence for each entry that failed.
-
-    Raises
-    ------
-    ResultsError
-        If the folder cannot be written.
     """
     evidence, failures = [], []
     with joblib.parallel_config(n_jobs=jobs), _progress_bar(console) as bar:
@@ -85,8 +46,8 @@ def run_campaign(entries, folder, jobs=1, keep=False, console=None):
                 failures.append(f"{entry.claim.id} failed: {type(error).__name__}: {error}")
                 bar.console.print(failures[-1], markup=False, highlight=False)
             else:
-                bar.console.print(paragraph(evidence[-1]), "", sep="\n", markup=False,
-                                  highlight=False, soft_wrap=True)  # fmt: skip
+                text = paragraph(evidence[-1]) + "\n"
+                bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
     return evidence, failures
 
 
@@ -97,13 +58,7 @@ def _found(entry, folder):
 
 
 def write_ledger(evidence, folder):
-    """Write ledger.csv, one row a claim.
-
-    Parameters
-    ----------
-    evidence : list of Evidence
-    folder : Path
-    """
+    """Write ledger.csv, one row a claim."""
     claim_fields = ("id", "notebook", "kind", "said", "correct", "source")
     with (
         replacing(folder / "ledger.csv") as new,
@@ -127,6 +82,12 @@ def _progress_bar(console):
         TimeRemainingColumn,
     )
 
-    columns = (TextColumn("{task.description:>7}"), BarColumn(), MofNCompleteColumn(),
-               TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())  # fmt: skip
+    columns = (
+        TextColumn("{task.description:>7}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
     return Progress(*columns, console=console, speed_estimate_period=600)

@@ -37,16 +37,7 @@ def replacing(path):
 
 
 def save_part(path, about, arrays, seconds=0.0):
-    """Keep arrays, what they were made from, and how long that took, in one file.
-
-    Parameters
-    ----------
-    path : Path
-        Ends in .npz.
-    about : dict that JSON can write
-    arrays : dict of arrays, numbers, text or lists of these
-    seconds : float
-    """
+    """Keep arrays, what they were made from, and how long that took, in one file."""
     own = {f"_{name}": array for name, array in arrays.items()}  # no array is called "about"
     with replacing(path) as new:
         np.savez_compressed(new, about=_label(about, own), seconds=seconds, **own)

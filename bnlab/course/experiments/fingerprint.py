@@ -17,14 +17,6 @@ def fingerprint(experiment):
 
     That is the file of its run, and what this file imports of bnlab, down to the core. Other
     lessons, the engine and the tools may change without making a kept result worthless.
-
-    Parameters
-    ----------
-    experiment : Experiment
-
-    Returns
-    -------
-    str
     """
     module = (experiment.one_seed or experiment.run).__module__
     sources = {path: path.read_bytes() for path in _files(sys.modules[module].__file__)}

@@ -12,19 +12,7 @@ LETTERS = "SADBTCRWPN"  # of the ids, in the order in which the course teaches t
 
 @functools.cache
 def runnable():
-    """All that can be run by name: the ledger, and what registers itself but is no row of it.
-
-    Returns
-    -------
-    dict
-        Name -> `Experiment` or `Definition`, the rows of the ledger first.
-
-    Raises
-    ------
-    ValueError
-        If two modules claim the same id, or the id of a row is not a letter of the course and a
-        number.
-    """
+    """All that can be run by name: the ledger, and what registers itself but is no row of it."""
     found = {}
     for module in lesson_modules(""):
         content = vars(module).values()
@@ -48,12 +36,7 @@ def ledger():
 
 
 def ids():
-    """Which claims exist, in the order of the course.
-
-    Returns
-    -------
-    list of str
-    """
+    """Which claims exist, in the order of the course."""
     return list(ledger())
 
 

@@ -17,17 +17,6 @@ def draw(arrays):
     experiments and the last one goes to the right: the line is the median over the first, the band
     goes from the smallest to the largest, and there is a line for each place in between, up to six.
 
-    Parameters
-    ----------
-    arrays : dict of arrays and numbers
-
-    Returns
-    -------
-    ax : matplotlib.axes.Axes
-        The first panel; the others are in its figure.
-
-    Examples
-    --------
     >>> ax = draw({"lr": 0.1, "error": [3.0, 2.5], "curve": np.ones((2, 5)), "name": "x"})
     >>> [panel.get_title() for panel in ax.figure.axes]
     ['lr', 'error', 'curve']

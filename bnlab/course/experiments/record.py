@@ -117,13 +117,7 @@ def claim(name):
 
 @dataclass(frozen=True)
 class Record:
-    """The claims of a notebook with their verdicts; made by `record`.
-
-    Parameters
-    ----------
-    found : dict
-        Claim id -> Evidence.
-    """
+    """The claims of a notebook with their verdicts; made by `record`."""
 
     found: dict
 
@@ -177,17 +171,7 @@ def record(notebook):
 
 
 def as_markdown(found):
-    """Table of claims in Markdown, one line a claim, with links to the notebooks.
-
-    Parameters
-    ----------
-    found : dict
-        Claim id -> (`Evidence`, how), in the order of the lines.
-
-    Returns
-    -------
-    str
-    """
+    """Table of claims in Markdown, one line a claim, with links to the notebooks."""
     links = {path.stem[:2]: path.name for path in (course_files() / "notebooks").glob("*.ipynb")}
     rows = []
     for name, (evidence, how) in found.items():

@@ -13,16 +13,7 @@ __all__ = ["paragraph", "write_results", "write_verdict"]
 
 
 def paragraph(evidence):
-    """One paragraph about a claim: what is said, what was measured, the verdict, the source.
-
-    Parameters
-    ----------
-    evidence : Evidence
-
-    Returns
-    -------
-    str
-    """
+    """One paragraph about a claim: what is said, what was measured, the verdict, the source."""
     claim = evidence.claim
     spread = f" ({evidence.uncertainty})" if evidence.uncertainty else ""
     text = (
@@ -34,21 +25,7 @@ def paragraph(evidence):
 
 
 def write_results(experiment, about, arrays, seconds, folder):
-    """Write ID.csv, ID.png, ID.json (all there is) and ID.txt (verdict in words), and judge.
-
-    Parameters
-    ----------
-    experiment : Experiment
-    about : dict
-        What the result was made from.
-    arrays : dict of arrays
-    seconds : float
-    folder : Path
-
-    Returns
-    -------
-    Evidence
-    """
+    """Write ID.csv, ID.png, ID.json (all there is) and ID.txt (verdict in words), and judge."""
     evidence = experiment.read(arrays)
     name = experiment.claim.id
     with replacing(folder / f"{name}.csv") as new:
@@ -61,17 +38,7 @@ def write_results(experiment, about, arrays, seconds, folder):
 
 
 def write_verdict(evidence, folder):
-    """Write ID.txt, and return the evidence.
-
-    Parameters
-    ----------
-    evidence : Evidence
-    folder : Path
-
-    Returns
-    -------
-    Evidence
-    """
+    """Write ID.txt, and return the evidence."""
     with replacing(folder / f"{evidence.claim.id}.txt") as new:
         new.write_text(paragraph(evidence) + "\n", encoding="utf-8")
     return evidence

@@ -34,8 +34,6 @@ def save(path, about, arrays):
 
     Floats keep ten digits: further ones are those of one machine.
 
-    Examples
-    --------
     >>> import tempfile
     >>> from pathlib import Path
     >>> with tempfile.TemporaryDirectory() as place:
@@ -59,20 +57,7 @@ def load(path):
 
 
 def keep(experiment, arrays, seconds):
-    """Keep the result of a run with the experiment's own config, in the place of the last one.
-
-    Parameters
-    ----------
-    experiment : Experiment
-    arrays : dict of arrays, numbers, text or lists of these
-    seconds : float
-        How long the run took.
-
-    Returns
-    -------
-    Evidence
-        From the file, so that whoever reads it finds the same last digits.
-    """
+    """Keep the result of a run with the experiment's own config, in the place of the last one."""
     path = folder() / f"{experiment.claim.id}.json"
     save(path, about(experiment) | {"seconds": round(seconds)}, arrays)
     return stored_evidence(experiment)
@@ -81,13 +66,6 @@ def keep(experiment, arrays, seconds):
 def stored(claim_id):
     """Arrays that are kept for a claim, and what they were made from.
 
-    Raises
-    ------
-    FileNotFoundError
-        If there are none.
-
-    Examples
-    --------
     >>> arrays, made = stored("R2")
     >>> made["config"]["batch_size"], arrays["error_8"].shape
     (128, (32, 3))
@@ -117,12 +95,6 @@ def evidence_of(entry):
     """Evidence for one line of the ledger: live where it is quick, stored where it is not.
 
     What has a stored result is read, an identity without one is computed.
-
-    Returns
-    -------
-    evidence : Evidence or None
-        None if an experiment has no stored result yet.
-    how : {"source", "live", "stored"}
     """
     if isinstance(entry, Definition):
         return entry.evidence(), "source"

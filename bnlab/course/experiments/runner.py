@@ -5,7 +5,9 @@ seed, and each result is kept in a file as soon as it is there. `join` puts the 
 an array whose first axis has length 1 in every one of them is joined along that axis; all else must
 be the same for every seed, and is kept once. If something is neither (a wall time, a draw that
 depends on all seeds) the experiment is run once more, whole, and that is its result. A config
-without ``seeds`` is run whole from the start.
+without ``seeds`` is run whole from the start. ``with joblib.parallel_config(n_jobs=2): ...``
+around `run` takes two seeds at a time; ``backend="dask"`` or ``"ray"`` carries it to a cluster,
+whose workers need not share a disk: this process writes all files.
 
 A kept result counts only if claim, config and version are those of now, and the source code it
 depends on: see `fingerprint`.
@@ -32,17 +34,7 @@ class NotSeedBySeed(ValueError):
 
 
 def units(experiment):
-    """The experiment once for each of its seeds, or a list of it alone if it has none.
-
-    Parameters
-    ----------
-    experiment : Experiment or Definition
-
-    Returns
-    -------
-    list of Experiment
-        Empty for a definition.
-    """
+    """The experiment once for each of its seeds, or a list of it alone if it has none."""
     if not isinstance(experiment, Experiment):
         return []
     seeds = getattr(experiment.config, "seeds", None)
@@ -52,42 +44,12 @@ def units(experiment):
 
 
 def finished(experiment, folder):
-    """How many units of the experiment are kept in the folder.
-
-    Parameters
-    ----------
-    experiment : Experiment or Definition
-    folder : Path
-
-    Returns
-    -------
-    int
-    """
+    """How many units of the experiment are kept in the folder."""
     return sum(_kept(unit, folder) is not None for unit in units(experiment))
 
 
 def run(experiment, folder, tick=lambda: None):
-    """Run what is not finished yet, write the results into the folder, and judge.
-
-    Parameters
-    ----------
-    experiment : Experiment or Definition
-        Of a definition there is nothing but its verdict.
-    folder : Path
-        Made if it is not there.
-    tick : callable
-        Called after each unit that was run.
-
-    Returns
-    -------
-    Evidence
-
-    Notes
-    -----
-    ``with joblib.parallel_config(n_jobs=2): ...`` around the call runs two seeds at a time;
-    ``backend="dask"`` or ``"ray"`` carries the same call to a cluster. Workers need not share a
-    disk: this process writes all files.
-    """
+    """Run what is not finished yet, write the results into the folder, and judge."""
     if isinstance(experiment, Definition):
         return write_verdict(experiment.evidence(), folder)
     todo = [unit for unit in units(experiment) if _kept(unit, folder) is None]
@@ -105,21 +67,6 @@ def run(experiment, folder, tick=lambda: None):
 def join(results):
     """Put the results of single seeds together, by the rule at the top of this file.
 
-    Parameters
-    ----------
-    results : list of dict of arrays
-
-    Returns
-    -------
-    dict of arrays
-
-    Raises
-    ------
-    NotSeedBySeed
-        If an array is neither one for each seed nor the same for all.
-
-    Examples
-    --------
     >>> join([{"sizes": (2, 4), "error": np.array([error])} for error in (0.5, 0.25)])
     {'sizes': (2, 4), 'error': array([0.5 , 0.25])}
     """

@@ -9,28 +9,9 @@ __all__ = ["over_seeds"]
 def over_seeds(one_seed, config):
     """Stack the results of ``one_seed(config, seed)`` over ``config.seeds``.
 
-    Parameters
-    ----------
-    one_seed : callable
-        A module-level function that returns a dict of arrays or numbers, alike for every seed.
-    config : object
-        With an attribute ``seeds``, a sequence of int.
-
-    Returns
-    -------
-    dict of ndarray
-        The keys of one result; each array has the seeds as its first axis.
-
-    Examples
-    --------
     >>> from types import SimpleNamespace
     >>> over_seeds(lambda config, seed: {"square": seed**2}, SimpleNamespace(seeds=(1, 2, 3)))
     {'square': array([1, 4, 9])}
-
-    Notes
-    -----
-    ``with joblib.parallel_config(n_jobs=2): ...`` around the call runs two seeds at a time;
-    ``backend="dask"`` or ``"ray"`` carries the same call to a cluster.
     """
     results = joblib.Parallel()(joblib.delayed(one_seed)(config, seed) for seed in config.seeds)
     return {name: np.array([result[name] for result in results]) for name in results[0]}

@@ -8,21 +8,7 @@ __all__ = ["find", "of_seeds", "with_data", "with_seeds"]
 
 
 def find(name):
-    """The experiment or definition of this name, in any case of letters: "R2", "figure1".
-
-    Parameters
-    ----------
-    name : str
-
-    Returns
-    -------
-    Experiment or Definition
-
-    Raises
-    ------
-    ValueError
-        If there is none.
-    """
+    """The experiment or definition of this name, in any case of letters: "R2", "figure1"."""
     for known, entry in runnable().items():
         if known.lower() == name.lower():
             return entry
@@ -33,23 +19,7 @@ def find(name):
 
 
 def with_data(experiment, data):
-    """The experiment on other images: a folder with the four files of MNIST's format.
-
-    Parameters
-    ----------
-    experiment : Experiment or Definition
-    data : str
-        "digits", or a folder.
-
-    Returns
-    -------
-    Experiment or Definition
-
-    Raises
-    ------
-    ValueError, FileNotFoundError
-        If the experiment is about the digits, as nearly all are, or the data cannot be read.
-    """
+    """The experiment on other images: a folder with the four files of MNIST's format."""
     if data == "digits":
         return experiment
     if getattr(experiment, "on_data", None) is None:
@@ -60,19 +30,7 @@ def with_data(experiment, data):
 
 
 def with_seeds(experiment, count):
-    """The experiment with this many seeds: the first ones of its config, then the next numbers.
-
-    Parameters
-    ----------
-    experiment : Experiment or Definition
-        One whose config has no seeds stays as it is.
-    count : int or None
-        None leaves the config's own seeds.
-
-    Returns
-    -------
-    Experiment or Definition
-    """
+    """The experiment with this many seeds: the first ones of its config, then the next numbers."""
     if count is None or not hasattr(getattr(experiment, "config", None), "seeds"):
         return experiment
     own = tuple(experiment.config.seeds)
@@ -81,16 +39,6 @@ def with_seeds(experiment, count):
 
 
 def of_seeds(experiment, seeds):
-    """The experiment with these seeds in its config.
-
-    Parameters
-    ----------
-    experiment : Experiment
-    seeds : tuple of int
-
-    Returns
-    -------
-    Experiment
-    """
+    """The experiment with these seeds in its config."""
     config = dataclasses.replace(experiment.config, seeds=seeds)
     return dataclasses.replace(experiment, config=config)

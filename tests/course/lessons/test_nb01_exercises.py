@@ -10,6 +10,7 @@ import pytest
 
 import bnlab
 from bnlab.course import check
+from bnlab.course.exercises.edits import edited
 from bnlab.course.lessons.nb01.ex_covariate_shift import PERCENTILES, activation_percentiles
 from bnlab.course.lessons.nb01.ex_standardize import STANDARDIZE, standardize
 from bnlab.course.lessons.nb01.ex_whitening import ZCA, zca_whiten
@@ -73,19 +74,6 @@ def test_whitening_equals_torch():
 # ---------------------------------------------------------------- right answers in other styles
 
 
-def percentiles_by_quantile(a):
-    return np.quantile(a, (0.15, 0.5, 0.85), axis=0)
-
-
-def percentiles_one_by_one(a):
-    return np.stack([np.percentile(a, q, axis=0) for q in (15, 50, 85)])
-
-
-def percentiles_with_a_median(a):
-    low, high = np.percentile(a, 15, axis=0), np.percentile(a, 85, axis=0)
-    return np.array([low, np.median(a, axis=0), high])
-
-
 def percentiles_by_sorting(a):
     """Sorted in place, on a copy; interpolated by hand; loops."""
     a = a.copy()
@@ -98,27 +86,6 @@ def percentiles_by_sorting(a):
         for c in range(a.shape[1]):
             out[i, c] = a[low, c] + (place - low) * (a[high, c] - a[low, c])
     return out
-
-
-def percentiles_single_precision(a):
-    return np.percentile(a.astype(np.float32), [15, 50, 85], axis=0).astype(np.float32)
-
-
-def percentiles_and_the_mean(a):
-    return np.percentile(a, [15, 50, 85], axis=0), a.mean(axis=0)
-
-
-def standardize_by_methods(x, eps):
-    return (x - x.mean(axis=0)) / np.sqrt(x.var(axis=0) + eps)
-
-
-def standardize_keepdims(x, eps):
-    mean = np.mean(x, axis=0, keepdims=True)
-    return (x - mean) * (np.var(x, axis=0, keepdims=True) + eps) ** -0.5
-
-
-def standardize_std_squared(x, eps):
-    return (x - x.mean(0)) / (x.std(0) ** 2 + eps) ** 0.5
 
 
 def standardize_in_loops(x, eps):
@@ -146,16 +113,6 @@ def standardize_in_place(x, eps):
 def standardize_single_precision(x, eps):
     x = x.astype(np.float32)
     return (x - x.mean(axis=0)) / np.sqrt(x.var(axis=0) + np.float32(eps))
-
-
-def standardize_with_statistics(x, eps):
-    mean, var = x.mean(axis=0), x.var(axis=0)
-    return (x - mean) / np.sqrt(var + eps), mean, var
-
-
-def zca_by_np_cov(x, eps):
-    values, vectors = np.linalg.eigh(np.cov(x, rowvar=False, bias=True))
-    return (x - x.mean(axis=0)) @ vectors @ np.diag(1 / np.sqrt(values + eps)) @ vectors.T
 
 
 def zca_eps_on_the_diagonal(x, eps):
@@ -192,10 +149,8 @@ def zca_by_eig(x, eps):
 def zca_by_iteration(x, eps):
     """The inverse root by the iteration of Denman and Beavers, no eigenvector in sight."""
     centred = x - x.mean(axis=0)
-    root, inverse = (
-        np.cov(x, rowvar=False, bias=True) + eps * np.eye(x.shape[1]),
-        np.eye(x.shape[1]),
-    )
+    inverse = np.eye(x.shape[1])
+    root = np.cov(x, rowvar=False, bias=True) + eps * inverse
     for _ in range(40):
         root, inverse = (root + np.linalg.inv(inverse)) / 2, (inverse + np.linalg.inv(root)) / 2
     return centred @ inverse
@@ -242,29 +197,57 @@ def zca_and_its_matrix(x, eps):
     return centred @ whitening, whitening
 
 
+def through_np_cov(x, of_eigenvalues, bias=True):
+    """Whiten by another route than the reference takes, so that the last digits differ."""
+    values, vectors = np.linalg.eigh(np.cov(x, rowvar=False, bias=bias))
+    return (x - x.mean(axis=0)) @ vectors @ np.diag(of_eigenvalues(values)) @ vectors.T
+
+
 RIGHT = {
-    "activation_percentiles": [
-        percentiles_by_quantile, percentiles_one_by_one, percentiles_with_a_median,
-        percentiles_by_sorting, percentiles_single_precision, percentiles_and_the_mean,
-    ],
-    "standardize": [
-        standardize_by_methods, standardize_keepdims, standardize_std_squared,
-        standardize_in_loops, standardize_einsum, standardize_in_place,
-        standardize_single_precision, standardize_with_statistics,
-    ],
-    "zca_whiten": [
-        zca_by_np_cov, zca_eps_on_the_diagonal, zca_by_svd_of_the_covariance,
-        zca_by_svd_of_the_data, zca_with_other_signs, zca_by_eig, zca_by_iteration, zca_in_loops,
-        zca_einsum, zca_in_place, zca_single_precision, zca_and_its_matrix,
-    ],
-}  # fmt: skip
+    "activation_percentiles": {
+        "np.quantile": lambda a: np.quantile(a, (0.15, 0.5, 0.85), axis=0),
+        "one by one": lambda a: np.stack([np.percentile(a, q, axis=0) for q in (15, 50, 85)]),
+        "with a median": lambda a: np.array(
+            [np.percentile(a, 15, axis=0), np.median(a, axis=0), np.percentile(a, 85, axis=0)]
+        ),
+        "sorted in loops": percentiles_by_sorting,
+        "single precision": lambda a: np.float32(
+            np.percentile(np.float32(a), [15, 50, 85], axis=0)
+        ),
+        "and the mean": lambda a: (np.percentile(a, [15, 50, 85], axis=0), a.mean(axis=0)),
+    },
+    "standardize": {
+        "methods": lambda x, eps: (x - x.mean(axis=0)) / np.sqrt(x.var(axis=0) + eps),
+        "keepdims": lambda x, eps: (
+            (x - np.mean(x, 0, keepdims=True)) * (np.var(x, 0, keepdims=True) + eps) ** -0.5
+        ),
+        "std squared": lambda x, eps: (x - x.mean(0)) / (x.std(0) ** 2 + eps) ** 0.5,
+        "loops": standardize_in_loops,
+        "einsum": standardize_einsum,
+        "in place on a copy": standardize_in_place,
+        "single precision": standardize_single_precision,
+        "and the statistics": lambda x, eps: (standardize(x, eps), x.mean(axis=0), x.var(axis=0)),
+    },
+    "zca_whiten": {
+        "np.cov": lambda x, eps: through_np_cov(x, lambda v: 1 / np.sqrt(v + eps)),
+        "eps on the diagonal": zca_eps_on_the_diagonal,
+        "svd of the covariance": zca_by_svd_of_the_covariance,
+        "svd of the data": zca_by_svd_of_the_data,
+        "other signs": zca_with_other_signs,
+        "eig": zca_by_eig,
+        "iteration": zca_by_iteration,
+        "loops": zca_in_loops,
+        "einsum": zca_einsum,
+        "in place on a copy": zca_in_place,
+        "single precision": zca_single_precision,
+        "and its matrix": zca_and_its_matrix,
+    },
+}
 
 
-@pytest.mark.parametrize(
-    ("name", "answer"), [(n, f) for n, answers in RIGHT.items() for f in answers]
-)
-def test_a_right_answer_passes_whatever_its_style(name, answer):
-    report = check(name, answer)
+@pytest.mark.parametrize(("name", "label"), [(n, k) for n in RIGHT for k in RIGHT[n]])
+def test_a_right_answer_passes_whatever_its_style(name, label):
+    report = check(name, RIGHT[name][label])
     assert report.outcome == "correct", report
 
 
@@ -279,6 +262,12 @@ def test_a_one_pass_variance_is_warned_about():
 
 
 # ---------------------------------------------------------------- wrong answers
+
+
+def zca_pseudo(x, eps):
+    u, s, vh = np.linalg.svd(x - x.mean(axis=0), full_matrices=False)
+    return u[:, s > 1e-9] @ vh[s > 1e-9] * np.sqrt(len(x))
+
 
 WRONG = {
     "activation_percentiles": {
@@ -304,40 +293,24 @@ WRONG = {
     "zca_whiten": {
         "features by rows": lambda x, eps: zca_whiten(x.T, eps).T,
         "the covariance": lambda x, eps: np.cov(x, rowvar=False, bias=True),
-        "transposed Cholesky": lambda x, eps: (x - x.mean(0)) @ np.linalg.inv(
-            np.linalg.cholesky(np.cov(x.T, bias=True) + eps * np.eye(x.shape[1]))
+        "transposed Cholesky": lambda x, eps: (
+            (x - x.mean(0))
+            @ np.linalg.inv(np.linalg.cholesky(np.cov(x.T, bias=True) + eps * np.eye(x.shape[1])))
         ),
         "eps twice": lambda x, eps: zca_whiten(x, 2 * eps),
         "mean added again": lambda x, eps: zca_whiten(x, eps) + x.mean(axis=0),
         "negative root": lambda x, eps: -zca_whiten(x, eps),
-        "clipped eigenvalues": lambda x, eps: zca_clipped(x, eps),
-        "pseudo-inverse": lambda x, eps: zca_pseudo(x),
+        "clipped eigenvalues": edited(
+            zca_whiten, {"whitening": "vectors / np.sqrt(np.maximum(values, eps)) @ vectors.T"}
+        ),
+        "pseudo-inverse": zca_pseudo,
     },
-}  # fmt: skip
+}
 
 
-def zca_clipped(x, eps):
-    centred = x - x.mean(axis=0)
-    values, vectors = np.linalg.eigh(centred.T @ centred / len(x))
-    return centred @ (vectors / np.sqrt(np.maximum(values, eps)) @ vectors.T)
-
-
-def zca_pseudo(x):
-    u, s, vh = np.linalg.svd(x - x.mean(axis=0), full_matrices=False)
-    return u[:, s > 1e-9] @ vh[s > 1e-9] * np.sqrt(len(x))
-
-
-@pytest.mark.parametrize(
-    ("name", "label"), [(n, label) for n, answers in WRONG.items() for label in answers]
-)
+@pytest.mark.parametrize(("name", "label"), [(n, k) for n in WRONG for k in WRONG[n]])
 def test_a_wrong_answer_is_caught(name, label):
     assert check(name, WRONG[name][label]).outcome in ("incorrect", "error")
-
-
-def through_np_cov(x, of_eigenvalues, **how):
-    """Whiten by another route than the mistakes take, so that the last digits differ."""
-    values, vectors = np.linalg.eigh(np.cov(x, rowvar=False, **how))
-    return (x - x.mean(axis=0)) @ vectors @ np.diag(of_eigenvalues(values)) @ vectors.T
 
 
 def pca_through_np_cov(x, eps):
@@ -352,17 +325,15 @@ def rows_for_columns(x, eps):
 
 MISTAKES_IN_OTHER_WORDS = {
     "not_turned_back": pca_through_np_cov,
-    "eps_forgotten": lambda x, eps: through_np_cov(x, lambda v: v**-0.5, bias=True),
-    "eps_outside_root": lambda x, eps: through_np_cov(x, lambda v: 1 / (v**0.5 + eps), bias=True),
-    "unbiased_covariance": lambda x, eps: through_np_cov(x, lambda v: (v + eps) ** -0.5, ddof=1),
-    "root_forgotten": lambda x, eps: through_np_cov(x, lambda v: 1 / (v + eps), bias=True),
+    "eps_forgotten": lambda x, eps: through_np_cov(x, lambda v: v**-0.5),
+    "eps_outside_root": lambda x, eps: through_np_cov(x, lambda v: 1 / (v**0.5 + eps)),
+    "unbiased_covariance": lambda x, eps: through_np_cov(
+        x, lambda v: (v + eps) ** -0.5, bias=False
+    ),
+    "root_forgotten": lambda x, eps: through_np_cov(x, lambda v: 1 / (v + eps)),
     "rows_scaled": rows_for_columns,
-    "mean_added_again": lambda x, eps: (
-        through_np_cov(x, lambda v: (v + eps) ** -0.5, bias=True) + x.mean(axis=0)
-    ),
-    "eps_as_floor": lambda x, eps: through_np_cov(
-        x, lambda v: np.clip(v, eps, None) ** -0.5, bias=True
-    ),
+    "mean_added_again": lambda x, eps: through_np_cov(x, lambda v: (v + eps) ** -0.5) + x.mean(0),
+    "eps_as_floor": lambda x, eps: through_np_cov(x, lambda v: np.clip(v, eps, None) ** -0.5),
 }
 
 

@@ -6,14 +6,10 @@ import torch
 
 from bnlab.batchnorm import batchnorm_forward
 from bnlab.course import check
+from bnlab.course.exercises.edits import edited
 from bnlab.course.exercises.registry import all_exercises
 from bnlab.course.lessons.nb04.ex_redundant_bias import LINEAR, linear_batchnorm
-from bnlab.course.lessons.nb04.ex_scale_invariance import (
-    EFFECTIVE,
-    RESCALED,
-    effective_learning_rate,
-    rescaled_gradient,
-)
+from bnlab.course.lessons.nb04.ex_scale_invariance import effective_learning_rate, rescaled_gradient
 from bnlab.functional import linear_forward
 
 
@@ -78,10 +74,6 @@ def direction(weight):
 # Right answers in other styles.
 
 
-def with_cache(x, weight, gamma, beta, eps):
-    return batchnorm_forward(x @ weight.T, gamma, beta, eps)
-
-
 def with_einsum(x, weight, gamma, beta, eps):
     z = np.einsum("ni,oi->no", x, weight)
     z = z - np.einsum("no->o", z) / len(z)
@@ -123,63 +115,44 @@ def transposed(x, weight, gamma, beta, eps):
     return (gamma[:, None] * (z - z.mean(axis=1, keepdims=True)) / std + beta[:, None]).T
 
 
-def with_a_bias_that_cancels(x, weight, gamma, beta, eps):
-    return linear_batchnorm(np.c_[x, np.ones(len(x))], np.c_[weight, beta], gamma, beta, eps)
+RIGHT = {
+    "linear_batchnorm": {
+        "with a cache": lambda x, weight, *rest: batchnorm_forward(x @ weight.T, *rest),
+        "einsum": with_einsum,
+        "loops": with_loops,
+        "in place": in_place,
+        "float32": in_float32,
+        "inputs centred first": inputs_centred_first,
+        "transposed": transposed,
+        "with a bias that cancels": lambda x, weight, gamma, beta, eps: linear_batchnorm(
+            np.c_[x, np.ones(len(x))], np.c_[weight, beta], gamma, beta, eps
+        ),
+    },
+    "rescaled_gradient": {
+        "times the inverse": lambda grad_w, a: grad_w * (1 / a),
+        "loops": lambda grad_w, a: np.array([[g / a for g in row] for row in grad_w]),
+        "einsum": lambda grad_w, a: np.einsum("oi,->oi", grad_w, 1 / a),
+        "float32": lambda grad_w, a: grad_w.astype(np.float32) / np.float32(a),
+        "with an extra": lambda grad_w, a: (np.divide(grad_w, a), "extra"),
+    },
+    "effective_learning_rate": {
+        "norm": lambda lr, weight: lr / np.linalg.norm(weight, axis=1) ** 2,
+        "loop": lambda lr, weight: np.array([lr / sum(w * w) for w in weight]),
+        "einsum": lambda lr, weight: lr / np.einsum("oi,oi->o", weight, weight),
+        "diagonal": lambda lr, weight: lr / np.diag(weight @ weight.T),
+        "float32": lambda lr, weight: np.float32(lr) / (weight.astype("f4") ** 2).sum(axis=1),
+        "with an extra": lambda lr, weight: (lr * np.linalg.norm(weight, axis=1) ** -2.0, "extra"),
+    },
+}
 
 
-RIGHT = [
-    *[(LINEAR, f) for f in (with_cache, with_einsum, with_loops, in_place, in_float32,
-                            inputs_centred_first, transposed, with_a_bias_that_cancels)],
-    (RESCALED, lambda grad_w, a: grad_w * (1 / a)),
-    (RESCALED, lambda grad_w, a: np.array([[g / a for g in row] for row in grad_w])),
-    (RESCALED, lambda grad_w, a: np.einsum("oi,->oi", grad_w, 1 / a)),
-    (RESCALED, lambda grad_w, a: grad_w.astype(np.float32) / np.float32(a)),
-    (RESCALED, lambda grad_w, a: (np.divide(grad_w, a), "extra")),
-    (EFFECTIVE, lambda lr, weight: lr / np.linalg.norm(weight, axis=1) ** 2),
-    (EFFECTIVE, lambda lr, weight: np.array([lr / sum(w * w) for w in weight])),
-    (EFFECTIVE, lambda lr, weight: lr / np.einsum("oi,oi->o", weight, weight)),
-    (EFFECTIVE, lambda lr, weight: lr / np.diag(weight @ weight.T)),
-    (EFFECTIVE, lambda lr, weight: np.float32(lr) / (weight.astype("f4") ** 2).sum(axis=1)),
-    (EFFECTIVE, lambda lr, weight: (lr * np.linalg.norm(weight, axis=1) ** -2.0, "extra")),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("exercise", "answer"), RIGHT)
-def test_right_answers_in_other_styles(exercise, answer):
-    report = check(exercise.name, answer)
+@pytest.mark.parametrize(("name", "label"), [(n, k) for n in RIGHT for k in RIGHT[n]])
+def test_right_answers_in_other_styles(name, label):
+    report = check(name, RIGHT[name][label])
     assert report.outcome == "correct", report
 
 
 # Wrong answers that no mistake describes.
-
-
-def weight_not_transposed(x, weight, gamma, beta, eps):
-    return linear_batchnorm(x, weight.T, gamma, beta, eps)
-
-
-def variance_of_the_inputs(x, weight, gamma, beta, eps):
-    z = x @ weight.T
-    return gamma * (z - z.mean(axis=0)) / np.sqrt((weight**2).sum(axis=1) * x.var() + eps) + beta
-
-
-def eps_as_a_floor(x, weight, gamma, beta, eps):
-    z = x @ weight.T
-    return gamma * (z - z.mean(axis=0)) / np.sqrt(np.maximum(z.var(axis=0), eps)) + beta
-
-
-def positive_gamma(x, weight, gamma, beta, eps):
-    return linear_batchnorm(x, weight, np.abs(gamma), beta, eps)
-
-
-def centred_by_the_first_row(x, weight, gamma, beta, eps):
-    z = x @ weight.T
-    return gamma * (z - z[0]) / np.sqrt(z.var(axis=0) + eps) + beta
-
-
-def one_pass(x, weight, gamma, beta, eps):
-    z = (x @ weight.T).astype(np.float32)
-    var = (z**2).mean(axis=0) - z.mean(axis=0) ** 2
-    return gamma * (z - z.mean(axis=0)) / np.sqrt(var + eps) + beta
 
 
 def changes_the_weights(x, weight, gamma, beta, eps):
@@ -187,32 +160,48 @@ def changes_the_weights(x, weight, gamma, beta, eps):
     return linear_batchnorm(x, weight, gamma, beta, eps)
 
 
-def forgets_to_return(x, weight, gamma, beta, eps):
-    linear_batchnorm(x, weight, gamma, beta, eps)
+WRONG = {
+    "linear_batchnorm": {
+        "weight not transposed": lambda x, weight, *rest: linear_batchnorm(x, weight.T, *rest),
+        "variance of the inputs": edited(
+            linear_batchnorm, {"var": "(weight**2).sum(axis=1) * x.var()"}
+        ),
+        "eps as a floor": edited(
+            linear_batchnorm, {"x_hat": "(z - mean) / np.sqrt(np.maximum(var, eps))"}
+        ),
+        "positive gamma": edited(linear_batchnorm, {"return": "np.abs(gamma) * x_hat + beta"}),
+        "centred by the first row": edited(
+            linear_batchnorm, {"x_hat": "(z - z[0]) / np.sqrt(var + eps)"}
+        ),
+        "one pass": edited(
+            linear_batchnorm,
+            {"z": "(x @ weight.T).astype(np.float32)", "var": "(z**2).mean(axis=0) - mean**2"},
+        ),
+        "changes the weights": changes_the_weights,
+        "forgets to return": edited(linear_batchnorm, {"return": "None"}),
+    },
+    "rescaled_gradient": {
+        "only for a above 1": lambda grad_w, a: grad_w / max(a, 1.0),
+        "a small number added": lambda grad_w, a: grad_w / (a + 1e-3),
+        "transposed": lambda grad_w, a: grad_w.T / a,
+        "unit length, then divided": lambda grad_w, a: grad_w / a / np.linalg.norm(grad_w),
+        "signs lost": lambda grad_w, a: np.abs(grad_w) / a,
+        "the factor alone": lambda grad_w, a: 1 / a,
+    },
+    "effective_learning_rate": {
+        "columns": lambda lr, weight: lr / (weight**2).sum(axis=0),
+        "keepdims": lambda lr, weight: lr / (weight**2).sum(axis=1, keepdims=True),
+        "the whole matrix": lambda lr, weight: lr / (weight**2).sum(),
+        "third power": lambda lr, weight: lr / np.linalg.norm(weight, axis=1) ** 3,
+        "a small number added": lambda lr, weight: lr / ((weight**2).sum(axis=1) + 1e-5),
+        "variance": lambda lr, weight: lr / (weight.var(axis=1) * weight.shape[1]),
+    },
+}
 
 
-WRONG = [
-    *[(LINEAR, f) for f in (weight_not_transposed, variance_of_the_inputs, eps_as_a_floor,
-                            positive_gamma, centred_by_the_first_row, one_pass,
-                            changes_the_weights, forgets_to_return)],
-    (RESCALED, lambda grad_w, a: grad_w / max(a, 1.0)),
-    (RESCALED, lambda grad_w, a: grad_w / (a + 1e-3)),
-    (RESCALED, lambda grad_w, a: grad_w.T / a),
-    (RESCALED, lambda grad_w, a: grad_w / a / np.linalg.norm(grad_w)),
-    (RESCALED, lambda grad_w, a: np.abs(grad_w) / a),
-    (RESCALED, lambda grad_w, a: 1 / a),
-    (EFFECTIVE, lambda lr, weight: lr / (weight**2).sum(axis=0)),
-    (EFFECTIVE, lambda lr, weight: lr / (weight**2).sum(axis=1, keepdims=True)),
-    (EFFECTIVE, lambda lr, weight: lr / (weight**2).sum()),
-    (EFFECTIVE, lambda lr, weight: lr / np.linalg.norm(weight, axis=1) ** 3),
-    (EFFECTIVE, lambda lr, weight: lr / ((weight**2).sum(axis=1) + 1e-5)),
-    (EFFECTIVE, lambda lr, weight: lr / (weight.var(axis=1) * weight.shape[1])),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("exercise", "answer"), WRONG)
-def test_wrong_answers_are_caught(exercise, answer):
-    assert check(exercise.name, answer).outcome in ("incorrect", "error")
+@pytest.mark.parametrize(("name", "label"), [(n, k) for n in WRONG for k in WRONG[n]])
+def test_wrong_answers_are_caught(name, label):
+    assert check(name, WRONG[name][label]).outcome in ("incorrect", "error")
 
 
 def test_a_column_of_rates_is_told_about_its_shape():

@@ -9,6 +9,8 @@ import torch
 import bnlab
 from bnlab import layers
 from bnlab.course import check
+from bnlab.course.exercises.edits import edited
+from bnlab.course.exercises.registry import find
 from bnlab.course.lessons.nb05.conventions import to_ours
 from bnlab.course.lessons.nb05.ex_fold_linear import FOLD, fold_linear
 from bnlab.course.lessons.nb05.ex_inference import INFERENCE, batchnorm_inference
@@ -78,7 +80,7 @@ def test_folding_equals_the_package_and_the_two_layers_of_torch(case):
     assert_equal(u @ folded[0].T + folded[1], y, rtol=1e-9)
 
 
-# update_running_stats: right answers in other styles, wrong answers that must be caught.
+# Right answers in other styles: first of update_running_stats.
 
 
 def as_a_step_towards_the_batch(running_mean, running_var, x, momentum):
@@ -125,66 +127,7 @@ def in_single_precision(running_mean, running_var, x, momentum):
     return old_mean * (1 - a) + a * mean.astype(np.float32), old_var * (1 - a) + a * var
 
 
-RIGHT_UPDATE = [as_a_step_towards_the_batch, by_columns, in_place_on_copies, by_the_layer,
-                in_single_precision]  # fmt: skip
-
-
-@pytest.mark.parametrize("answer", RIGHT_UPDATE)
-def test_a_right_update_passes_in_any_style(answer):
-    report = check("update_running_stats", answer)
-    assert report.outcome == "correct", report
-
-
-def _mixed(running_mean, running_var, mean, var, a):
-    return (1 - a) * running_mean + a * mean, (1 - a) * running_var + a * var
-
-
-def _in_place(running_mean, running_var, x, momentum):
-    running_mean *= 1 - momentum
-    running_mean += momentum * x.mean(axis=0)
-    running_var *= 1 - momentum
-    running_var += momentum * x.var(axis=0, ddof=1)
-    return running_mean, running_var
-
-
-WRONG_UPDATE = {
-    "in place on the arguments": _in_place,
-    "the wrong axis": lambda r, v, x, a: _mixed(r, v, x.mean(1), x.var(1, ddof=1), a),
-    "nothing moves": lambda r, v, x, a: (r, v),
-    "only the mean moves": lambda r, v, x, a: ((1 - a) * r + a * x.mean(0), v),
-    "only one is returned": lambda r, v, x, a: (1 - a) * r + a * x.mean(0),
-    "the last example": lambda r, v, x, a: _mixed(r, v, x[-1], x.var(0, ddof=1), a),
-    "the median": lambda r, v, x, a: _mixed(r, v, np.median(x, 0), x.var(0, ddof=1), a),
-    "momentum squared": lambda r, v, x, a: _mixed(r, v, x.mean(0), x.var(0, ddof=1), a**2),
-    "reversed for the mean alone": lambda r, v, x, a: (
-        a * r + (1 - a) * x.mean(0),
-        (1 - a) * v + a * x.var(0, ddof=1),
-    ),
-    "deviations averaged and squared": lambda r, v, x, a: (
-        (1 - a) * r + a * x.mean(0),
-        ((1 - a) * np.sqrt(v) + a * x.std(0, ddof=1)) ** 2,
-    ),
-    "divided by m + 1": lambda r, v, x, a: _mixed(
-        r, v, x.mean(0), x.var(0) * len(x) / (len(x) + 1), a
-    ),
-    "rows of the running mean": lambda r, v, x, a: _mixed(
-        r[None], v[None], x.mean(0), x.var(0, ddof=1), a
-    ),
-    "a name that does not exist": lambda r, v, x, a: _mixed(r, v, mean, x.var(0), a),  # noqa: F821
-}
-
-
-@pytest.mark.parametrize("name", WRONG_UPDATE)
-def test_a_wrong_update_is_caught(name):
-    assert check("update_running_stats", WRONG_UPDATE[name]).outcome in ("incorrect", "error")
-
-
-def test_a_reversed_mean_alone_is_named():
-    report = check("update_running_stats", WRONG_UPDATE["reversed for the mean alone"])
-    assert report.mistake == "momentum_reversed_in_the_mean"
-
-
-# batchnorm_inference: the same.
+# batchnorm_inference
 
 
 def one_row_at_a_time(x, gamma, beta, running_mean, running_var, eps):
@@ -216,64 +159,7 @@ def inference_in_single_precision(x, gamma, beta, running_mean, running_var, eps
     return batchnorm_inference(*(a.astype(np.float32) for a in arrays), np.float32(eps))
 
 
-RIGHT_INFERENCE = [one_row_at_a_time, with_math, as_an_affine_map, by_the_package,
-                   inference_in_single_precision]  # fmt: skip
-
-
-@pytest.mark.parametrize("answer", RIGHT_INFERENCE)
-def test_right_inference_passes_in_any_style(answer):
-    report = check("batchnorm_inference", answer)
-    assert report.outcome == "correct", report
-
-
-def _x_hat(x, mean, var, eps):
-    return (x - mean) / np.sqrt(var + eps)
-
-
-WRONG_INFERENCE = {
-    "biased variance undone": lambda x, g, b, r, v, e: (
-        g * _x_hat(x, r, v * np.divide(len(x) - 1, len(x)), e) + b
-    ),
-    "half running, half batch": lambda x, g, b, r, v, e: (
-        g * _x_hat(x, (r + x.mean(0)) / 2, (v + x.var(0)) / 2, e) + b
-    ),
-    "momentum 0.1 for the mean only": lambda x, g, b, r, v, e: (
-        g * _x_hat(x, 0.9 * r + 0.1 * x.mean(0), v, e) + b
-    ),
-    "eps as a floor": lambda x, g, b, r, v, e: g * (x - r) / np.sqrt(np.maximum(v, e)) + b,
-    "eps squared": lambda x, g, b, r, v, e: g * (x - r) / np.sqrt(v + e**2) + b,
-    "the size of gamma": lambda x, g, b, r, v, e: np.abs(g) * _x_hat(x, r, v, e) + b,
-    "mean added": lambda x, g, b, r, v, e: g * (x + r) / np.sqrt(v + e) + b,
-    "beta forgotten": lambda x, g, b, r, v, e: g * _x_hat(x, r, v, e),
-    "gamma forgotten": lambda x, g, b, r, v, e: _x_hat(x, r, v, e) + b,
-    "x itself": lambda x, g, b, r, v, e: x,
-    "one row for all": lambda x, g, b, r, v, e: (g * _x_hat(x, r, v, e) + b)[:1],
-    "transposed": lambda x, g, b, r, v, e: (g * _x_hat(x, r, v, e) + b).T,
-    "nothing returned": lambda x, g, b, r, v, e: None,
-}
-
-
-@pytest.mark.parametrize("name", WRONG_INFERENCE)
-def test_wrong_inference_is_caught(name):
-    assert check("batchnorm_inference", WRONG_INFERENCE[name]).outcome in ("incorrect", "error")
-
-
-def test_the_training_formula_is_named():
-    def batchnorm_inference(x, gamma, beta, running_mean, running_var, eps):
-        return bnlab.batchnorm_forward(x, gamma, beta, eps)[0] if len(x) > 1 else x * 0 + beta
-
-    assert check("batchnorm_inference", batchnorm_inference).mistake == "batch_statistics"
-
-
-def test_a_layer_that_tracks_in_evaluation_mode_is_caught():
-    def batchnorm_inference(x, gamma, beta, running_mean, running_var, eps):
-        running_mean += 0.1 * (x.mean(axis=0) - running_mean)
-        return gamma * _x_hat(x, running_mean, running_var, eps) + beta
-
-    assert check("batchnorm_inference", batchnorm_inference).mistake == "changes_inputs"
-
-
-# fold_linear: the same.
+# fold_linear
 
 
 def with_a_diagonal_matrix(weight, bias, gamma, beta, running_mean, running_var, eps):
@@ -313,61 +199,153 @@ def fold_in_single_precision(weight, bias, *arrays):
     return fold_linear(single[0], bias, *single[1:])
 
 
-RIGHT_FOLD = [with_a_diagonal_matrix, row_by_row, through_the_transpose,
-              by_asking_the_two_layers, fold_in_single_precision]  # fmt: skip
+RIGHT = {
+    "update_running_stats": [
+        as_a_step_towards_the_batch,
+        by_columns,
+        in_place_on_copies,
+        by_the_layer,
+        in_single_precision,
+    ],
+    "batchnorm_inference": [
+        one_row_at_a_time,
+        with_math,
+        as_an_affine_map,
+        by_the_package,
+        inference_in_single_precision,
+    ],
+    "fold_linear": [
+        with_a_diagonal_matrix,
+        row_by_row,
+        through_the_transpose,
+        by_asking_the_two_layers,
+        fold_in_single_precision,
+    ],
+}
 
 
-@pytest.mark.parametrize("answer", RIGHT_FOLD)
-def test_right_folding_passes_in_any_style(answer):
-    report = check("fold_linear", answer)
+@pytest.mark.parametrize(
+    ("exercise", "answer"), [(name, answer) for name in RIGHT for answer in RIGHT[name]]
+)
+def test_a_right_answer_passes_in_any_style(exercise, answer):
+    report = check(exercise, answer)
     assert report.outcome == "correct", report
 
 
-def _fold(weight, bias, scale, mean, beta):
-    return scale[:, None] * weight, beta + ((0 if bias is None else bias) - mean) * scale
+# Wrong answers that must be caught, as functions or as edits of the reference.
 
 
-WRONG_FOLD = {
-    "scale on the wrong side": lambda w, b, g, beta, r, v, e: (
-        w * (g / np.sqrt(v + e)),
-        beta + ((0 if b is None else b) - r) * g / np.sqrt(v + e),
-    ),
-    "None is not expected": lambda w, b, g, beta, r, v, e: (
-        (g / np.sqrt(v + e))[:, None] * w,
-        beta + (b - r) * g / np.sqrt(v + e),
-    ),
-    "a bias of None stays None": lambda w, b, g, beta, r, v, e: (
-        (_fold(w, b, g / np.sqrt(v + e), r, beta)[0], None)
-        if b is None
-        else _fold(w, b, g / np.sqrt(v + e), r, beta)
-    ),
-    "the size of gamma": lambda w, b, g, beta, r, v, e: _fold(
-        w, b, np.abs(g) / np.sqrt(v + e), r, beta
-    ),
-    "one scale for all": lambda w, b, g, beta, r, v, e: _fold(
-        w, b, np.full_like(g, (g / np.sqrt(v + e)).mean()), r, beta
-    ),
-    "scaled twice": lambda w, b, g, beta, r, v, e: _fold(w, b, g / np.sqrt(v + e) * g, r, beta),
-    "bias subtracted": lambda w, b, g, beta, r, v, e: _fold(
-        w, None if b is None else -b, g / np.sqrt(v + e), r, beta
-    ),
-    "beta subtracted": lambda w, b, g, beta, r, v, e: _fold(w, b, g / np.sqrt(v + e), r, -beta),
-    "eps twice": lambda w, b, g, beta, r, v, e: _fold(w, b, g / np.sqrt(v + 2 * e), r, beta),
-    "weight transposed": lambda w, b, g, beta, r, v, e: (
-        _fold(w, b, g / np.sqrt(v + e), r, beta)[0].T,
-        _fold(w, b, g / np.sqrt(v + e), r, beta)[1],
-    ),
-    "weight alone": lambda w, b, g, beta, r, v, e: (g / np.sqrt(v + e))[:, None] * w,
-    "outputs swapped": lambda w, b, g, beta, r, v, e: _fold(
-        w, b, g / np.sqrt(v + e), r, beta
-    )[::-1],
-    "nothing folded": lambda w, b, g, beta, r, v, e: (w, beta),
-}  # fmt: skip
+def _in_place(running_mean, running_var, x, momentum):
+    running_mean *= 1 - momentum
+    running_mean += momentum * x.mean(axis=0)
+    running_var *= 1 - momentum
+    running_var += momentum * x.var(axis=0, ddof=1)
+    return running_mean, running_var
 
 
-@pytest.mark.parametrize("name", WRONG_FOLD)
-def test_wrong_folding_is_caught(name):
-    assert check("fold_linear", WRONG_FOLD[name]).outcome in ("incorrect", "error")
+WRONG = {
+    "update_running_stats": {
+        "in place on the arguments": _in_place,
+        "the wrong axis": {"mean": "x.mean(axis=1)", "var": "x.var(axis=1, ddof=1)"},
+        "nothing moves": {"return": "running_mean, running_var"},
+        "only the mean moves": {"return": "new_mean, running_var"},
+        "only one is returned": {"return": "new_mean"},
+        "the last example": {"mean": "x[-1]"},
+        "the median": {"mean": "np.median(x, axis=0)"},
+        "momentum squared": lambda r, v, x, a: update_running_stats(r, v, x, a**2),
+        "reversed for the mean alone": {
+            "new_mean": "momentum * running_mean + (1 - momentum) * mean"
+        },
+        "deviations averaged and squared": lambda r, v, x, a: (
+            (1 - a) * r + a * x.mean(0),
+            ((1 - a) * np.sqrt(v) + a * x.std(0, ddof=1)) ** 2,
+        ),
+        "divided by m + 1": {"var": "x.var(axis=0) * len(x) / (len(x) + 1)"},
+        "rows of the running mean": {"return": "new_mean[None], new_var[None]"},
+        "a name that does not exist": {"mean": "average"},
+    },
+    "batchnorm_inference": {
+        "biased variance undone": {
+            "x_hat": "(x - running_mean) / np.sqrt(running_var * (len(x) - 1) / len(x) + eps)"
+        },
+        "half running, half batch": lambda x, g, b, r, v, e: batchnorm_inference(
+            x, g, b, (r + x.mean(0)) / 2, (v + x.var(0)) / 2, e
+        ),
+        "momentum 0.1 for the mean only": lambda x, g, b, r, v, e: batchnorm_inference(
+            x, g, b, 0.9 * r + 0.1 * x.mean(0), v, e
+        ),
+        "eps as a floor": {"x_hat": "(x - running_mean) / np.sqrt(np.maximum(running_var, eps))"},
+        "eps squared": {"x_hat": "(x - running_mean) / np.sqrt(running_var + eps**2)"},
+        "the size of gamma": {"return": "np.abs(gamma) * x_hat + beta"},
+        "mean added": {"x_hat": "(x + running_mean) / np.sqrt(running_var + eps)"},
+        "beta forgotten": {"return": "gamma * x_hat"},
+        "gamma forgotten": {"return": "x_hat + beta"},
+        "x itself": {"return": "x"},
+        "one row for all": {"return": "(gamma * x_hat + beta)[:1]"},
+        "transposed": {"return": "(gamma * x_hat + beta).T"},
+        "nothing returned": {"return": "None"},
+    },
+    "fold_linear": {
+        "scale on the wrong side": {"new_weight": "weight * scale"},
+        "None is not expected": {"bias": "bias"},
+        "a bias of None stays None": lambda w, b, *rest: (
+            fold_linear(w, b, *rest)[0],
+            None if b is None else fold_linear(w, b, *rest)[1],
+        ),
+        "the size of gamma": {"scale": "np.abs(gamma) / np.sqrt(running_var + eps)"},
+        "one scale for all": {
+            "scale": "np.full_like(gamma, (gamma / np.sqrt(running_var + eps)).mean())"
+        },
+        "scaled twice": {"scale": "gamma / np.sqrt(running_var + eps) * gamma"},
+        "bias subtracted": {"new_bias": "beta - (bias + running_mean) * scale"},
+        "beta subtracted": {"new_bias": "(bias - running_mean) * scale - beta"},
+        "eps twice": {"scale": "gamma / np.sqrt(running_var + 2 * eps)"},
+        "weight transposed": {"return": "new_weight.T, new_bias"},
+        "weight alone": {"return": "new_weight"},
+        "outputs swapped": {"return": "new_bias, new_weight"},
+        "nothing folded": {"return": "weight, beta"},
+    },
+}
+RAISES = {  # in some case; the others return something wrong
+    "the wrong axis",
+    "a name that does not exist",
+    "scale on the wrong side",
+    "None is not expected",
+}
+
+
+def _wrong(exercise, label):
+    answer = WRONG[exercise][label]
+    return answer if callable(answer) else edited(find(exercise).reference, answer)
+
+
+@pytest.mark.parametrize(
+    ("exercise", "label"), [(name, label) for name in WRONG for label in WRONG[name]]
+)
+def test_a_wrong_answer_is_caught(exercise, label):
+    report = check(exercise, _wrong(exercise, label))
+    assert report.outcome == ("error" if label in RAISES else "incorrect"), report
+
+
+def test_a_reversed_mean_alone_is_named():
+    answer = _wrong("update_running_stats", "reversed for the mean alone")
+    report = check("update_running_stats", answer)
+    assert report.mistake == "momentum_reversed_in_the_mean"
+
+
+def test_the_training_formula_is_named():
+    def batchnorm_inference(x, gamma, beta, running_mean, running_var, eps):
+        return bnlab.batchnorm_forward(x, gamma, beta, eps)[0] if len(x) > 1 else x * 0 + beta
+
+    assert check("batchnorm_inference", batchnorm_inference).mistake == "batch_statistics"
+
+
+def test_a_layer_that_tracks_in_evaluation_mode_is_caught():
+    def tracking(x, gamma, beta, running_mean, running_var, eps):
+        running_mean += 0.1 * (x.mean(axis=0) - running_mean)
+        return batchnorm_inference(x, gamma, beta, running_mean, running_var, eps)
+
+    assert check("batchnorm_inference", tracking).mistake == "changes_inputs"
 
 
 # The question with a number: what the question says, computed.

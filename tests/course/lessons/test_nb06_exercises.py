@@ -7,6 +7,8 @@ import torch
 import bnlab
 from bnlab import functional as F
 from bnlab.course import check
+from bnlab.course.exercises.edits import edited
+from bnlab.course.exercises.registry import find
 from bnlab.course.lessons.nb06.ex_effective_batch_size import effective_batch_size
 from bnlab.course.lessons.nb06.ex_fold_conv import FOLD, fold_conv
 from bnlab.course.lessons.nb06.ex_spatial_batchnorm import (
@@ -81,7 +83,7 @@ def test_the_effective_batch_size_is_the_number_of_values(shape):
     assert effective_batch_size(*shape) == np.zeros(shape).size
 
 
-# spatial_batchnorm_forward: right answers in other styles, wrong ones that must be caught.
+# Right answers in other styles: first of spatial_batchnorm_forward.
 
 
 def through_a_table(x, gamma, beta, eps):
@@ -125,74 +127,7 @@ def with_a_cache(x, gamma, beta, eps):
     return bnlab.batchnorm_forward(x, gamma, beta, eps)
 
 
-RIGHT_SPATIAL = [through_a_table, channel_by_channel, with_einsum, merged_from_images,
-                 in_single_precision, with_a_cache]  # fmt: skip
-
-
-@pytest.mark.parametrize("answer", RIGHT_SPATIAL)
-def test_a_right_spatial_forward_passes_in_any_style(answer):
-    report = check("spatial_batchnorm_forward", answer)
-    assert report.outcome == "correct", report
-
-
-def _x_hat(x, eps, axes=(0, 2, 3), of=None):
-    of = x if of is None else of
-    mean, var = of.mean(axis=axes, keepdims=True), of.var(axis=axes, keepdims=True)
-    return (x - mean) / np.sqrt(var + eps)
-
-
-def _affine(x_hat, gamma, beta):
-    return gamma[:, None, None] * x_hat + beta[:, None, None]
-
-
-WRONG_SPATIAL = {
-    "dense code": lambda x, gamma, beta, eps: gamma * _x_hat(x, eps, 0) + beta,
-    "gamma not lifted, raises where C is not W": lambda x, gamma, beta, eps: (
-        gamma * _x_hat(x, eps) + beta
-    ),
-    "batch and rows": lambda x, gamma, beta, eps: _affine(_x_hat(x, eps, (0, 2)), gamma, beta),
-    "batch and columns": lambda x, gamma, beta, eps: _affine(_x_hat(x, eps, (0, 3)), gamma, beta),
-    "batch and channels": lambda x, gamma, beta, eps: _affine(_x_hat(x, eps, (0, 1)), gamma, beta),
-    "statistics of the first image": lambda x, gamma, beta, eps: _affine(
-        _x_hat(x, eps, of=x[:1]), gamma, beta
-    ),
-    "images swapped with channels": lambda x, gamma, beta, eps: _affine(
-        _x_hat(x, eps, (1, 2, 3)), gamma, beta
-    ),
-    "channels first after the table": lambda x, gamma, beta, eps: through_a_table(
-        x, gamma, beta, eps
-    ).transpose(0, 2, 3, 1),
-    "eps squared": lambda x, gamma, beta, eps: _affine(_x_hat(x, eps**2), gamma, beta),
-    "one gamma for all": lambda x, gamma, beta, eps: gamma[0] * _x_hat(x, eps) + beta[0],
-    "the size of gamma": lambda x, gamma, beta, eps: _affine(_x_hat(x, eps), np.abs(gamma), beta),
-    "relu at the end": lambda x, gamma, beta, eps: np.maximum(
-        _affine(_x_hat(x, eps), gamma, beta), 0
-    ),
-    "means of the maps": lambda x, gamma, beta, eps: _affine(_x_hat(x, eps), gamma, beta).mean(
-        axis=(2, 3)
-    ),
-    "x itself": lambda x, gamma, beta, eps: x,
-}
-
-
-@pytest.mark.parametrize("name", WRONG_SPATIAL)
-def test_a_wrong_spatial_forward_is_caught(name):
-    report = check("spatial_batchnorm_forward", WRONG_SPATIAL[name])
-    assert report.outcome in ("incorrect", "error")
-
-
-def test_a_one_pass_variance_loses_its_digits_where_the_mean_is_large():
-    def one_pass(x, gamma, beta, eps):
-        x = x.astype(np.float32)
-        mean = x.mean(axis=(0, 2, 3), keepdims=True)
-        var = (x**2).mean(axis=(0, 2, 3), keepdims=True) - mean**2
-        return _affine((x - mean) / np.sqrt(var + np.float32(eps)), gamma, beta)
-
-    report = check("spatial_batchnorm_forward", one_pass)
-    assert report.outcome == "incorrect"
-
-
-# fold_conv: the same.
+# fold_conv
 
 
 def by_output_channel(weight, bias, gamma, beta, running_mean, running_var, eps):
@@ -219,66 +154,115 @@ def by_the_package(weight, bias, gamma, beta, running_mean, running_var, eps):
     return bnlab.fold_batchnorm(weight, bias, gamma, beta, running_mean, running_var, eps)
 
 
-@pytest.mark.parametrize(
-    "answer", [by_output_channel, with_einsum_fold, through_a_matrix, by_the_package]
-)
-def test_a_right_fold_passes_in_any_style(answer):
-    report = check("fold_conv", answer)
-    assert report.outcome == "correct", report
-
-
-WRONG_FOLD = {
-    "the weight of a linear layer": lambda w, b, g, t, m, v, e: (
-        (g / np.sqrt(v + e))[:, None] * w, fold_conv(w, b, g, t, m, v, e)[1]
-    ),
-    "None is not thought of": lambda w, b, g, t, m, v, e: (
-        fold_conv(w, b, g, t, m, v, e)[0], t + (b - m) * g / np.sqrt(v + e)
-    ),
-    "bias of None stays None": lambda w, b, g, t, m, v, e: (
-        fold_conv(w, b, g, t, m, v, e)[0],
-        None if b is None else fold_conv(w, b, g, t, m, v, e)[1],
-    ),
-    "mean and variance swapped": lambda w, b, g, t, m, v, e: fold_conv(
-        w, b, g, t, v, np.abs(m), e
-    ),
-    "eps twice": lambda w, b, g, t, m, v, e: fold_conv(w, b, g, t, m, v, 2 * e),
-    "the other order": lambda w, b, g, t, m, v, e: fold_conv(w, b, g, t, m, v, e)[::-1],
-    "nothing folded": lambda w, b, g, t, m, v, e: (w, np.zeros(len(w)) if b is None else b),
-    "flattened": lambda w, b, g, t, m, v, e: (
-        fold_conv(w, b, g, t, m, v, e)[0].reshape(len(w), -1), fold_conv(w, b, g, t, m, v, e)[1]
-    ),
-    "only the weight": lambda w, b, g, t, m, v, e: fold_conv(w, b, g, t, m, v, e)[0],
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", WRONG_FOLD)
-def test_a_wrong_fold_is_caught(name):
-    assert check("fold_conv", WRONG_FOLD[name]).outcome in ("incorrect", "error")
-
-
-# effective_batch_size, and what the questions say.
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
+RIGHT = {
+    "spatial_batchnorm_forward": [
+        through_a_table,
+        channel_by_channel,
+        with_einsum,
+        merged_from_images,
+        in_single_precision,
+        with_a_cache,
+    ],
+    "fold_conv": [by_output_channel, with_einsum_fold, through_a_matrix, by_the_package],
+    "effective_batch_size": [
         lambda n, h, w: w * h * n,
         lambda n, h, w: float(np.prod([n, h, w])),
         lambda n, h, w: np.zeros((n, h, w)).size,
         lambda n, h, w: sum(1 for _ in np.ndindex(n, h, w)),
     ],
-)
-def test_a_right_count_passes_in_any_style(answer):
-    assert check("effective_batch_size", answer).outcome == "correct"
+}
 
 
 @pytest.mark.parametrize(
-    "answer",
-    [lambda n, h, w: n + h * w, lambda n, h, w: n * h, lambda n, h, w: (n - 1) * h * w,
-     lambda n, h, w: max(n, h * w), lambda n, h, w: np.sqrt(n * h * w)],
-)  # fmt: skip
-def test_a_wrong_count_is_caught(answer):
-    assert check("effective_batch_size", answer).outcome == "incorrect"
+    ("exercise", "answer"), [(name, answer) for name in RIGHT for answer in RIGHT[name]]
+)
+def test_a_right_answer_passes_in_any_style(exercise, answer):
+    report = check(exercise, answer)
+    assert report.outcome == "correct", report
+
+
+# Wrong answers that must be caught, as functions or as edits of the reference.
+
+WRONG = {
+    "spatial_batchnorm_forward": {
+        "dense code": {"axes": "0", "return": "gamma * x_hat + beta"},
+        "gamma not lifted, raises where C is not W": {"return": "gamma * x_hat + beta"},
+        "batch and rows": {"axes": "(0, 2)"},
+        "batch and columns": {"axes": "(0, 3)"},
+        "batch and channels": {"axes": "(0, 1)"},
+        "statistics of the first image": {
+            "mean": "x[:1].mean(axis=axes, keepdims=True)",
+            "var": "x[:1].var(axis=axes, keepdims=True)",
+        },
+        "images swapped with channels": {"axes": "(1, 2, 3)"},
+        "channels first after the table": lambda *a: through_a_table(*a).transpose(0, 2, 3, 1),
+        "eps squared": {"x_hat": "(x - mean) / np.sqrt(var + eps**2)"},
+        "one gamma for all": {"return": "gamma[0] * x_hat + beta[0]"},
+        "the size of gamma": {
+            "return": "np.abs(gamma)[:, None, None] * x_hat + beta[:, None, None]"
+        },
+        "relu at the end": lambda *a: np.maximum(spatial_batchnorm_forward(*a), 0),
+        "means of the maps": lambda *a: spatial_batchnorm_forward(*a).mean(axis=(2, 3)),
+        "x itself": {"return": "x"},
+    },
+    "fold_conv": {
+        "the weight of a linear layer": {"new_weight": "scale[:, None] * weight"},
+        "None is not thought of": {"bias": "bias"},
+        "bias of None stays None": lambda w, b, *rest: (
+            fold_conv(w, b, *rest)[0],
+            None if b is None else fold_conv(w, b, *rest)[1],
+        ),
+        "mean and variance swapped": lambda w, b, g, t, m, v, e: fold_conv(
+            w, b, g, t, v, np.abs(m), e
+        ),
+        "eps twice": {"scale": "gamma / np.sqrt(running_var + 2 * eps)"},
+        "the other order": {"return": "new_bias, new_weight"},
+        "nothing folded": {"return": "weight, bias + 0 * beta"},
+        "flattened": {"return": "new_weight.reshape(len(weight), -1), new_bias"},
+        "only the weight": {"return": "new_weight"},
+    },
+    "effective_batch_size": {
+        "images added": {"return": "n + h * w"},
+        "one side": {"return": "n * h"},
+        "one image less": {"return": "(n - 1) * h * w"},
+        "the larger number": {"return": "max(n, h * w)"},
+        "the root": lambda n, h, w: np.sqrt(n * h * w),
+    },
+}
+RAISES = {  # in some case; the others return something wrong
+    "dense code",
+    "gamma not lifted, raises where C is not W",
+    "the weight of a linear layer",
+    "None is not thought of",
+}
+
+
+def _wrong(exercise, label):
+    answer = WRONG[exercise][label]
+    return answer if callable(answer) else edited(find(exercise).reference, answer)
+
+
+@pytest.mark.parametrize(
+    ("exercise", "label"), [(name, label) for name in WRONG for label in WRONG[name]]
+)
+def test_a_wrong_answer_is_caught(exercise, label):
+    report = check(exercise, _wrong(exercise, label))
+    assert report.outcome == ("error" if label in RAISES else "incorrect"), report
+
+
+def test_a_one_pass_variance_loses_its_digits_where_the_mean_is_large():
+    def one_pass(x, gamma, beta, eps):
+        x = x.astype(np.float32)
+        mean = x.mean(axis=(0, 2, 3), keepdims=True)
+        var = (x**2).mean(axis=(0, 2, 3), keepdims=True) - mean**2
+        x_hat = (x - mean) / np.sqrt(var + np.float32(eps))
+        return gamma[:, None, None] * x_hat + beta[:, None, None]
+
+    report = check("spatial_batchnorm_forward", one_pass)
+    assert report.outcome == "incorrect"
+
+
+# What the questions say.
 
 
 def test_only_the_layer_behind_global_pooling_refuses_a_single_image():

@@ -55,18 +55,10 @@ def by_loop(g, h):
     return products / (squares_g * squares_h) ** 0.5 if squares_g * squares_h else 0.0
 
 
-def with_a_tiny_guard(g, h):
-    return np.sum(g * h) / max(np.linalg.norm(g) * np.linalg.norm(h), 1e-300)
-
-
 def by_the_distance_of_unit_vectors(g, h):
     if not (g.any() and h.any()):
         return 0.0
     return 1 - np.sum((g / np.linalg.norm(g) - h / np.linalg.norm(h)) ** 2) / 2
-
-
-def in_single_precision(g, h):
-    return np.float32(by_unit_vectors(g.astype(np.float32), h.astype(np.float32)))
 
 
 def with_the_angle_too(g, h):
@@ -74,35 +66,49 @@ def with_the_angle_too(g, h):
     return value, np.arccos(np.clip(value, -1, 1))
 
 
-RIGHT = [by_dot, by_einsum, by_unit_vectors, by_loop, with_a_tiny_guard, in_single_precision,
-         by_the_distance_of_unit_vectors, with_the_angle_too]  # fmt: skip
+RIGHT = {
+    "gradient_cosine": {
+        "dot product": by_dot,
+        "einsum": by_einsum,
+        "unit vectors": by_unit_vectors,
+        "loop": by_loop,
+        "a tiny guard": lambda g, h: (
+            np.sum(g * h) / max(np.linalg.norm(g) * np.linalg.norm(h), 1e-300)
+        ),
+        "single precision": lambda g, h: np.float32(by_unit_vectors(np.float32(g), np.float32(h))),
+        "distance of unit vectors": by_the_distance_of_unit_vectors,
+        "with the angle too": with_the_angle_too,
+    },
+}
 
 
-@pytest.mark.parametrize("answer", RIGHT)
-def test_a_right_cosine_passes_in_any_style(answer):
-    report = check("gradient_cosine", answer)
+@pytest.mark.parametrize(("name", "label"), [(n, k) for n in RIGHT for k in RIGHT[n]])
+def test_a_right_cosine_passes_in_any_style(name, label):
+    report = check(name, RIGHT[name][label])
     assert report.outcome == "correct", report
 
 
 WRONG = {
-    "sine": lambda g, h: np.sqrt(1 - by_dot(g, h) ** 2),
-    "angle in degrees": lambda g, h: np.degrees(np.arccos(np.clip(by_dot(g, h), -1, 1))),
-    "squared": lambda g, h: by_dot(g, h) ** 2,
-    "minus": lambda g, h: -by_dot(g, h),
-    "one for a zero gradient": lambda g, h: by_dot(g, h) if g.any() and h.any() else 1.0,
-    "share of equal signs": lambda g, h: np.mean(np.sign(g) == np.sign(h)),
-    "cosine of each row": lambda g, h: np.array([by_dot(a, b) for a, b in zip(g, h, strict=True)]),
-    "ratio of the lengths": lambda g, h: np.linalg.norm(g) / max(np.linalg.norm(h), 1e-300),
-    "without the sum": lambda g, h: g * h,
-    "maximum norms": lambda g, h: np.sum(g * h) / max(np.abs(g).max() * np.abs(h).max(), 1e-300),
-    "length of g twice, root": lambda g, h: by_dot(g, h) * np.linalg.norm(h),
-    "clipped at zero": lambda g, h: max(by_dot(g, h), 0.0),
+    "gradient_cosine": {
+        "sine": lambda g, h: np.sqrt(1 - by_dot(g, h) ** 2),
+        "angle in degrees": lambda g, h: np.degrees(np.arccos(np.clip(by_dot(g, h), -1, 1))),
+        "squared": lambda g, h: by_dot(g, h) ** 2,
+        "minus": lambda g, h: -by_dot(g, h),
+        "one for a zero gradient": lambda g, h: by_dot(g, h) if g.any() and h.any() else 1.0,
+        "share of equal signs": lambda g, h: np.mean(np.sign(g) == np.sign(h)),
+        "cosine of each row": lambda g, h: np.array(list(map(by_dot, g, h))),
+        "ratio of the lengths": lambda g, h: np.linalg.norm(g) / max(np.linalg.norm(h), 1e-300),
+        "without the sum": lambda g, h: g * h,
+        "maximum norms": lambda g, h: np.sum(g * h) / max(abs(g).max() * abs(h).max(), 1e-300),
+        "length of g twice, root": lambda g, h: by_dot(g, h) * np.linalg.norm(h),
+        "clipped at zero": lambda g, h: max(by_dot(g, h), 0.0),
+    },
 }
 
 
-@pytest.mark.parametrize("name", WRONG)
-def test_a_wrong_cosine_is_caught(name):
-    assert check("gradient_cosine", WRONG[name]).outcome in ("incorrect", "error")
+@pytest.mark.parametrize(("name", "label"), [(n, k) for n in WRONG for k in WRONG[n]])
+def test_a_wrong_cosine_is_caught(name, label):
+    assert check(name, WRONG[name][label]).outcome in ("incorrect", "error")
 
 
 def test_the_predicted_gradient_is_that_of_the_formula():

@@ -1,7 +1,5 @@
 """Exercises of notebook 00: how a check works, and which axis is which."""
 
-import numpy as np
-
 from bnlab.course.exercises.exercise import Case, Exercise, Mistake, Question
 
 
@@ -34,61 +32,38 @@ FEATURE_MEANS = Exercise(
 )
 
 
-@FEATURE_MEANS.mistake(
-    "unfinished_mean",
-    "You add the examples up but do not divide by their number; a mean is the sum divided by N.",
+FEATURE_MEANS.add_mistakes(
+    unfinished_mean=(
+        "You add the examples up but do not divide by their number; a mean is the sum divided by "
+        "N.",
+        {"return": "x.sum(axis=0)"},
+    ),
+    mean_of_magnitudes=(
+        "You average the absolute values; a mean keeps the signs.",
+        {"return": "np.abs(x).mean(axis=0)"},
+    ),
+    one_too_few=(
+        "You divide by N - 1. That is for unbiased variances; a mean divides by N.",
+        {"return": "x.sum(axis=0) / max(len(x) - 1, 1)"},
+    ),
+    median_for_mean=(
+        "You take the median of each feature; batch norm uses the mean.",
+        {"return": "np.median(x, axis=0)"},
+    ),
+    divided_by_features=(
+        "You divide by x.shape[1], the number of features; the mean of a feature divides by the "
+        "number of examples, x.shape[0] or len(x).",
+        {"return": "x.sum(axis=0) / x.shape[1]"},
+    ),
+    divided_by_all=(
+        "You divide by x.size, the number of all values; one feature has only N of them.",
+        {"return": "x.sum(axis=0) / x.size"},
+    ),
+    one_mean_repeated=(
+        "You repeat one mean of the whole array; each feature has its own: x.mean needs axis=0.",
+        {"return": "np.full(x.shape[1], x.mean())"},
+    ),
 )
-def _(x):
-    return x.sum(axis=0)
-
-
-@FEATURE_MEANS.mistake(
-    "mean_of_magnitudes",
-    "You average the absolute values; a mean keeps the signs.",
-)
-def _(x):
-    return np.abs(x).mean(axis=0)
-
-
-@FEATURE_MEANS.mistake(
-    "one_too_few",
-    "You divide by N - 1. That is for unbiased variances; a mean divides by N.",
-)
-def _(x):
-    return x.sum(axis=0) / max(len(x) - 1, 1)
-
-
-@FEATURE_MEANS.mistake(
-    "median_for_mean",
-    "You take the median of each feature; batch norm uses the mean.",
-)
-def _(x):
-    return np.median(x, axis=0)
-
-
-@FEATURE_MEANS.mistake(
-    "divided_by_features",
-    "You divide by x.shape[1], the number of features; the mean of a feature divides by the number "
-    "of examples, x.shape[0] or len(x).",
-)
-def _(x):
-    return x.sum(axis=0) / x.shape[1]
-
-
-@FEATURE_MEANS.mistake(
-    "divided_by_all",
-    "You divide by x.size, the number of all values; one feature has only N of them.",
-)
-def _(x):
-    return x.sum(axis=0) / x.size
-
-
-@FEATURE_MEANS.mistake(
-    "one_mean_repeated",
-    "You repeat one mean of the whole array; each feature has its own: x.mean needs axis=0.",
-)
-def _(x):
-    return np.full(x.shape[1], x.mean())
 
 
 HOW_MANY_MEANS = Question(

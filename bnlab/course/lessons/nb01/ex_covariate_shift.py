@@ -14,8 +14,8 @@ WHICH_SHIFT = Question(
     "and in c the relation between x and y itself has changed.",
     hints=(
         "Internal means inside the network, between two layers.",
-        "Internal covariate shift needs no new data: ask of each story whether training itself "
-        "is the cause.",
+        "Internal covariate shift needs no new data: ask of each story whether training itself is "
+        "the cause.",
     ),
     minutes=1,
     difficulty=1,
@@ -72,8 +72,8 @@ PERCENTILES = Exercise(
         Case("a large mean", _skewed(30, 3, offset=1e4), seed=6),
     ),
     hints=(
-        "Sort the values of one feature. Half of them lie below the 50th percentile; how many "
-        "lie below the 15th?",
+        "Sort the values of one feature. Half of them lie below the 50th percentile; how many lie "
+        "below the 15th?",
         "np.percentile takes several percentages at once and puts them on the first axis.",
         "Percentages go from 0 to 100, and axis=0 runs over the batch.",
     ),
@@ -82,116 +82,74 @@ PERCENTILES = Exercise(
 )
 
 
-@PERCENTILES.mistake(
-    "fractions_for_percent",
-    "np.percentile counts from 0 to 100, so that 0.15 is the 0.15th percentile, almost the "
-    "smallest value. Pass 15, 50 and 85, or use np.quantile.",
-)
-def _(a):
-    return np.percentile(a, [0.15, 0.50, 0.85], axis=0)
-
-
-@PERCENTILES.mistake(
-    "mean_and_std",
-    "You return mean - std, mean and mean + std. For a normal distribution that is nearly the "
-    "same; activations are skewed, and then it is not.",
-)
-def _(a):
-    mean, std = a.mean(axis=0), a.std(axis=0)
-    return np.stack([mean - std, mean, mean + std])
-
-
-@PERCENTILES.mistake(
-    "mean_for_median",
-    "Your middle row is the mean; the 50th percentile is the median, which one extreme value "
-    "cannot move.",
-)
-def _(a):
-    low, high = np.percentile(a, [15, 85], axis=0)
+def _mean_in_the_middle(a):
+    low, _, high = activation_percentiles(a)
     return np.stack([low, a.mean(axis=0), high])
 
 
-@PERCENTILES.mistake(
-    "minimum_and_maximum",
-    "Your outer rows are the minimum and the maximum, the 0th and the 100th percentile.",
+PERCENTILES.add_mistakes(
+    fractions_for_percent=(
+        "np.percentile counts from 0 to 100, so that 0.15 is the 0.15th percentile, almost the "
+        "smallest value. Pass 15, 50 and 85, or use np.quantile.",
+        {"return": "np.percentile(a, [0.15, 0.50, 0.85], axis=0)"},
+    ),
+    mean_and_std=(
+        "You return mean - std, mean and mean + std. For a normal distribution that is nearly the "
+        "same; activations are skewed, and then it is not.",
+        {"return": "np.stack([a.mean(axis=0) + k * a.std(axis=0) for k in (-1, 0, 1)])"},
+    ),
+    mean_for_median=(
+        "Your middle row is the mean; the 50th percentile is the median, which one extreme value "
+        "cannot move.",
+        _mean_in_the_middle,
+    ),
+    minimum_and_maximum=(
+        "Your outer rows are the minimum and the maximum, the 0th and the 100th percentile.",
+        {"return": "np.percentile(a, [0, 50, 100], axis=0)"},
+    ),
+    quartiles=(
+        "These are the 25th, 50th and 75th percentile; the 15th and the 85th were asked.",
+        {"return": "np.percentile(a, [25, 50, 75], axis=0)"},
+    ),
+    outer_tenths=(
+        "Your outer rows are the 10th and the 90th percentile; take the 15th and 85th.",
+        {"return": "np.percentile(a, [10, 50, 90], axis=0)"},
+    ),
+    one_standard_deviation=(
+        "Your outer rows are the 16th and the 84th percentile, one standard deviation from the "
+        "middle of a normal distribution. The paper's figure takes the 15th and the 85th.",
+        {"return": "np.percentile(a, [16, 50, 84], axis=0)"},
+    ),
+    highest_first=(
+        "The rows are upside down: the 15th percentile comes first, the 85th last.",
+        {"return": "np.percentile(a, [85, 50, 15], axis=0)"},
+    ),
+    not_interpolated=(
+        "You take the sorted value at place int(q * N). Most percentiles fall between two "
+        "examples: their place is q * (N - 1), and the value there is interpolated, as "
+        "np.percentile does.",
+        {"return": "np.sort(a, axis=0)[[int(q * len(a)) for q in (0.15, 0.50, 0.85)]]"},
+    ),
+    rounded_down=(
+        "You take the sorted value just below the place q * (N - 1). Where the place falls "
+        "between two examples, interpolate between them, as np.percentile does by default.",
+        {"return": "np.percentile(a, [15, 50, 85], axis=0, method='lower')"},
+    ),
+    nearest_example=(
+        "You take the example nearest to each percentile. Where a percentile falls between two "
+        "examples, interpolate between them, as np.percentile does by default.",
+        {"return": "np.percentile(a, [15, 50, 85], axis=0, method='nearest')"},
+    ),
+    of_the_magnitudes=(
+        "You take the percentiles of |a|; the sign of an activation counts.",
+        {"return": "np.percentile(np.abs(a), [15, 50, 85], axis=0)"},
+    ),
+    not_sorted=(
+        "You take the rows at 15, 50 and 85 percent of the batch as they come; the values of each "
+        "feature have to be sorted first.",
+        {"return": "a[[int(q * len(a)) for q in (0.15, 0.50, 0.85)]]"},
+    ),
 )
-def _(a):
-    return np.percentile(a, [0, 50, 100], axis=0)
-
-
-@PERCENTILES.mistake(
-    "quartiles", "These are the 25th, 50th and 75th percentile; the 15th and the 85th were asked."
-)
-def _(a):
-    return np.percentile(a, [25, 50, 75], axis=0)
-
-
-@PERCENTILES.mistake(
-    "outer_tenths", "Your outer rows are the 10th and the 90th percentile; take the 15th and 85th."
-)
-def _(a):
-    return np.percentile(a, [10, 50, 90], axis=0)
-
-
-@PERCENTILES.mistake(
-    "one_standard_deviation",
-    "Your outer rows are the 16th and the 84th percentile, one standard deviation from the middle "
-    "of a normal distribution. The paper's figure takes the 15th and the 85th.",
-)
-def _(a):
-    return np.percentile(a, [16, 50, 84], axis=0)
-
-
-@PERCENTILES.mistake(
-    "highest_first", "The rows are upside down: the 15th percentile comes first, the 85th last."
-)
-def _(a):
-    return np.percentile(a, [85, 50, 15], axis=0)
-
-
-@PERCENTILES.mistake(
-    "not_interpolated",
-    "You take the sorted value at place int(q * N). Most percentiles fall between two examples: "
-    "their place is q * (N - 1), and the value there is interpolated, as np.percentile does.",
-)
-def _(a):
-    places = (np.array([0.15, 0.50, 0.85]) * len(a)).astype(int)
-    return np.sort(a, axis=0)[places]
-
-
-@PERCENTILES.mistake(
-    "rounded_down",
-    "You take the sorted value just below the place q * (N - 1). Where the place falls between two "
-    "examples, interpolate between them, as np.percentile does by default.",
-)
-def _(a):
-    return np.percentile(a, [15, 50, 85], axis=0, method="lower")
-
-
-@PERCENTILES.mistake(
-    "nearest_example",
-    "You take the example nearest to each percentile. Where a percentile falls between two "
-    "examples, interpolate between them, as np.percentile does by default.",
-)
-def _(a):
-    return np.percentile(a, [15, 50, 85], axis=0, method="nearest")
-
-
-@PERCENTILES.mistake(
-    "of_the_magnitudes", "You take the percentiles of |a|; the sign of an activation counts."
-)
-def _(a):
-    return np.percentile(np.abs(a), [15, 50, 85], axis=0)
-
-
-@PERCENTILES.mistake(
-    "not_sorted",
-    "You take the rows at 15, 50 and 85 percent of the batch as they come; the values of each "
-    "feature have to be sorted first.",
-)
-def _(a):
-    places = (np.array([0.15, 0.50, 0.85]) * len(a)).astype(int)
-    return a[places]
 
 
 LARGEST_FACTOR = Question(

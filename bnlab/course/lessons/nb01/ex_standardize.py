@@ -4,11 +4,6 @@ import numpy as np
 
 from bnlab.course.exercises.exercise import Case, Exercise
 
-ONE_PASS = (
-    "E[x^2] - E[x]^2 subtracts two large, nearly equal numbers when the mean is large; "
-    "subtract the mean first and square afterwards."
-)
-
 
 def standardize(x, eps):
     """Give each feature of x, shape (N, C), mean 0 and variance 1 up to eps."""
@@ -62,182 +57,107 @@ STANDARDIZE = Exercise(
     ),
     minutes=3,
     difficulty=1,
-    about_precision=ONE_PASS,
+    about_precision="E[x^2] - E[x]^2 subtracts two large, nearly equal numbers when the mean is "
+    "large; subtract the mean first and square afterwards.",
 )
 
 
-@STANDARDIZE.mistake(
-    "unbiased_variance",
-    "You divide the sum of squares by N - 1; the exercise (and batch norm) divides by N.",
+STANDARDIZE.add_mistakes(
+    unbiased_variance=(
+        "You divide the sum of squares by N - 1; the exercise (and batch norm) divides by N.",
+        {"var": "x.var(axis=0, ddof=1)"},
+    ),
+    eps_outside_root=(
+        "You add eps to the standard deviation; it belongs to the variance, inside the square "
+        "root.",
+        {"return": "(x - mean) / (np.sqrt(var) + eps)"},
+    ),
+    eps_forgotten=(
+        "You leave eps out: a constant feature then gives 0 / 0. Add it to the variance.",
+        {"return": "(x - mean) / np.sqrt(var)"},
+    ),
+    eps_fixed=(
+        "You always use 1e-5; use the argument eps.",
+        {"return": "(x - mean) / np.sqrt(var + 1e-5)"},
+    ),
+    wrong_axis=(
+        "Your statistics run over the features of one example (axis=1). Examples are rows, so "
+        "they run over axis=0.",
+        {"mean": "x.mean(axis=1, keepdims=True)", "var": "x.var(axis=1, keepdims=True)"},
+    ),
+    one_statistic_for_all=(
+        "You take one mean and one variance over the whole array; each feature has its own "
+        "(axis=0).",
+        {"mean": "x.mean()", "var": "x.var()"},
+    ),
+    divides_by_variance=(
+        "You divide by the variance; divide by its square root, the standard deviation.",
+        {"return": "(x - mean) / (var + eps)"},
+    ),
+    not_centred=(
+        "You divide by the standard deviation but do not subtract the mean first.",
+        {"return": "x / np.sqrt(var + eps)"},
+    ),
+    only_centred=(
+        "You subtract the mean but do not divide by the standard deviation.",
+        {"return": "x - mean"},
+    ),
+    mean_square_for_variance=(
+        "You divide by the root of the mean of x^2. The variance is the mean of (x - mean)^2: "
+        "square the centred x.",
+        {"var": "(x**2).mean(axis=0)"},
+    ),
+    sum_for_mean=(
+        "You divide by the length of the centred column, the root of a sum of squares. The "
+        "variance is their mean: divide the sum by N.",
+        {"var": "((x - mean) ** 2).sum(axis=0)"},
+    ),
+    range_from_0_to_1=(
+        "You map the smallest value to 0 and the largest to 1. That is another scaling: here the "
+        "mean becomes 0 and the variance 1.",
+        {"return": "(x - x.min(axis=0)) / (np.ptp(x, axis=0) + eps)"},
+    ),
+    one_mean_for_all=(
+        "Your mean is a single number for the whole array; each feature has its own: x.mean needs "
+        "axis=0.",
+        {"return": "(x - x.mean()) / np.sqrt(var + eps)"},
+    ),
+    one_variance_for_all=(
+        "You centre each feature by its own mean, but divide all of them by one variance: it "
+        "needs axis=0 as well.",
+        {"var": "x.var()"},
+    ),
+    parentheses_forgotten=(
+        "You divide the mean alone: x - mean / std is x - (mean / std). Put x - mean in "
+        "parentheses.",
+        {"return": "x - mean / np.sqrt(var + eps)"},
+    ),
+    multiplied=(
+        "You multiply by the standard deviation; to bring it to 1, divide by it.",
+        {"return": "(x - mean) * np.sqrt(var + eps)"},
+    ),
+    root_taken_twice=(
+        "You take the root of the standard deviation, which is a root already. Inside the square "
+        "root stands the variance.",
+        {"return": "(x - mean) / np.sqrt(np.sqrt(var) + eps)"},
+    ),
+    eps_as_floor=(
+        "You take eps where it is larger than the variance. Here it is added to every variance.",
+        {"return": "(x - mean) / np.sqrt(np.maximum(var, eps))"},
+    ),
+    constant_divided_by_one=(
+        "You leave eps out, and treat a standard deviation of 0 apart, as scikit-learn does. "
+        "Batch norm has no such exception: it adds eps to every variance.",
+        {"return": "(x - mean) / np.sqrt(np.where(var == 0, 1, var))"},
+    ),
+    mean_distance=(
+        "You divide by the mean distance from the mean. The variance is the mean of the *squared* "
+        "distances, and its root is the standard deviation.",
+        {"return": "(x - mean) / (np.abs(x - mean).mean(axis=0) + eps)"},
+    ),
+    examples_to_unit_length=(
+        "You scale each example to length 1. That looks along a row; standardizing looks down "
+        "each column, over the examples.",
+        {"return": "x / np.sqrt((x**2).sum(axis=1, keepdims=True) + eps)"},
+    ),
 )
-def _(x, eps):
-    return (x - x.mean(axis=0)) / np.sqrt(x.var(axis=0, ddof=1) + eps)
-
-
-@STANDARDIZE.mistake(
-    "eps_outside_root",
-    "You add eps to the standard deviation; it belongs to the variance, inside the square root.",
-)
-def _(x, eps):
-    return (x - x.mean(axis=0)) / (x.std(axis=0) + eps)
-
-
-@STANDARDIZE.mistake(
-    "eps_forgotten",
-    "You leave eps out: a constant feature then gives 0 / 0. Add it to the variance.",
-)
-def _(x, eps):
-    return (x - x.mean(axis=0)) / x.std(axis=0)
-
-
-@STANDARDIZE.mistake("eps_fixed", "You always use 1e-5; use the argument eps.")
-def _(x, eps):
-    return standardize(x, 1e-5)
-
-
-@STANDARDIZE.mistake(
-    "wrong_axis",
-    "Your statistics run over the features of one example (axis=1). Examples are rows, so they "
-    "run over axis=0.",
-)
-def _(x, eps):
-    return standardize(x.T, eps).T
-
-
-@STANDARDIZE.mistake(
-    "one_statistic_for_all",
-    "You take one mean and one variance over the whole array; each feature has its own (axis=0).",
-)
-def _(x, eps):
-    return (x - x.mean()) / np.sqrt(x.var() + eps)
-
-
-@STANDARDIZE.mistake(
-    "divides_by_variance",
-    "You divide by the variance; divide by its square root, the standard deviation.",
-)
-def _(x, eps):
-    return (x - x.mean(axis=0)) / (x.var(axis=0) + eps)
-
-
-@STANDARDIZE.mistake(
-    "not_centred",
-    "You divide by the standard deviation but do not subtract the mean first.",
-)
-def _(x, eps):
-    return x / np.sqrt(x.var(axis=0) + eps)
-
-
-@STANDARDIZE.mistake(
-    "only_centred", "You subtract the mean but do not divide by the standard deviation."
-)
-def _(x, eps):
-    return x - x.mean(axis=0)
-
-
-@STANDARDIZE.mistake(
-    "mean_square_for_variance",
-    "You divide by the root of the mean of x^2. The variance is the mean of (x - mean)^2: square "
-    "the centred x.",
-)
-def _(x, eps):
-    return (x - x.mean(axis=0)) / np.sqrt((x**2).mean(axis=0) + eps)
-
-
-@STANDARDIZE.mistake(
-    "sum_for_mean",
-    "You divide by the length of the centred column, the root of a sum of squares. The variance "
-    "is their mean: divide the sum by N.",
-)
-def _(x, eps):
-    return (x - x.mean(axis=0)) / np.sqrt(x.var(axis=0) * len(x) + eps)
-
-
-@STANDARDIZE.mistake(
-    "range_from_0_to_1",
-    "You map the smallest value to 0 and the largest to 1. That is another scaling: here the mean "
-    "becomes 0 and the variance 1.",
-)
-def _(x, eps):
-    low = x.min(axis=0)
-    return (x - low) / (x.max(axis=0) - low + eps)
-
-
-@STANDARDIZE.mistake(
-    "one_mean_for_all",
-    "Your mean is a single number for the whole array; each feature has its own: x.mean needs "
-    "axis=0.",
-)
-def _(x, eps):
-    return (x - x.mean()) / np.sqrt(x.var(axis=0) + eps)
-
-
-@STANDARDIZE.mistake(
-    "one_variance_for_all",
-    "You centre each feature by its own mean, but divide all of them by one variance: it needs "
-    "axis=0 as well.",
-)
-def _(x, eps):
-    return (x - x.mean(axis=0)) / np.sqrt(x.var() + eps)
-
-
-@STANDARDIZE.mistake(
-    "parentheses_forgotten",
-    "You divide the mean alone: x - mean / std is x - (mean / std). Put x - mean in parentheses.",
-)
-def _(x, eps):
-    return x - x.mean(axis=0) / np.sqrt(x.var(axis=0) + eps)
-
-
-@STANDARDIZE.mistake(
-    "multiplied",
-    "You multiply by the standard deviation; to bring it to 1, divide by it.",
-)
-def _(x, eps):
-    return (x - x.mean(axis=0)) * np.sqrt(x.var(axis=0) + eps)
-
-
-@STANDARDIZE.mistake(
-    "root_taken_twice",
-    "You take the root of the standard deviation, which is a root already. Inside the square root "
-    "stands the variance.",
-)
-def _(x, eps):
-    return (x - x.mean(axis=0)) / np.sqrt(x.std(axis=0) + eps)
-
-
-@STANDARDIZE.mistake(
-    "eps_as_floor",
-    "You take eps where it is larger than the variance. Here it is added to every variance.",
-)
-def _(x, eps):
-    return (x - x.mean(axis=0)) / np.sqrt(np.maximum(x.var(axis=0), eps))
-
-
-@STANDARDIZE.mistake(
-    "constant_divided_by_one",
-    "You leave eps out, and treat a standard deviation of 0 apart, as scikit-learn does. Batch "
-    "norm has no such exception: it adds eps to every variance.",
-)
-def _(x, eps):
-    std = x.std(axis=0)
-    return (x - x.mean(axis=0)) / np.where(std == 0, 1, std)
-
-
-@STANDARDIZE.mistake(
-    "mean_distance",
-    "You divide by the mean distance from the mean. The variance is the mean of the *squared* "
-    "distances, and its root is the standard deviation.",
-)
-def _(x, eps):
-    centred = x - x.mean(axis=0)
-    return centred / (np.abs(centred).mean(axis=0) + eps)
-
-
-@STANDARDIZE.mistake(
-    "examples_to_unit_length",
-    "You scale each example to length 1. That looks along a row; standardizing looks down each "
-    "column, over the examples.",
-)
-def _(x, eps):
-    return x / np.sqrt((x**2).sum(axis=1, keepdims=True) + eps)

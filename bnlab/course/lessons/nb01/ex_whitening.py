@@ -41,201 +41,114 @@ ZCA = Exercise(
 )
 
 
-def _centred(x):
-    return x - x.mean(axis=0)
-
-
-def _covariance(x):
-    return _centred(x).T @ _centred(x) / len(x)
-
-
-def _symmetric(matrix, of_eigenvalues):
-    """Apply a function to the eigenvalues of a symmetric matrix."""
-    values, vectors = np.linalg.eigh(matrix)
-    return vectors * of_eigenvalues(values) @ vectors.T
-
-
-@ZCA.mistake(
-    "only_standardized",
-    "You give each feature variance 1 but leave the correlations between features as they were. "
-    "White also means uncorrelated: use the whole covariance matrix.",
+ZCA.add_mistakes(
+    only_standardized=(
+        "You give each feature variance 1 but leave the correlations between features as they "
+        "were. White also means uncorrelated: use the whole covariance matrix.",
+        standardize,
+    ),
+    not_turned_back=(
+        "You return the data along the eigenvectors, which is PCA whitening. ZCA turns them back "
+        "to the old axes: multiply by the transposed eigenvectors once more.",
+        {"whitening": "vectors / np.sqrt(values + eps)"},
+    ),
+    not_turned_back_svd=(
+        "You return the data along the singular vectors, which is PCA whitening. ZCA turns them "
+        "back to the old axes: multiply by the transposed vectors once more.",
+        {"whitening": "np.linalg.svd(covariance)[0] / np.sqrt(values[::-1] + eps)"},
+    ),
+    eigenvectors_as_rows=(
+        "eigh returns the eigenvectors as columns, V[:, i]. You use them as rows: the matrix is V "
+        "D V', not V' D V.",
+        {"whitening": "vectors.T / np.sqrt(values + eps) @ vectors"},
+    ),
+    cholesky_root=(
+        "You use a Cholesky factor as the root. The result is white, but turned: ZCA takes the "
+        "symmetric root, which changes the data least.",
+        {
+            "covariance": "centred.T @ centred / len(x) + eps * np.eye(x.shape[1])",
+            "whitening": "np.linalg.inv(np.linalg.cholesky(covariance)).T",
+        },
+    ),
+    standardized_first=(
+        "You standardize before you whiten. The result is white too, but it is the whitening of "
+        "the correlations (ZCA-cor); here the covariance of x itself is asked.",
+        {"centred": "standardize(x, eps)"},
+    ),
+    unbiased_covariance=(
+        "You divide the covariance by N - 1, as np.cov does by default; the exercise divides by N.",
+        {"covariance": "centred.T @ centred / (len(x) - 1)"},
+    ),
+    scatter_for_covariance=(
+        "Your matrix is a sum of products, not their mean: divide by N.",
+        {"covariance": "centred.T @ centred"},
+    ),
+    not_centred=(
+        "You do not subtract the mean, so that the matrix is E[x x'] and not the covariance.",
+        {"centred": "x"},
+    ),
+    mean_kept=(
+        "The whitening matrix is right, but you apply it to x itself: apply it to the centred x, "
+        "or the mean stays.",
+        {"return": "x @ whitening"},
+    ),
+    root_forgotten=(
+        "You multiply by the inverse of the covariance; its inverse square root makes the "
+        "variances 1.",
+        {"whitening": "vectors / (values + eps) @ vectors.T"},
+    ),
+    multiplied_by_the_root=(
+        "You multiply by the root of the covariance, which makes the correlations stronger. "
+        "Divide: 1 / sqrt(eigenvalue + eps).",
+        {"whitening": "vectors * np.sqrt(values + eps) @ vectors.T"},
+    ),
+    eps_outside_root=(
+        "You add eps to the root of the eigenvalue; it is added to the eigenvalue, inside the "
+        "root.",
+        {"whitening": "vectors / (np.sqrt(values) + eps) @ vectors.T"},
+    ),
+    eps_forgotten=(
+        "You leave eps out. With fewer examples than features, or a constant feature, an "
+        "eigenvalue is 0 (or a rounded -1e-17), and its inverse root is inf or NaN.",
+        {"whitening": "vectors / np.sqrt(values) @ vectors.T"},
+    ),
+    eps_fixed=(
+        "You always use 1e-5; use the argument eps.",
+        {"whitening": "vectors / np.sqrt(values + 1e-5) @ vectors.T"},
+    ),
+    eps_in_every_entry=(
+        "covariance + eps adds eps to every entry of the matrix. Added to the eigenvalues means "
+        "on the diagonal only: covariance + eps * np.eye(C).",
+        {
+            "covariance": "centred.T @ centred / len(x) + eps",
+            "whitening": "vectors / np.sqrt(values) @ vectors.T",
+        },
+    ),
+    eps_as_floor=(
+        "You replace the eigenvalues below eps by eps; here eps is added to every eigenvalue.",
+        {"whitening": "vectors / np.sqrt(np.maximum(values, eps)) @ vectors.T"},
+    ),
+    only_turned=(
+        "You turn the data to the eigenvectors: the features are uncorrelated now, but their "
+        "variances are the eigenvalues. Divide by their roots, then turn back.",
+        {"whitening": "vectors"},
+    ),
+    rows_scaled=(
+        "You divide each feature by the root of an eigenvalue (or the rows of V where its columns "
+        "are meant). Eigenvalues belong to eigenvectors: V / np.sqrt(values + eps) divides the "
+        "columns.",
+        {"return": "centred / np.sqrt(values + eps)"},
+    ),
+    root_of_each_entry=(
+        "np.sqrt takes the root of each entry. The root of a *matrix* has the same eigenvectors "
+        "and the roots of the eigenvalues.",
+        {"whitening": "np.sqrt(np.linalg.inv(covariance + eps * np.eye(x.shape[1])))"},
+    ),
+    mean_added_again=(
+        "You add the mean again at the end. White features have mean 0: leave it off.",
+        {"return": "centred @ whitening + x.mean(axis=0)"},
+    ),
 )
-def _(x, eps):
-    return standardize(x, eps)
-
-
-@ZCA.mistake(
-    "not_turned_back",
-    "You return the data along the eigenvectors, which is PCA whitening. ZCA turns them back to "
-    "the old axes: multiply by the transposed eigenvectors once more.",
-)
-def _(x, eps):
-    values, vectors = np.linalg.eigh(_covariance(x))
-    return _centred(x) @ vectors / np.sqrt(values + eps)
-
-
-@ZCA.mistake(
-    "not_turned_back_svd",
-    "You return the data along the singular vectors, which is PCA whitening. ZCA turns them back "
-    "to the old axes: multiply by the transposed vectors once more.",
-)
-def _(x, eps):
-    vectors, values, _ = np.linalg.svd(_covariance(x))
-    return _centred(x) @ vectors / np.sqrt(values + eps)
-
-
-@ZCA.mistake(
-    "eigenvectors_as_rows",
-    "eigh returns the eigenvectors as columns, V[:, i]. You use them as rows: the matrix is "
-    "V D V', not V' D V.",
-)
-def _(x, eps):
-    values, vectors = np.linalg.eigh(_covariance(x))
-    return _centred(x) @ (vectors.T / np.sqrt(values + eps) @ vectors)
-
-
-@ZCA.mistake(
-    "cholesky_root",
-    "You use a Cholesky factor as the root. The result is white, but turned: ZCA takes the "
-    "symmetric root, which changes the data least.",
-)
-def _(x, eps):
-    root = np.linalg.cholesky(_covariance(x) + eps * np.eye(x.shape[1]))
-    return np.linalg.solve(root, _centred(x).T).T
-
-
-@ZCA.mistake(
-    "standardized_first",
-    "You standardize before you whiten. The result is white too, but it is the whitening of the "
-    "correlations (ZCA-cor); here the covariance of x itself is asked.",
-)
-def _(x, eps):
-    return zca_whiten(standardize(x, eps), eps)
-
-
-@ZCA.mistake(
-    "unbiased_covariance",
-    "You divide the covariance by N - 1, as np.cov does by default; the exercise divides by N.",
-)
-def _(x, eps):
-    scaled = _covariance(x) * len(x) / (len(x) - 1)
-    return _centred(x) @ _symmetric(scaled, lambda v: 1 / np.sqrt(v + eps))
-
-
-@ZCA.mistake(
-    "scatter_for_covariance",
-    "Your matrix is a sum of products, not their mean: divide by N.",
-)
-def _(x, eps):
-    return _centred(x) @ _symmetric(_covariance(x) * len(x), lambda v: 1 / np.sqrt(v + eps))
-
-
-@ZCA.mistake(
-    "not_centred",
-    "You do not subtract the mean, so that the matrix is E[x x'] and not the covariance.",
-)
-def _(x, eps):
-    return x @ _symmetric(x.T @ x / len(x), lambda v: 1 / np.sqrt(v + eps))
-
-
-@ZCA.mistake(
-    "mean_kept",
-    "The whitening matrix is right, but you apply it to x itself: apply it to the centred x, "
-    "or the mean stays.",
-)
-def _(x, eps):
-    return x @ _symmetric(_covariance(x), lambda v: 1 / np.sqrt(v + eps))
-
-
-@ZCA.mistake(
-    "root_forgotten",
-    "You multiply by the inverse of the covariance; its inverse square root makes the variances 1.",
-)
-def _(x, eps):
-    return _centred(x) @ _symmetric(_covariance(x), lambda v: 1 / (v + eps))
-
-
-@ZCA.mistake(
-    "multiplied_by_the_root",
-    "You multiply by the root of the covariance, which makes the correlations stronger. Divide: "
-    "1 / sqrt(eigenvalue + eps).",
-)
-def _(x, eps):
-    return _centred(x) @ _symmetric(_covariance(x), lambda v: np.sqrt(v + eps))
-
-
-@ZCA.mistake(
-    "eps_outside_root",
-    "You add eps to the root of the eigenvalue; it is added to the eigenvalue, inside the root.",
-)
-def _(x, eps):
-    return _centred(x) @ _symmetric(_covariance(x), lambda v: 1 / (np.sqrt(v) + eps))
-
-
-@ZCA.mistake(
-    "eps_forgotten",
-    "You leave eps out. With fewer examples than features, or a constant feature, an eigenvalue "
-    "is 0 (or a rounded -1e-17), and its inverse root is inf or NaN.",
-)
-def _(x, eps):
-    return _centred(x) @ _symmetric(_covariance(x), lambda v: 1 / np.sqrt(v))
-
-
-@ZCA.mistake("eps_fixed", "You always use 1e-5; use the argument eps.")
-def _(x, eps):
-    return zca_whiten(x, 1e-5)
-
-
-@ZCA.mistake(
-    "eps_in_every_entry",
-    "covariance + eps adds eps to every entry of the matrix. Added to the eigenvalues means on "
-    "the diagonal only: covariance + eps * np.eye(C).",
-)
-def _(x, eps):
-    return _centred(x) @ _symmetric(_covariance(x) + eps, lambda v: 1 / np.sqrt(v))
-
-
-@ZCA.mistake(
-    "eps_as_floor",
-    "You replace the eigenvalues below eps by eps; here eps is added to every eigenvalue.",
-)
-def _(x, eps):
-    return _centred(x) @ _symmetric(_covariance(x), lambda v: 1 / np.sqrt(np.maximum(v, eps)))
-
-
-@ZCA.mistake(
-    "only_turned",
-    "You turn the data to the eigenvectors: the features are uncorrelated now, but their variances "
-    "are the eigenvalues. Divide by their roots, then turn back.",
-)
-def _(x, eps):
-    return _centred(x) @ np.linalg.eigh(_covariance(x))[1]
-
-
-@ZCA.mistake(
-    "rows_scaled",
-    "You divide each feature by the root of an eigenvalue (or the rows of V where its columns are "
-    "meant). Eigenvalues belong to eigenvectors: V / np.sqrt(values + eps) divides the columns.",
-)
-def _(x, eps):
-    return _centred(x) / np.sqrt(np.linalg.eigvalsh(_covariance(x)) + eps)
-
-
-@ZCA.mistake(
-    "root_of_each_entry",
-    "np.sqrt takes the root of each entry. The root of a *matrix* has the same eigenvectors and "
-    "the roots of the eigenvalues.",
-)
-def _(x, eps):
-    return _centred(x) @ np.sqrt(np.linalg.inv(_covariance(x) + eps * np.eye(x.shape[1])))
-
-
-@ZCA.mistake(
-    "mean_added_again",
-    "You add the mean again at the end. White features have mean 0: leave it off.",
-)
-def _(x, eps):
-    return zca_whiten(x, eps) + x.mean(axis=0)
 
 
 RANK_FROM_A_BATCH = Question(

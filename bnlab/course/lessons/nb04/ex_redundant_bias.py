@@ -4,18 +4,14 @@ import numpy as np
 
 from bnlab.course.exercises.exercise import Case, Exercise
 
-ONE_PASS = (
-    "E[z^2] - E[z]^2 subtracts two large, nearly equal numbers when the mean is large; "
-    "subtract the mean first and square afterwards."
-)
-
 
 def linear_batchnorm(x, weight, gamma, beta, eps):
     """A linear layer without a bias, then batch norm; weight is (out, in)."""
     z = x @ weight.T  # (N, out)
     mean = z.mean(axis=0)  # (out,)
     var = ((z - mean) ** 2).mean(axis=0)
-    return gamma * (z - mean) / np.sqrt(var + eps) + beta
+    x_hat = (z - mean) / np.sqrt(var + eps)
+    return gamma * x_hat + beta
 
 
 def _layer(n, n_in, n_out, eps=1e-5, mean=0.0, weight_scale=1.0):
@@ -58,215 +54,113 @@ LINEAR = Exercise(
     hints=(
         "Two steps: a matrix product that gives z of shape (N, out), then Algorithm 1 on z.",
         "weight has one row per output, so z = x @ weight.T. No bias is added anywhere.",
-        "The statistics of z run over axis=0; beta is added after the normalization, because "
-        "what is added before it is taken away with the mean.",
+        "The statistics of z run over axis=0; beta is added after the normalization, because what "
+        "is added before it is taken away with the mean.",
     ),
     minutes=4,
     difficulty=1,
-    about_precision=ONE_PASS,
+    about_precision="E[z^2] - E[z]^2 subtracts two large, nearly equal numbers when the mean is "
+    "large; subtract the mean first and square afterwards.",
 )
 
 
-def _x_hat(z, eps):
-    return (z - z.mean(axis=0)) / np.sqrt(z.var(axis=0) + eps)
-
-
-@LINEAR.mistake(
-    "beta_has_no_effect",
-    "Your beta does not arrive in y. Either it is not there, or you add it before the "
-    "normalization, as if it were the bias of the linear layer: then the mean takes it away.",
+LINEAR.add_mistakes(
+    beta_has_no_effect=(
+        "Your beta does not arrive in y. Either it is not there, or you add it before the "
+        "normalization, as if it were the bias of the linear layer: then the mean takes it away.",
+        {"z": "x @ weight.T + beta", "return": "gamma * x_hat"},
+    ),
+    gamma_before_normalization=(
+        "You scale the weights (or z) by gamma before the normalization, which divides the scale "
+        "away again; only the sign survives. Multiply x_hat by gamma.",
+        {"z": "gamma * (x @ weight.T)", "return": "x_hat + beta"},
+    ),
+    no_scale=("gamma is missing: y = gamma * x_hat + beta.", {"return": "x_hat + beta"}),
+    no_scale_and_shift=(
+        "You return x_hat; gamma and beta are missing: y = gamma * x_hat + beta.",
+        {"return": "x_hat"},
+    ),
+    normalizes_the_input=(
+        "You normalize x and multiply by the weights afterwards. Here batch norm comes after the "
+        "linear map: compute z = x @ weight.T first, then normalize z.",
+        {"z": "x", "return": "gamma * (x_hat @ weight.T) + beta"},
+    ),
+    normalizes_the_weights=(
+        "You divide by the length of each row of weights (weight normalization, Salimans & Kingma "
+        "2016). Batch norm divides by the standard deviation of z over the batch.",
+        {"x_hat": "(z - mean) / np.sqrt((weight**2).sum(axis=1) + eps)"},
+    ),
+    reshape_instead_of_transpose=(
+        "You reshape weight to (in, out), which fits and mixes the rows. Transpose it: weight.T.",
+        {"z": "x @ weight.reshape(weight.T.shape)"},
+    ),
+    not_centred=(
+        "You divide by the standard deviation but do not subtract the mean first.",
+        {"x_hat": "z / np.sqrt(var + eps)"},
+    ),
+    unbiased_variance=(
+        "You divide the sum of squares by m - 1; Algorithm 1 divides by m.",
+        {"var": "z.var(axis=0, ddof=1)"},
+    ),
+    eps_outside_root=(
+        "You add eps to the standard deviation; it belongs to the variance, inside the square "
+        "root.",
+        {"x_hat": "(z - mean) / (np.sqrt(var) + eps)"},
+    ),
+    eps_forgotten=(
+        "You leave eps out: a row of weights that is zero then gives 0 / 0. Add it to the "
+        "variance.",
+        {"x_hat": "(z - mean) / np.sqrt(var)"},
+    ),
+    eps_fixed=(
+        "You always use 1e-5; use the argument eps.",
+        {"x_hat": "(z - mean) / np.sqrt(var + 1e-5)"},
+    ),
+    wrong_axis=(
+        "Your statistics run over the outputs of one example (axis=1). Examples are rows, so each "
+        "output has its own statistics over axis=0.",
+        {"mean": "z.mean(axis=1, keepdims=True)", "var": "z.var(axis=1, keepdims=True)"},
+    ),
+    divides_by_variance=(
+        "You divide by the variance; divide by its square root, the standard deviation.",
+        {"x_hat": "(z - mean) / (var + eps)"},
+    ),
+    subtracts_beta=(
+        "You subtract beta; the algorithm adds it: y = gamma * x_hat + beta.",
+        {"return": "gamma * x_hat - beta"},
+    ),
+    one_statistic_for_all=(
+        "You take one mean and one variance over all of z; each output has its own (axis=0).",
+        {"mean": "z.mean()", "var": "z.var()"},
+    ),
+    parentheses_forgotten=(
+        "You divide the mean alone: z - mean / std is z - (mean / std). Put z - mean in "
+        "parentheses.",
+        {"x_hat": "z - mean / np.sqrt(var + eps)"},
+    ),
+    no_normalization=(
+        "You scale and shift z itself. Between the linear map and gamma stands the normalization: "
+        "x_hat = (z - mean) / sqrt(var + eps).",
+        {"x_hat": "z"},
+    ),
+    not_scaled=(
+        "You subtract the mean but never divide by the standard deviation.",
+        {"x_hat": "z - mean"},
+    ),
+    mean_of_squares=(
+        "Your variance is the mean of z squared: the mean has to be subtracted before squaring.",
+        {"var": "(z**2).mean(axis=0)"},
+    ),
+    sum_of_squares=(
+        "You divide by the root of the sum of squares; the variance is their mean, divided by m.",
+        {"var": "((z - mean) ** 2).sum(axis=0)"},
+    ),
+    beta_inside_gamma=(
+        "You multiply beta by gamma as well; scale first, then shift: y = gamma * x_hat + beta.",
+        {"return": "gamma * (x_hat + beta)"},
+    ),
+    gamma_and_beta_swapped=(
+        "gamma and beta are swapped: gamma is the factor, beta is what is added.",
+        {"return": "beta * x_hat + gamma"},
+    ),
 )
-def _(x, weight, gamma, beta, eps):
-    return gamma * _x_hat(x @ weight.T + beta, eps)
-
-
-@LINEAR.mistake(
-    "gamma_before_normalization",
-    "You scale the weights (or z) by gamma before the normalization, which divides the scale "
-    "away again; only the sign survives. Multiply x_hat by gamma.",
-)
-def _(x, weight, gamma, beta, eps):
-    return _x_hat(gamma * (x @ weight.T), eps) + beta
-
-
-@LINEAR.mistake(
-    "no_scale",
-    "gamma is missing: y = gamma * x_hat + beta.",
-)
-def _(x, weight, gamma, beta, eps):
-    return _x_hat(x @ weight.T, eps) + beta
-
-
-@LINEAR.mistake(
-    "no_scale_and_shift",
-    "You return x_hat; gamma and beta are missing: y = gamma * x_hat + beta.",
-)
-def _(x, weight, gamma, beta, eps):
-    return _x_hat(x @ weight.T, eps)
-
-
-@LINEAR.mistake(
-    "normalizes_the_input",
-    "You normalize x and multiply by the weights afterwards. Here batch norm comes after the "
-    "linear map: compute z = x @ weight.T first, then normalize z.",
-)
-def _(x, weight, gamma, beta, eps):
-    return gamma * (_x_hat(x, eps) @ weight.T) + beta
-
-
-@LINEAR.mistake(
-    "normalizes_the_weights",
-    "You divide by the length of each row of weights (weight normalization, Salimans & Kingma "
-    "2016). Batch norm divides by the standard deviation of z over the batch.",
-)
-def _(x, weight, gamma, beta, eps):
-    z = x @ weight.T
-    length = np.sqrt((weight**2).sum(axis=1) + eps)
-    return gamma * (z - z.mean(axis=0)) / length + beta
-
-
-@LINEAR.mistake(
-    "reshape_instead_of_transpose",
-    "You reshape weight to (in, out), which fits and mixes the rows. Transpose it: weight.T.",
-)
-def _(x, weight, gamma, beta, eps):
-    return gamma * _x_hat(x @ weight.reshape(weight.T.shape), eps) + beta
-
-
-@LINEAR.mistake(
-    "not_centred",
-    "You divide by the standard deviation but do not subtract the mean first.",
-)
-def _(x, weight, gamma, beta, eps):
-    z = x @ weight.T
-    return gamma * z / np.sqrt(z.var(axis=0) + eps) + beta
-
-
-@LINEAR.mistake(
-    "unbiased_variance",
-    "You divide the sum of squares by m - 1; Algorithm 1 divides by m.",
-)
-def _(x, weight, gamma, beta, eps):
-    z = x @ weight.T
-    return gamma * (z - z.mean(axis=0)) / np.sqrt(z.var(axis=0, ddof=1) + eps) + beta
-
-
-@LINEAR.mistake(
-    "eps_outside_root",
-    "You add eps to the standard deviation; it belongs to the variance, inside the square root.",
-)
-def _(x, weight, gamma, beta, eps):
-    z = x @ weight.T
-    return gamma * (z - z.mean(axis=0)) / (z.std(axis=0) + eps) + beta
-
-
-@LINEAR.mistake(
-    "eps_forgotten",
-    "You leave eps out: a row of weights that is zero then gives 0 / 0. Add it to the variance.",
-)
-def _(x, weight, gamma, beta, eps):
-    return gamma * _x_hat(x @ weight.T, 0.0) + beta
-
-
-@LINEAR.mistake(
-    "eps_fixed",
-    "You always use 1e-5; use the argument eps.",
-)
-def _(x, weight, gamma, beta, eps):
-    return gamma * _x_hat(x @ weight.T, 1e-5) + beta
-
-
-@LINEAR.mistake(
-    "wrong_axis",
-    "Your statistics run over the outputs of one example (axis=1). Examples are rows, so each "
-    "output has its own statistics over axis=0.",
-)
-def _(x, weight, gamma, beta, eps):
-    return gamma * _x_hat((x @ weight.T).T, eps).T + beta
-
-
-@LINEAR.mistake(
-    "divides_by_variance",
-    "You divide by the variance; divide by its square root, the standard deviation.",
-)
-def _(x, weight, gamma, beta, eps):
-    z = x @ weight.T
-    return gamma * (z - z.mean(axis=0)) / (z.var(axis=0) + eps) + beta
-
-
-@LINEAR.mistake(
-    "subtracts_beta",
-    "You subtract beta; the algorithm adds it: y = gamma * x_hat + beta.",
-)
-def _(x, weight, gamma, beta, eps):
-    return gamma * _x_hat(x @ weight.T, eps) - beta
-
-
-@LINEAR.mistake(
-    "one_statistic_for_all",
-    "You take one mean and one variance over all of z; each output has its own (axis=0).",
-)
-def _(x, weight, gamma, beta, eps):
-    z = x @ weight.T
-    return gamma * (z - z.mean()) / np.sqrt(z.var() + eps) + beta
-
-
-@LINEAR.mistake(
-    "parentheses_forgotten",
-    "You divide the mean alone: z - mean / std is z - (mean / std). Put z - mean in parentheses.",
-)
-def _(x, weight, gamma, beta, eps):
-    z = x @ weight.T
-    return gamma * (z - z.mean(axis=0) / np.sqrt(z.var(axis=0) + eps)) + beta
-
-
-@LINEAR.mistake(
-    "no_normalization",
-    "You scale and shift z itself. Between the linear map and gamma stands the normalization: "
-    "x_hat = (z - mean) / sqrt(var + eps).",
-)
-def _(x, weight, gamma, beta, eps):
-    return gamma * (x @ weight.T) + beta
-
-
-@LINEAR.mistake(
-    "not_scaled",
-    "You subtract the mean but never divide by the standard deviation.",
-)
-def _(x, weight, gamma, beta, eps):
-    z = x @ weight.T
-    return gamma * (z - z.mean(axis=0)) + beta
-
-
-@LINEAR.mistake(
-    "mean_of_squares",
-    "Your variance is the mean of z squared: the mean has to be subtracted before squaring.",
-)
-def _(x, weight, gamma, beta, eps):
-    z = x @ weight.T
-    return gamma * (z - z.mean(axis=0)) / np.sqrt((z**2).mean(axis=0) + eps) + beta
-
-
-@LINEAR.mistake(
-    "sum_of_squares",
-    "You divide by the root of the sum of squares; the variance is their mean, divided by m.",
-)
-def _(x, weight, gamma, beta, eps):
-    z = x @ weight.T
-    return gamma * (z - z.mean(axis=0)) / np.sqrt(len(z) * z.var(axis=0) + eps) + beta
-
-
-@LINEAR.mistake(
-    "beta_inside_gamma",
-    "You multiply beta by gamma as well; scale first, then shift: y = gamma * x_hat + beta.",
-)
-def _(x, weight, gamma, beta, eps):
-    return gamma * (_x_hat(x @ weight.T, eps) + beta)
-
-
-@LINEAR.mistake(
-    "gamma_and_beta_swapped",
-    "gamma and beta are swapped: gamma is the factor, beta is what is added.",
-)
-def _(x, weight, gamma, beta, eps):
-    return beta * _x_hat(x @ weight.T, eps) + gamma

@@ -32,82 +32,54 @@ RESCALED = Exercise(
     hints=(
         "The loss is the same at W and at a*W. Is it flatter or steeper there? Think of a hill "
         "that is drawn on a map ten times as wide.",
-        "The chain rule on f(aW) = f(W), both sides differentiated in W, gives "
-        "a * f'(aW) = f'(W). You know f'(W) and want f'(aW).",
+        "The chain rule on f(aW) = f(W), both sides differentiated in W, gives a * f'(aW) = "
+        "f'(W). You know f'(W) and want f'(aW).",
     ),
     minutes=3,
     difficulty=2,
 )
 
 
-@RESCALED.mistake(
-    "unchanged",
-    "You return the gradient unchanged. The *output* is the same at W and at a*W, but a step of "
-    "the same size is a smaller part of a longer row, so the slope is another one.",
+RESCALED.add_mistakes(
+    unchanged=(
+        "You return the gradient unchanged. The *output* is the same at W and at a*W, but a step "
+        "of the same size is a smaller part of a longer row, so the slope is another one.",
+        {"return": "grad_w.copy()"},
+    ),
+    multiplied=(
+        "You multiply by a. Then larger weights would have larger gradients; the chain rule says "
+        "a * f'(aW) = f'(W), so it is the other way round.",
+        {"return": "grad_w * a"},
+    ),
+    divided_twice=(
+        "You divide by a squared. That is what happens to the *effective learning rate*, where "
+        "the length of the row enters twice; the gradient takes it once.",
+        {"return": "grad_w / a**2"},
+    ),
+    divided_by_the_root=(
+        "You divide by the square root of a; no root appears in a * f'(aW) = f'(W).",
+        {"return": "grad_w / np.sqrt(a)"},
+    ),
+    unit_length=(
+        "You give the gradient the length 1. Its old length matters: a alone decides the factor "
+        "by which it changes.",
+        {"return": "grad_w / np.linalg.norm(grad_w)"},
+    ),
+    sign_flipped=(
+        "You turn the gradient round. For a > 0 the way down is the same way at a*W.",
+        {"return": "-grad_w / a"},
+    ),
+    no_gradient=(
+        "You return zeros. The loss does not change if all of W is *scaled*; it does change if W "
+        "turns, at a*W as at W.",
+        {"return": "np.zeros_like(grad_w)"},
+    ),
+    multiplied_twice=(
+        "You multiply by a squared. The chain rule brings one factor a, and on the side of "
+        "f'(aW): a * f'(aW) = f'(W).",
+        {"return": "grad_w * a**2"},
+    ),
 )
-def _(grad_w, a):
-    return grad_w.copy()
-
-
-@RESCALED.mistake(
-    "multiplied",
-    "You multiply by a. Then larger weights would have larger gradients; the chain rule says "
-    "a * f'(aW) = f'(W), so it is the other way round.",
-)
-def _(grad_w, a):
-    return grad_w * a
-
-
-@RESCALED.mistake(
-    "divided_twice",
-    "You divide by a squared. That is what happens to the *effective learning rate*, where the "
-    "length of the row enters twice; the gradient takes it once.",
-)
-def _(grad_w, a):
-    return grad_w / a**2
-
-
-@RESCALED.mistake(
-    "divided_by_the_root",
-    "You divide by the square root of a; no root appears in a * f'(aW) = f'(W).",
-)
-def _(grad_w, a):
-    return grad_w / np.sqrt(a)
-
-
-@RESCALED.mistake(
-    "unit_length",
-    "You give the gradient the length 1. Its old length matters: a alone decides the factor by "
-    "which it changes.",
-)
-def _(grad_w, a):
-    return grad_w / np.linalg.norm(grad_w)
-
-
-@RESCALED.mistake(
-    "sign_flipped",
-    "You turn the gradient round. For a > 0 the way down is the same way at a*W.",
-)
-def _(grad_w, a):
-    return -grad_w / a
-
-
-@RESCALED.mistake(
-    "no_gradient",
-    "You return zeros. The loss does not change if all of W is *scaled*; it does change if W "
-    "turns, at a*W as at W.",
-)
-def _(grad_w, a):
-    return np.zeros_like(grad_w)
-
-
-@RESCALED.mistake(
-    "multiplied_twice",
-    "You multiply by a squared. The chain rule brings one factor a, and on the side of f'(aW): "
-    "a * f'(aW) = f'(W).",
-)
-def _(grad_w, a):
-    return grad_w * a**2
 
 
 def effective_learning_rate(lr, weight):
@@ -152,98 +124,55 @@ EFFECTIVE = Exercise(
 )
 
 
-def _lengths(weight):
-    return np.linalg.norm(weight, axis=1)
-
-
-@EFFECTIVE.mistake(
-    "divided_once",
-    "You divide by the length of the row once. The gradient brings a second factor: it shrinks "
-    "when the row grows, so the square of the length is needed.",
+EFFECTIVE.add_mistakes(
+    divided_once=(
+        "You divide by the length of the row once. The gradient brings a second factor: it "
+        "shrinks when the row grows, so the square of the length is needed.",
+        {"return": "lr / np.linalg.norm(weight, axis=1)"},
+    ),
+    one_rate_for_all=(
+        "You take the length of the whole matrix. Each output is normalized by itself, so each "
+        "row has its own rate.",
+        {"return": "np.full(len(weight), lr / (weight**2).sum())"},
+    ),
+    multiplied=(
+        "You multiply by the squared length; longer rows turn more slowly, so divide.",
+        {"return": "lr * (weight**2).sum(axis=1)"},
+    ),
+    mean_of_squares=(
+        "You average the squares; the squared length is their sum.",
+        {"return": "lr / (weight**2).mean(axis=1)"},
+    ),
+    square_of_the_sum=(
+        "You square the sum of the weights; the squared length is the sum of the squares.",
+        {"return": "lr / weight.sum(axis=1) ** 2"},
+    ),
+    sum_of_absolute_values=(
+        "You use the sum of absolute values (the 1-norm). The length here is the 2-norm: the root "
+        "of the sum of squares.",
+        {"return": "lr / np.abs(weight).sum(axis=1) ** 2"},
+    ),
+    unchanged=(
+        "You return lr for every row. That is what the optimizer uses; the row's length decides "
+        "how far this turns it.",
+        {"return": "np.full(len(weight), lr)"},
+    ),
+    matrix_once=(
+        "You divide by the length of the whole matrix, and once. Each row has its own length, and "
+        "it enters twice: in the step relative to the row, and in the gradient.",
+        {"return": "np.full(len(weight), lr / np.linalg.norm(weight))"},
+    ),
+    fourth_power=(
+        "You square the squared length. The sum of squares is norm(w)^2 already.",
+        {"return": "lr / (weight**2).sum(axis=1) ** 2"},
+    ),
+    multiplied_once=(
+        "You multiply by the length of the row. Longer rows turn more slowly: divide by its "
+        "square.",
+        {"return": "lr * np.linalg.norm(weight, axis=1)"},
+    ),
+    rate_forgotten=(
+        "lr is missing: it is divided by the squared length of each row.",
+        {"return": "1 / (weight**2).sum(axis=1)"},
+    ),
 )
-def _(lr, weight):
-    return lr / _lengths(weight)
-
-
-@EFFECTIVE.mistake(
-    "one_rate_for_all",
-    "You take the length of the whole matrix. Each output is normalized by itself, so each row "
-    "has its own rate.",
-)
-def _(lr, weight):
-    return np.full(len(weight), lr / (weight**2).sum())
-
-
-@EFFECTIVE.mistake(
-    "multiplied",
-    "You multiply by the squared length; longer rows turn more slowly, so divide.",
-)
-def _(lr, weight):
-    return lr * (weight**2).sum(axis=1)
-
-
-@EFFECTIVE.mistake(
-    "mean_of_squares",
-    "You average the squares; the squared length is their sum.",
-)
-def _(lr, weight):
-    return lr / (weight**2).mean(axis=1)
-
-
-@EFFECTIVE.mistake(
-    "square_of_the_sum",
-    "You square the sum of the weights; the squared length is the sum of the squares.",
-)
-def _(lr, weight):
-    return lr / weight.sum(axis=1) ** 2
-
-
-@EFFECTIVE.mistake(
-    "sum_of_absolute_values",
-    "You use the sum of absolute values (the 1-norm). The length here is the 2-norm: the root of "
-    "the sum of squares.",
-)
-def _(lr, weight):
-    return lr / np.abs(weight).sum(axis=1) ** 2
-
-
-@EFFECTIVE.mistake(
-    "unchanged",
-    "You return lr for every row. That is what the optimizer uses; the row's length decides how "
-    "far this turns it.",
-)
-def _(lr, weight):
-    return np.full(len(weight), lr)
-
-
-@EFFECTIVE.mistake(
-    "matrix_once",
-    "You divide by the length of the whole matrix, and once. Each row has its own length, and it "
-    "enters twice: in the step relative to the row, and in the gradient.",
-)
-def _(lr, weight):
-    return np.full(len(weight), lr / np.linalg.norm(weight))
-
-
-@EFFECTIVE.mistake(
-    "fourth_power",
-    "You square the squared length. The sum of squares is norm(w)^2 already.",
-)
-def _(lr, weight):
-    return lr / (weight**2).sum(axis=1) ** 2
-
-
-@EFFECTIVE.mistake(
-    "multiplied_once",
-    "You multiply by the length of the row. Longer rows turn more slowly: divide by its square.",
-)
-def _(lr, weight):
-    return lr * _lengths(weight)
-
-
-@EFFECTIVE.mistake(
-    "rate_forgotten",
-    "lr is missing: it is divided by the squared length of each row.",
-)
-def _(lr, weight):
-    return 1 / (weight**2).sum(axis=1)

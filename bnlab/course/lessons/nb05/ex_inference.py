@@ -75,194 +75,108 @@ INFERENCE = Exercise(
 )
 
 
-def _x_hat(x, running_mean, running_var, eps):
-    return (x - running_mean) / np.sqrt(running_var + eps)
-
-
-@INFERENCE.mistake(
-    "batch_statistics",
-    "You normalize by the mean and the variance of x itself. At test time they are not used: the "
-    "answer for one example must not depend on the others, and a single example has no variance.",
+INFERENCE.add_mistakes(
+    # other statistics
+    batch_statistics=(
+        "You normalize by the mean and the variance of x itself. At test time they are not used: "
+        "the answer for one example must not depend on the others, and a single example has no "
+        "variance.",
+        {"x_hat": "(x - x.mean(axis=0)) / np.sqrt(x.var(axis=0) + eps)"},
+    ),
+    batch_mean=(
+        "You subtract the mean of x itself; subtract the running mean.",
+        {"x_hat": "(x - x.mean(axis=0)) / np.sqrt(running_var + eps)"},
+    ),
+    batch_variance=(
+        "You divide by the standard deviation of x itself; use the running variance.",
+        {"x_hat": "(x - running_mean) / np.sqrt(x.var(axis=0) + eps)"},
+    ),
+    statistics_moved=(
+        "You let x move the running statistics before you use them. They move in training only; "
+        "at test time nothing that is asked may change the answers that follow.",
+        lambda x, gamma, beta, mean, var, eps: batchnorm_inference(
+            x, gamma, beta, 0.9 * mean + 0.1 * x.mean(axis=0), 0.9 * var + 0.1 * x.var(axis=0), eps
+        ),
+    ),
+    corrected_again=(
+        "You multiply the running variance by N/(N-1). That was done in training, before it was "
+        "stored; at test time N has no meaning.",
+        # for a single example the array becomes inf
+        {"x_hat": "(x - running_mean) / np.sqrt(running_var * len(x) / (len(x) - 1) + eps)"},
+    ),
+    # eps, the root and the parentheses
+    eps_forgotten=(
+        "You leave eps out. The network was trained with it, and a feature that never varied has "
+        "a running variance of 0: add eps to the variance.",
+        {"x_hat": "(x - running_mean) / np.sqrt(running_var)"},
+    ),
+    eps_outside_root=(
+        "You add eps to the standard deviation; it belongs to the variance, inside the square "
+        "root.",
+        {"x_hat": "(x - running_mean) / (np.sqrt(running_var) + eps)"},
+    ),
+    eps_fixed=(
+        "You always use 1e-5; use the argument eps, the one the network was trained with.",
+        {"x_hat": "(x - running_mean) / np.sqrt(running_var + 1e-5)"},
+    ),
+    divides_by_variance=(
+        "You divide by the running variance; divide by its square root.",
+        {"x_hat": "(x - running_mean) / (running_var + eps)"},
+    ),
+    multiplies=(
+        "You multiply by the standard deviation; normalizing divides by it.",
+        {"x_hat": "(x - running_mean) * np.sqrt(running_var + eps)"},
+    ),
+    not_centred=(
+        "You divide by the standard deviation but do not subtract the running mean first.",
+        {"x_hat": "x / np.sqrt(running_var + eps)"},
+    ),
+    not_scaled=(
+        "You subtract the running mean but never divide by the standard deviation.",
+        {"x_hat": "x - running_mean"},
+    ),
+    parentheses_forgotten=(
+        "You divide the mean alone: x - mean / std is x - (mean / std). Put x - mean in "
+        "parentheses.",
+        {"x_hat": "x - running_mean / np.sqrt(running_var + eps)"},
+    ),
+    # the last line
+    no_scale_and_shift=(
+        "You return x_hat; gamma and beta act at test time as they did in training.",
+        {"return": "x_hat"},
+    ),
+    beta_inside_gamma=(
+        "You multiply beta by gamma as well; scale first, then shift: y = gamma * x_hat + beta.",
+        {"return": "gamma * (x_hat + beta)"},
+    ),
+    subtracts_beta=(
+        "You subtract beta; the algorithm adds it: y = gamma * x_hat + beta.",
+        {"return": "gamma * x_hat - beta"},
+    ),
+    gamma_and_beta_swapped=(
+        "gamma and beta are swapped: gamma is the factor, beta is what is added.",
+        {"return": "beta * x_hat + gamma"},
+    ),
+    no_shift=("beta is missing: y = gamma * x_hat + beta.", {"return": "gamma * x_hat"}),
+    no_scale=("gamma is missing: y = gamma * x_hat + beta.", {"return": "x_hat + beta"}),
+    # signs and variances
+    mean_added=(
+        "You add the running mean; normalizing subtracts it.",
+        {"x_hat": "(x + running_mean) / np.sqrt(running_var + eps)"},
+    ),
+    no_normalization=("You scale and shift x itself: first normalize it.", {"x_hat": "x"}),
+    variance_squared=(
+        "You square running_var, as if it were a standard deviation. It is the variance already.",
+        {"x_hat": "(x - running_mean) / np.sqrt(running_var**2 + eps)"},
+    ),
+    correction_undone=(
+        "You multiply the running variance by (N-1)/N, to make it biased again. It is used as it "
+        "is; at test time N has no meaning.",
+        {"x_hat": "(x - running_mean) / np.sqrt(running_var * (len(x) - 1) / len(x) + eps)"},
+    ),
+    unbiased_batch_statistics=(
+        "You normalize by the mean and the unbiased variance of x itself. The unbiased variance "
+        "that is meant was collected in training: running_var.",
+        {"x_hat": "(x - x.mean(axis=0)) / np.sqrt(x.var(axis=0) * len(x) / (len(x) - 1) + eps)"},
+    ),
 )
-def _(x, gamma, beta, running_mean, running_var, eps):
-    return gamma * _x_hat(x, x.mean(axis=0), x.var(axis=0), eps) + beta
-
-
-@INFERENCE.mistake(
-    "batch_mean",
-    "You subtract the mean of x itself; subtract the running mean.",
-)
-def _(x, gamma, beta, running_mean, running_var, eps):
-    return gamma * _x_hat(x, x.mean(axis=0), running_var, eps) + beta
-
-
-@INFERENCE.mistake(
-    "batch_variance",
-    "You divide by the standard deviation of x itself; use the running variance.",
-)
-def _(x, gamma, beta, running_mean, running_var, eps):
-    return gamma * _x_hat(x, running_mean, x.var(axis=0), eps) + beta
-
-
-@INFERENCE.mistake(
-    "statistics_moved",
-    "You let x move the running statistics before you use them. They move in training only; at "
-    "test time nothing that is asked may change the answers that follow.",
-)
-def _(x, gamma, beta, running_mean, running_var, eps):
-    mean = 0.9 * running_mean + 0.1 * x.mean(axis=0)
-    return gamma * _x_hat(x, mean, 0.9 * running_var + 0.1 * x.var(axis=0), eps) + beta
-
-
-@INFERENCE.mistake(
-    "corrected_again",
-    "You multiply the running variance by N/(N-1). That was done in training, before it was "
-    "stored; at test time N has no meaning.",
-)
-def _(x, gamma, beta, running_mean, running_var, eps):
-    factor = np.divide(len(x), len(x) - 1)  # np.divide: a single example gives inf, not an error
-    return gamma * _x_hat(x, running_mean, running_var * factor, eps) + beta
-
-
-@INFERENCE.mistake(
-    "eps_forgotten",
-    "You leave eps out. The network was trained with it, and a feature that never varied has a "
-    "running variance of 0: add eps to the variance.",
-)
-def _(x, gamma, beta, running_mean, running_var, eps):
-    return gamma * _x_hat(x, running_mean, running_var, 0.0) + beta
-
-
-@INFERENCE.mistake(
-    "eps_outside_root",
-    "You add eps to the standard deviation; it belongs to the variance, inside the square root.",
-)
-def _(x, gamma, beta, running_mean, running_var, eps):
-    return gamma * (x - running_mean) / (np.sqrt(running_var) + eps) + beta
-
-
-@INFERENCE.mistake(
-    "eps_fixed",
-    "You always use 1e-5; use the argument eps, the one the network was trained with.",
-)
-def _(x, gamma, beta, running_mean, running_var, eps):
-    return gamma * _x_hat(x, running_mean, running_var, 1e-5) + beta
-
-
-@INFERENCE.mistake(
-    "divides_by_variance",
-    "You divide by the running variance; divide by its square root.",
-)
-def _(x, gamma, beta, running_mean, running_var, eps):
-    return gamma * (x - running_mean) / (running_var + eps) + beta
-
-
-@INFERENCE.mistake(
-    "multiplies",
-    "You multiply by the standard deviation; normalizing divides by it.",
-)
-def _(x, gamma, beta, running_mean, running_var, eps):
-    return gamma * (x - running_mean) * np.sqrt(running_var + eps) + beta
-
-
-@INFERENCE.mistake(
-    "not_centred",
-    "You divide by the standard deviation but do not subtract the running mean first.",
-)
-def _(x, gamma, beta, running_mean, running_var, eps):
-    return gamma * x / np.sqrt(running_var + eps) + beta
-
-
-@INFERENCE.mistake(
-    "not_scaled",
-    "You subtract the running mean but never divide by the standard deviation.",
-)
-def _(x, gamma, beta, running_mean, running_var, eps):
-    return gamma * (x - running_mean) + beta
-
-
-@INFERENCE.mistake(
-    "parentheses_forgotten",
-    "You divide the mean alone: x - mean / std is x - (mean / std). Put x - mean in parentheses.",
-)
-def _(x, gamma, beta, running_mean, running_var, eps):
-    return gamma * (x - running_mean / np.sqrt(running_var + eps)) + beta
-
-
-@INFERENCE.mistake(
-    "no_scale_and_shift",
-    "You return x_hat; gamma and beta act at test time as they did in training.",
-)
-def _(x, gamma, beta, running_mean, running_var, eps):
-    return _x_hat(x, running_mean, running_var, eps)
-
-
-@INFERENCE.mistake(
-    "beta_inside_gamma",
-    "You multiply beta by gamma as well; scale first, then shift: y = gamma * x_hat + beta.",
-)
-def _(x, gamma, beta, running_mean, running_var, eps):
-    return gamma * (_x_hat(x, running_mean, running_var, eps) + beta)
-
-
-@INFERENCE.mistake(
-    "subtracts_beta",
-    "You subtract beta; the algorithm adds it: y = gamma * x_hat + beta.",
-)
-def _(x, gamma, beta, running_mean, running_var, eps):
-    return gamma * _x_hat(x, running_mean, running_var, eps) - beta
-
-
-@INFERENCE.mistake(
-    "gamma_and_beta_swapped",
-    "gamma and beta are swapped: gamma is the factor, beta is what is added.",
-)
-def _(x, gamma, beta, running_mean, running_var, eps):
-    return beta * _x_hat(x, running_mean, running_var, eps) + gamma
-
-
-@INFERENCE.mistake("no_shift", "beta is missing: y = gamma * x_hat + beta.")
-def _(x, gamma, beta, running_mean, running_var, eps):
-    return gamma * _x_hat(x, running_mean, running_var, eps)
-
-
-@INFERENCE.mistake("no_scale", "gamma is missing: y = gamma * x_hat + beta.")
-def _(x, gamma, beta, running_mean, running_var, eps):
-    return _x_hat(x, running_mean, running_var, eps) + beta
-
-
-@INFERENCE.mistake("mean_added", "You add the running mean; normalizing subtracts it.")
-def _(x, gamma, beta, running_mean, running_var, eps):
-    return gamma * _x_hat(x, -running_mean, running_var, eps) + beta
-
-
-@INFERENCE.mistake("no_normalization", "You scale and shift x itself: first normalize it.")
-def _(x, gamma, beta, running_mean, running_var, eps):
-    return gamma * x + beta
-
-
-@INFERENCE.mistake(
-    "variance_squared",
-    "You square running_var, as if it were a standard deviation. It is the variance already.",
-)
-def _(x, gamma, beta, running_mean, running_var, eps):
-    return gamma * _x_hat(x, running_mean, running_var**2, eps) + beta
-
-
-@INFERENCE.mistake(
-    "correction_undone",
-    "You multiply the running variance by (N-1)/N, to make it biased again. It is used as it is; "
-    "at test time N has no meaning.",
-)
-def _(x, gamma, beta, running_mean, running_var, eps):
-    return gamma * _x_hat(x, running_mean, running_var * (len(x) - 1) / len(x), eps) + beta
-
-
-@INFERENCE.mistake(
-    "unbiased_batch_statistics",
-    "You normalize by the mean and the unbiased variance of x itself. The unbiased variance that "
-    "is meant was collected in training: running_var.",
-)
-def _(x, gamma, beta, running_mean, running_var, eps):
-    var = np.divide(len(x), len(x) - 1) * x.var(axis=0)  # a single example gives 0 * inf = nan
-    return gamma * _x_hat(x, x.mean(axis=0), var, eps) + beta

@@ -65,271 +65,155 @@ UPDATE = Exercise(
 )
 
 
-def _mix(old, new, momentum):
-    return (1 - momentum) * old + momentum * new
+MEAN, VAR, BOTH = ("running_mean",), ("running_var",), ("running_mean", "running_var")
 
-
-@UPDATE.mistake(
-    "momentum_reversed",
-    "Your momentum multiplies the old value. That is the rule of Keras; here, as in torch, "
-    "momentum is the weight of the new value.",
+UPDATE.add_mistakes(
+    BOTH,
+    momentum_reversed=(
+        "Your momentum multiplies the old value. That is the rule of Keras; here, as in torch, "
+        "momentum is the weight of the new value.",
+        {"return": "update_running_stats(running_mean, running_var, x, 1 - momentum)"},
+    ),
+    no_average=(
+        "You return the statistics of the batch. They should move the running ones by the share "
+        "momentum, and no further.",
+        {"return": "mean, var"},
+    ),
+    old_value_not_shrunk=(
+        "You add momentum times the new value and leave the old one whole, so the sum grows for "
+        "ever. The weights have to add up to 1: the old value gets 1 - momentum.",
+        {"new_mean": "running_mean + momentum * mean", "new_var": "running_var + momentum * var"},
+    ),
+    plain_mean=(
+        "You take the mean of old and new, whatever momentum says. The new value's weight is "
+        "momentum.",
+        {"return": "update_running_stats(running_mean, running_var, x, 0.5)"},
+    ),
+    momentum_fixed=(
+        "You always use 0.1, which is torch's default; use the argument momentum.",
+        {"return": "update_running_stats(running_mean, running_var, x, 0.1)"},
+    ),
+    one_statistic_for_all=(
+        "You take one mean and one variance over the whole array; each feature has its own "
+        "(axis=0).",
+        {"mean": "x.mean()", "var": "x.var(ddof=1)"},
+    ),
+    outputs_swapped=(
+        "You return them in the wrong order: the running mean comes first, then the variance.",
+        {"return": "new_var, new_mean"},
+    ),
+    nothing_moves=(
+        "You return the running statistics as they came. That is what evaluation does; a training "
+        "batch moves both.",
+        {"return": "running_mean, running_var"},
+    ),
 )
-def _(running_mean, running_var, x, momentum):
-    return update_running_stats(running_mean, running_var, x, 1 - momentum)
-
-
-@UPDATE.mistake(
-    "biased_variance",
-    "You feed the biased variance, divided by N, to the running variance. It normalizes the "
-    "training batch; what is kept for test time is the unbiased one, divided by N - 1.",
+UPDATE.add_mistakes(
+    VAR,
+    biased_variance=(
+        "You feed the biased variance, divided by N, to the running variance. It normalizes the "
+        "training batch; what is kept for test time is the unbiased one, divided by N - 1.",
+        {"var": "x.var(axis=0)"},
+    ),
+    about_the_old_mean=(
+        "Your squared distances are taken from the running mean. The variance of a batch is taken "
+        "about the mean of that batch; from any other point it comes out too large.",
+        {"var": "((x - running_mean) ** 2).mean(axis=0)"},
+    ),
+    about_the_new_mean=(
+        "Your squared distances are taken from the updated running mean. The variance of a batch "
+        "is taken about the mean of that batch; from any other point it comes out too large.",
+        {"new_var": "(1 - momentum) * running_var + momentum * ((x - new_mean) ** 2).mean(axis=0)"},
+    ),
+    standard_deviation=(
+        "You average the standard deviation. What is stored is the variance; its root is taken at "
+        "test time, after eps has been added.",
+        {"var": "x.std(axis=0, ddof=1)"},
+    ),
+    corrected_every_time=(
+        "You multiply the whole running variance by N/(N-1), the old part included, so the factor "
+        "is applied again at every step. It belongs to the variance of the new batch only.",
+        {"var": "x.var(axis=0)", "return": "new_mean, new_var * len(x) / (len(x) - 1)"},
+    ),
+    correction_inverted=(
+        "You multiply the biased variance by (N-1)/N, which makes it smaller still. Dividing the "
+        "sum of squares by N - 1 in the place of N is a factor of N/(N-1).",
+        {"var": "x.var(axis=0) * (len(x) - 1) / len(x)"},
+    ),
+    counts_features=(
+        "Your factor counts the features: it is N/(N-1) with N examples, x.shape[0], not "
+        "x.shape[1].",
+        {"var": "x.var(axis=0) * x.shape[1] / (x.shape[1] - 1)"},
+    ),
+    mean_of_squares=(
+        "What you average in the place of the variance is the mean of x squared: the mean has to "
+        "be subtracted before squaring.",
+        {"var": "(x**2).mean(axis=0)"},
+    ),
+    variance_left_alone=(
+        "Your running mean moves and your running variance does not. Both move at every step.",
+        {"new_var": "running_var"},
+    ),
+    unbiased_about_the_old_mean=(
+        "You divide by N - 1, and take the squared distances from the running mean. The variance "
+        "of a batch is taken about the mean of that batch; from any other point it comes out too "
+        "large.",
+        {"var": "((x - running_mean) ** 2).sum(axis=0) / (len(x) - 1)"},
+    ),
+    unbiased_about_the_new_mean=(
+        "You divide by N - 1, and take the squared distances from the updated running mean. The "
+        "variance of a batch is taken about the mean of that batch.",
+        {
+            "new_var": "(1 - momentum) * running_var"
+            " + momentum * ((x - new_mean) ** 2).sum(axis=0) / (len(x) - 1)"
+        },
+    ),
+    biased_standard_deviation=(
+        "You average the standard deviation, and the biased one. What is stored is the variance, "
+        "and the unbiased one, divided by N - 1.",
+        {"var": "x.std(axis=0)"},
+    ),
+    sum_of_squares=(
+        "You feed the sum of the squared distances; divide it by N - 1.",
+        {"var": "((x - mean) ** 2).sum(axis=0)"},
+    ),
+    spread_of_the_means_added=(
+        "You add the squared distance of the two means, as if two data sets were merged. The "
+        "running variance is an average of batch variances and leaves that out.",
+        {"return": "new_mean, new_var + momentum * (1 - momentum) * (mean - running_mean) ** 2"},
+    ),
+    variance_not_averaged=(
+        "Your running variance is the variance of the batch alone. It should move by the share "
+        "momentum.",
+        {"new_var": "var"},
+    ),
+    one_variance_for_all=(
+        "You take one variance over the whole array; each feature has its own (axis=0).",
+        {"var": "x.var(ddof=1)"},
+    ),
+    momentum_reversed_in_the_variance=(
+        "In your running variance momentum multiplies the old value; here, as in torch, it is the "
+        "weight of the new one, as in your mean.",
+        {"new_var": "momentum * running_var + (1 - momentum) * var"},
+    ),
 )
-def _(running_mean, running_var, x, momentum):
-    return _mix(running_mean, x.mean(0), momentum), _mix(running_var, x.var(0), momentum)
-
-
-@UPDATE.mistake(
-    "about_the_old_mean",
-    "Your squared distances are taken from the running mean. The variance of a batch is taken "
-    "about the mean of that batch; from any other point it comes out too large.",
+UPDATE.add_mistakes(
+    MEAN,
+    mean_left_alone=(
+        "Your running mean does not move. It moves at every step, by the share momentum.",
+        {"new_mean": "running_mean"},
+    ),
+    mean_not_averaged=(
+        "Your running mean is the mean of the batch alone. It should move by the share momentum.",
+        {"new_mean": "mean"},
+    ),
+    one_mean_for_all=(
+        "You take one mean over the whole array; each feature has its own (axis=0).",
+        {"mean": "x.mean()"},
+    ),
+    momentum_reversed_in_the_mean=(
+        "In your running mean momentum multiplies the old value; here, as in torch, it is the "
+        "weight of the new one, as in your variance.",
+        {"new_mean": "momentum * running_mean + (1 - momentum) * mean"},
+    ),
 )
-def _(running_mean, running_var, x, momentum):
-    square = ((x - running_mean) ** 2).mean(axis=0)
-    return _mix(running_mean, x.mean(0), momentum), _mix(running_var, square, momentum)
-
-
-@UPDATE.mistake(
-    "about_the_new_mean",
-    "Your squared distances are taken from the updated running mean. The variance of a batch is "
-    "taken about the mean of that batch; from any other point it comes out too large.",
-)
-def _(running_mean, running_var, x, momentum):
-    mean = _mix(running_mean, x.mean(0), momentum)
-    return mean, _mix(running_var, ((x - mean) ** 2).mean(axis=0), momentum)
-
-
-@UPDATE.mistake(
-    "standard_deviation",
-    "You average the standard deviation. What is stored is the variance; its root is taken at "
-    "test time, after eps has been added.",
-)
-def _(running_mean, running_var, x, momentum):
-    return _mix(running_mean, x.mean(0), momentum), _mix(running_var, x.std(0, ddof=1), momentum)
-
-
-@UPDATE.mistake(
-    "no_average",
-    "You return the statistics of the batch. They should move the running ones by the share "
-    "momentum, and no further.",
-)
-def _(running_mean, running_var, x, momentum):
-    return x.mean(axis=0), x.var(axis=0, ddof=1)
-
-
-@UPDATE.mistake(
-    "old_value_not_shrunk",
-    "You add momentum times the new value and leave the old one whole, so the sum grows for "
-    "ever. The weights have to add up to 1: the old value gets 1 - momentum.",
-)
-def _(running_mean, running_var, x, momentum):
-    return running_mean + momentum * x.mean(axis=0), running_var + momentum * x.var(axis=0, ddof=1)
-
-
-@UPDATE.mistake(
-    "plain_mean",
-    "You take the mean of old and new, whatever momentum says. The new value's weight is momentum.",
-)
-def _(running_mean, running_var, x, momentum):
-    return update_running_stats(running_mean, running_var, x, 0.5)
-
-
-@UPDATE.mistake(
-    "momentum_fixed",
-    "You always use 0.1, which is torch's default; use the argument momentum.",
-)
-def _(running_mean, running_var, x, momentum):
-    return update_running_stats(running_mean, running_var, x, 0.1)
-
-
-@UPDATE.mistake(
-    "one_statistic_for_all",
-    "You take one mean and one variance over the whole array; each feature has its own (axis=0).",
-)
-def _(running_mean, running_var, x, momentum):
-    return _mix(running_mean, x.mean(), momentum), _mix(running_var, x.var(ddof=1), momentum)
-
-
-@UPDATE.mistake(
-    "corrected_every_time",
-    "You multiply the whole running variance by N/(N-1), the old part included, so the factor "
-    "is applied again at every step. It belongs to the variance of the new batch only.",
-)
-def _(running_mean, running_var, x, momentum):
-    whole = _mix(running_var, x.var(axis=0), momentum)
-    return _mix(running_mean, x.mean(axis=0), momentum), whole * len(x) / (len(x) - 1)
-
-
-@UPDATE.mistake(
-    "correction_inverted",
-    "You multiply the biased variance by (N-1)/N, which makes it smaller still. Dividing the sum "
-    "of squares by N - 1 in the place of N is a factor of N/(N-1).",
-)
-def _(running_mean, running_var, x, momentum):
-    var = x.var(axis=0) * (len(x) - 1) / len(x)
-    return _mix(running_mean, x.mean(axis=0), momentum), _mix(running_var, var, momentum)
-
-
-@UPDATE.mistake(
-    "counts_features",
-    "Your factor counts the features: it is N/(N-1) with N examples, x.shape[0], not x.shape[1].",
-)
-def _(running_mean, running_var, x, momentum):
-    features = x.shape[1]
-    var = x.var(axis=0) * features / (features - 1)
-    return _mix(running_mean, x.mean(axis=0), momentum), _mix(running_var, var, momentum)
-
-
-@UPDATE.mistake(
-    "mean_of_squares",
-    "What you average in the place of the variance is the mean of x squared: the mean has to be "
-    "subtracted before squaring.",
-)
-def _(running_mean, running_var, x, momentum):
-    square = (x**2).mean(axis=0)
-    return _mix(running_mean, x.mean(axis=0), momentum), _mix(running_var, square, momentum)
-
-
-@UPDATE.mistake(
-    "outputs_swapped",
-    "You return them in the wrong order: the running mean comes first, then the variance.",
-)
-def _(running_mean, running_var, x, momentum):
-    return update_running_stats(running_mean, running_var, x, momentum)[::-1]
-
-
-@UPDATE.mistake(
-    "variance_left_alone",
-    "Your running mean moves and your running variance does not. Both move at every step.",
-)
-def _(running_mean, running_var, x, momentum):
-    return _mix(running_mean, x.mean(axis=0), momentum), running_var
-
-
-@UPDATE.mistake(
-    "nothing_moves",
-    "You return the running statistics as they came. That is what evaluation does; a training "
-    "batch moves both.",
-)
-def _(running_mean, running_var, x, momentum):
-    return running_mean, running_var
-
-
-@UPDATE.mistake(
-    "unbiased_about_the_old_mean",
-    "You divide by N - 1, and take the squared distances from the running mean. The variance of a "
-    "batch is taken about the mean of that batch; from any other point it comes out too large.",
-)
-def _(running_mean, running_var, x, momentum):
-    square = ((x - running_mean) ** 2).sum(axis=0) / (len(x) - 1)
-    return _mix(running_mean, x.mean(axis=0), momentum), _mix(running_var, square, momentum)
-
-
-@UPDATE.mistake(
-    "unbiased_about_the_new_mean",
-    "You divide by N - 1, and take the squared distances from the updated running mean. The "
-    "variance of a batch is taken about the mean of that batch.",
-)
-def _(running_mean, running_var, x, momentum):
-    mean = _mix(running_mean, x.mean(axis=0), momentum)
-    return mean, _mix(running_var, ((x - mean) ** 2).sum(axis=0) / (len(x) - 1), momentum)
-
-
-@UPDATE.mistake(
-    "biased_standard_deviation",
-    "You average the standard deviation, and the biased one. What is stored is the variance, and "
-    "the unbiased one, divided by N - 1.",
-)
-def _(running_mean, running_var, x, momentum):
-    return _mix(running_mean, x.mean(axis=0), momentum), _mix(running_var, x.std(axis=0), momentum)
-
-
-@UPDATE.mistake(
-    "sum_of_squares",
-    "You feed the sum of the squared distances; divide it by N - 1.",
-)
-def _(running_mean, running_var, x, momentum):
-    total = len(x) * x.var(axis=0)
-    return _mix(running_mean, x.mean(axis=0), momentum), _mix(running_var, total, momentum)
-
-
-@UPDATE.mistake(
-    "spread_of_the_means_added",
-    "You add the squared distance of the two means, as if two data sets were merged. The running "
-    "variance is an average of batch variances and leaves that out.",
-)
-def _(running_mean, running_var, x, momentum):
-    mean, var = update_running_stats(running_mean, running_var, x, momentum)
-    return mean, var + momentum * (1 - momentum) * (x.mean(axis=0) - running_mean) ** 2
-
-
-# one of the two alone
-
-
-@UPDATE.mistake(
-    "mean_left_alone",
-    "Your running mean does not move. It moves at every step, by the share momentum.",
-)
-def _(running_mean, running_var, x, momentum):
-    return running_mean, update_running_stats(running_mean, running_var, x, momentum)[1]
-
-
-@UPDATE.mistake(
-    "mean_not_averaged",
-    "Your running mean is the mean of the batch alone. It should move by the share momentum.",
-)
-def _(running_mean, running_var, x, momentum):
-    return x.mean(axis=0), update_running_stats(running_mean, running_var, x, momentum)[1]
-
-
-@UPDATE.mistake(
-    "variance_not_averaged",
-    "Your running variance is the variance of the batch alone. It should move by the share "
-    "momentum.",
-)
-def _(running_mean, running_var, x, momentum):
-    return _mix(running_mean, x.mean(axis=0), momentum), x.var(axis=0, ddof=1)
-
-
-@UPDATE.mistake(
-    "one_mean_for_all",
-    "You take one mean over the whole array; each feature has its own (axis=0).",
-)
-def _(running_mean, running_var, x, momentum):
-    var = update_running_stats(running_mean, running_var, x, momentum)[1]
-    return _mix(running_mean, x.mean(), momentum), var
-
-
-@UPDATE.mistake(
-    "one_variance_for_all",
-    "You take one variance over the whole array; each feature has its own (axis=0).",
-)
-def _(running_mean, running_var, x, momentum):
-    return _mix(running_mean, x.mean(0), momentum), _mix(running_var, x.var(ddof=1), momentum)
-
-
-@UPDATE.mistake(
-    "momentum_reversed_in_the_variance",
-    "In your running variance momentum multiplies the old value; here, as in torch, it is the "
-    "weight of the new one, as in your mean.",
-)
-def _(running_mean, running_var, x, momentum):
-    return _mix(running_mean, x.mean(0), momentum), _mix(x.var(0, ddof=1), running_var, momentum)
-
-
-@UPDATE.mistake(
-    "momentum_reversed_in_the_mean",
-    "In your running mean momentum multiplies the old value; here, as in torch, it is the weight "
-    "of the new one, as in your variance.",
-)
-def _(running_mean, running_var, x, momentum):
-    var = update_running_stats(running_mean, running_var, x, momentum)[1]
-    return _mix(x.mean(axis=0), running_mean, momentum), var

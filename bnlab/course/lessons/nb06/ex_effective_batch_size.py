@@ -29,74 +29,42 @@ SIZE = Exercise(
 )
 
 
-@SIZE.mistake(
-    "batch_only",
-    "Your number is that of the images. Every pixel of the map contributes a value to its "
-    "channel's mean.",
+SIZE.add_mistakes(
+    batch_only=(
+        "Your number is that of the images. Every pixel of the map contributes a value to its "
+        "channel's mean.",
+        {"return": "n"},
+    ),
+    pixels_only=(
+        "You count the pixels of one map. All images of the batch share the mean.",
+        {"return": "h * w"},
+    ),
+    square_by_height=(
+        "You take the width to be the height; maps need not be square.",
+        {"return": "n * h * h"},
+    ),
+    square_by_width=(
+        "You take the height to be the width; maps need not be square.",
+        {"return": "n * w * w"},
+    ),
+    minus_one=(
+        "You subtract one value, as for an unbiased variance. Batch norm divides by all of them.",
+        {"return": "n * h * w - 1"},
+    ),
+    sides_added=(
+        "You add the sides. A map of h rows with w pixels each has h times w pixels.",
+        {"return": "n * (h + w)"},
+    ),
+    one_side_only=(
+        "You count the rows of each map. Each of the h rows has w pixels: h times w in all.",
+        {"return": "n * h"},
+    ),
+    columns_only=(
+        "You count the columns of each map. Each of the w columns has h pixels: h times w in all.",
+        {"return": "n * w"},
+    ),
+    images_added=(
+        "You add the number of images. Each of the n images has h times w pixels, so multiply.",
+        {"return": "n + h * w"},
+    ),
 )
-def _(n, h, w):
-    return n
-
-
-@SIZE.mistake(
-    "pixels_only",
-    "You count the pixels of one map. All images of the batch share the mean.",
-)
-def _(n, h, w):
-    return h * w
-
-
-@SIZE.mistake(
-    "square_by_height",
-    "You take the width to be the height; maps need not be square.",
-)
-def _(n, h, w):
-    return n * h * h
-
-
-@SIZE.mistake(
-    "square_by_width",
-    "You take the height to be the width; maps need not be square.",
-)
-def _(n, h, w):
-    return n * w * w
-
-
-@SIZE.mistake(
-    "minus_one",
-    "You subtract one value, as for an unbiased variance. Batch norm divides by all of them.",
-)
-def _(n, h, w):
-    return n * h * w - 1
-
-
-@SIZE.mistake(
-    "sides_added",
-    "You add the sides. A map of h rows with w pixels each has h times w pixels.",
-)
-def _(n, h, w):
-    return n * (h + w)
-
-
-@SIZE.mistake(
-    "one_side_only",
-    "You count the rows of each map. Each of the h rows has w pixels: h times w in all.",
-)
-def _(n, h, w):
-    return n * h
-
-
-@SIZE.mistake(
-    "columns_only",
-    "You count the columns of each map. Each of the w columns has h pixels: h times w in all.",
-)
-def _(n, h, w):
-    return n * w
-
-
-@SIZE.mistake(
-    "images_added",
-    "You add the number of images. Each of the n images has h times w pixels, so multiply.",
-)
-def _(n, h, w):
-    return n + h * w

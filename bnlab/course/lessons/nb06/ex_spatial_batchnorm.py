@@ -3,12 +3,14 @@
 import numpy as np
 
 from bnlab.course.exercises.exercise import Case, Exercise
+from bnlab.course.lessons.nb02.ex_batchnorm_algorithm import ONE_PASS, batchnorm_forward
 
 
 def spatial_batchnorm_forward(x, gamma, beta, eps):
     """Batch norm for images x of shape (N, C, H, W), per channel."""
-    mean = x.mean(axis=(0, 2, 3), keepdims=True)  # (1, C, 1, 1)
-    var = ((x - mean) ** 2).mean(axis=(0, 2, 3), keepdims=True)
+    axes = (0, 2, 3)  # all but the channels
+    mean = x.mean(axis=axes, keepdims=True)  # (1, C, 1, 1)
+    var = ((x - mean) ** 2).mean(axis=axes, keepdims=True)
     x_hat = (x - mean) / np.sqrt(var + eps)
     return gamma[:, None, None] * x_hat + beta[:, None, None]
 
@@ -72,214 +74,176 @@ SPATIAL = Exercise(
     ),
     minutes=8,
     difficulty=2,
-    about_precision="E[x^2] - E[x]^2 subtracts two large, nearly equal numbers when the mean is "
-    "large; subtract the mean first and square afterwards.",
+    about_precision=ONE_PASS,
 )
 
 
-def _normalized(x, axes, eps):
-    return (x - x.mean(axis=axes, keepdims=True)) / np.sqrt(x.var(axis=axes, keepdims=True) + eps)
-
-
-def _affine(x_hat, gamma, beta):
-    return gamma[:, None, None] * x_hat + beta[:, None, None]
-
-
-def _with_divisor(x, divisor, gamma, beta):
-    return _affine((x - x.mean(axis=(0, 2, 3), keepdims=True)) / divisor, gamma, beta)
-
-
-def _var(x):
-    return x.var(axis=(0, 2, 3), keepdims=True)
-
-
-@SPATIAL.mistake(
-    "statistics_per_pixel",
-    "Your statistics run over the batch only (axis=0): one mean for each pixel of each channel. A "
-    "channel has one mean for all its pixels, so they run over axes 0, 2 and 3.",
+SPATIAL.add_mistakes(
+    # the axes
+    statistics_per_pixel=(
+        "Your statistics run over the batch only (axis=0): one mean for each pixel of each "
+        "channel. A channel has one mean for all its pixels, so they run over axes 0, 2 and 3.",
+        {"axes": "0"},
+    ),
+    statistics_per_image=(
+        "Your statistics run over height and width only: one mean for each image and channel. "
+        "That is instance norm; batch norm averages over the images too, axes 0, 2 and 3.",
+        {"axes": "(2, 3)"},
+    ),
+    statistics_over_channels_too=(
+        "You take one mean and one variance over the whole array. Each channel has its own: leave "
+        "axis 1 out.",
+        {"axes": "None"},
+    ),
+    statistics_per_example=(
+        "Your statistics run over channels and pixels of one image (axes 1, 2, 3), which is layer "
+        "norm. Batch norm runs over axes 0, 2 and 3: all images, one channel.",
+        {"axes": "(1, 2, 3)"},
+    ),
+    statistics_across_channels=(
+        "Your statistics run over the channels (axis=1) at each pixel. It is the other way round: "
+        "axis 1 is the only one that stays.",
+        {"axes": "1"},
+    ),
+    # the layout
+    reshape_without_transpose=(
+        "x.reshape(-1, C) does not bring the channels into the columns: it cuts the memory into "
+        "rows of C neighbouring pixels. Transpose to (N, H, W, C) first.",
+        lambda x, *rest: batchnorm_forward(x.reshape(-1, x.shape[1]), *rest).reshape(x.shape),
+    ),
+    reshaped_back_without_transpose=(
+        "On the way in you transpose, on the way back you only reshape: the values are right and "
+        "stand in the wrong places. Reshape to (N, H, W, C), then transpose(0, 3, 1, 2).",
+        lambda x, *rest: spatial_batchnorm_forward(x, *rest).transpose(0, 2, 3, 1).reshape(x.shape),
+    ),
+    # resize: cut or repeated where the sizes differ and broadcasting would fail
+    channels_last=(
+        "You treat the last axis as the channels, as in Keras (N, H, W, C). Here, as in torch, x "
+        "is (N, C, H, W): the channels are axis 1.",
+        {
+            "axes": "(0, 1, 2)",
+            "return": "np.resize(gamma, x.shape[3]) * x_hat + np.resize(beta, x.shape[3])",
+        },
+    ),
+    gamma_on_the_columns=(
+        "The statistics are right, but gamma and beta of shape (C,) broadcast against the last "
+        "axis, the width. gamma[:, None, None] meets the channels.",
+        {"return": "np.resize(gamma, x.shape[3]) * x_hat + np.resize(beta, x.shape[3])"},
+    ),
+    gamma_on_the_rows=(
+        "The statistics are right, but gamma and beta meet the rows of the image: gamma[:, None] "
+        "has one None too few. gamma[:, None, None] meets the channels.",
+        {
+            "return": "np.resize(gamma, x.shape[2])[:, None] * x_hat"
+            " + np.resize(beta, x.shape[2])[:, None]"
+        },
+    ),
+    # the variance
+    mean_of_pixel_variances=(
+        "You average the variances of the single pixels. That leaves out how much the means of "
+        "the pixels differ: take the variance over axes 0, 2 and 3 at once.",
+        {"var": "x.var(axis=0, keepdims=True).mean(axis=(2, 3), keepdims=True)"},
+    ),
+    mean_of_image_variances=(
+        "You average the variances of the single images. That leaves out how much the means of "
+        "the images differ: take the variance over axes 0, 2 and 3 at once.",
+        {"var": "x.var(axis=(2, 3), keepdims=True).mean(axis=0, keepdims=True)"},
+    ),
+    unbiased_variance=(
+        "You divide the sum of squares by N*H*W - 1; batch norm divides by N*H*W.",
+        {"var": "x.var(axis=axes, keepdims=True, ddof=1)"},
+    ),
+    divides_by_n=(
+        "You divide the sums by the number of images. Each channel has N*H*W values.",
+        {
+            "mean": "x.sum(axis=axes, keepdims=True) / len(x)",
+            "var": "((x - mean) ** 2).sum(axis=axes, keepdims=True) / len(x)",
+        },
+    ),
+    # from Algorithm 1
+    eps_outside_root=(
+        "You add eps to the standard deviation; it belongs to the variance, inside the square "
+        "root.",
+        {"x_hat": "(x - mean) / (np.sqrt(var) + eps)"},
+    ),
+    eps_forgotten=(
+        "You leave eps out: a constant channel then gives 0 / 0. Add it to the variance.",
+        {"x_hat": "(x - mean) / np.sqrt(var)"},
+    ),
+    eps_fixed=(
+        "You always use 1e-5; use the argument eps, which other libraries set to 1e-3.",
+        {"x_hat": "(x - mean) / np.sqrt(var + 1e-5)"},
+    ),
+    divides_by_variance=(
+        "You divide by the variance; divide by its square root, the standard deviation.",
+        {"x_hat": "(x - mean) / (var + eps)"},
+    ),
+    not_centred=(
+        "You divide by the standard deviation but do not subtract the mean first.",
+        {"x_hat": "x / np.sqrt(var + eps)"},
+    ),
+    no_scale_and_shift=(
+        "You return x_hat; the last line of Algorithm 1 is missing: y = gamma * x_hat + beta.",
+        {"return": "x_hat"},
+    ),
+    gamma_and_beta_swapped=(
+        "gamma and beta are swapped: gamma is the factor, beta is what is added.",
+        {"return": "beta[:, None, None] * x_hat + gamma[:, None, None]"},
+    ),
+    # other axes, other reshapes
+    statistics_per_column=(
+        "Your statistics run over the images and the rows (axes 0 and 2): each column of the "
+        "image has its own. A channel has one mean for all its pixels, axes 0, 2 and 3.",
+        {"axes": "(0, 2)"},
+    ),
+    statistics_per_row=(
+        "Your statistics run over the images and the columns (axes 0 and 3): each row of the "
+        "image has its own. A channel has one mean for all its pixels, axes 0, 2 and 3.",
+        {"axes": "(0, 3)"},
+    ),
+    statistics_across_images_and_channels=(
+        "Your statistics run over axes 0 and 1: all channels share them, and each pixel has its "
+        "own. It is the other way round: axes 0, 2 and 3, all but the channels.",
+        {"axes": "(0, 1)"},
+    ),
+    reshaped_to_channel_rows=(
+        "x.reshape(C, -1) does not bring a channel into each row: it cuts the memory, where the "
+        "images come one after the other, into C pieces. Move axis 1 to the front first: "
+        "x.swapaxes(0, 1).",
+        lambda x, *rest: batchnorm_forward(x.reshape(x.shape[1], -1).T, *rest).T.reshape(x.shape),
+    ),
+    rows_and_columns_swapped=(
+        "On the way in you transpose to (N, W, H, C), on the way back you assume (N, H, W, C): the "
+        "values are right and stand in the wrong places. transpose(0, 2, 3, 1) keeps H before W.",
+        lambda x, *rest: spatial_batchnorm_forward(x, *rest).swapaxes(2, 3).reshape(x.shape),
+    ),
+    # more from Algorithm 1
+    mean_of_squares=(
+        "Your variance is the mean of x squared: the mean has to be subtracted before squaring.",
+        {"var": "(x**2).mean(axis=axes, keepdims=True)"},
+    ),
+    not_scaled=(
+        "You subtract the mean but never divide by the standard deviation.",
+        {"x_hat": "x - mean"},
+    ),
+    no_normalization=(
+        "You scale and shift x itself: first normalize it, x_hat = (x - mean) / sqrt(var + eps).",
+        {"x_hat": "x"},
+    ),
+    no_shift=(
+        "beta is missing: y = gamma * x_hat + beta, per channel.",
+        {"return": "gamma[:, None, None] * x_hat"},
+    ),
+    no_scale=(
+        "gamma is missing: y = gamma * x_hat + beta, per channel.",
+        {"return": "x_hat + beta[:, None, None]"},
+    ),
+    subtracts_beta=(
+        "You subtract beta; the algorithm adds it.",
+        {"return": "gamma[:, None, None] * x_hat - beta[:, None, None]"},
+    ),
+    beta_inside_gamma=(
+        "You multiply beta by gamma as well; scale first, then shift: y = gamma * x_hat + beta.",
+        {"return": "gamma[:, None, None] * (x_hat + beta[:, None, None])"},
+    ),
 )
-def _(x, gamma, beta, eps):
-    return _affine(_normalized(x, 0, eps), gamma, beta)
-
-
-@SPATIAL.mistake(
-    "statistics_per_image",
-    "Your statistics run over height and width only: one mean for each image and channel. That is "
-    "instance norm; batch norm averages over the images too, axes 0, 2 and 3.",
-)
-def _(x, gamma, beta, eps):
-    return _affine(_normalized(x, (2, 3), eps), gamma, beta)
-
-
-@SPATIAL.mistake(
-    "statistics_over_channels_too",
-    "You take one mean and one variance over the whole array. Each channel has its own: leave "
-    "axis 1 out.",
-)
-def _(x, gamma, beta, eps):
-    return _affine(_normalized(x, (0, 1, 2, 3), eps), gamma, beta)
-
-
-@SPATIAL.mistake(
-    "statistics_per_example",
-    "Your statistics run over channels and pixels of one image (axes 1, 2, 3), which is layer "
-    "norm. Batch norm runs over axes 0, 2 and 3: all images, one channel.",
-)
-def _(x, gamma, beta, eps):
-    return _affine(_normalized(x, (1, 2, 3), eps), gamma, beta)
-
-
-@SPATIAL.mistake(
-    "statistics_across_channels",
-    "Your statistics run over the channels (axis=1) at each pixel. It is the other way round: "
-    "axis 1 is the only one that stays.",
-)
-def _(x, gamma, beta, eps):
-    return _affine(_normalized(x, 1, eps), gamma, beta)
-
-
-@SPATIAL.mistake(
-    "reshape_without_transpose",
-    "x.reshape(-1, C) does not bring the channels into the columns: it cuts the memory into rows "
-    "of C neighbouring pixels. Transpose to (N, H, W, C) first.",
-)
-def _(x, gamma, beta, eps):
-    columns = x.reshape(-1, x.shape[1])
-    return (gamma * _normalized(columns, 0, eps) + beta).reshape(x.shape)
-
-
-@SPATIAL.mistake(
-    "reshaped_back_without_transpose",
-    "On the way in you transpose, on the way back you only reshape: the values are right and "
-    "stand in the wrong places. Reshape to (N, H, W, C), then transpose(0, 3, 1, 2).",
-)
-def _(x, gamma, beta, eps):
-    columns = x.transpose(0, 2, 3, 1).reshape(-1, x.shape[1])
-    return (gamma * _normalized(columns, 0, eps) + beta).reshape(x.shape)
-
-
-@SPATIAL.mistake(
-    "channels_last",
-    "You treat the last axis as the channels, as in Keras (N, H, W, C). Here, as in torch, x is "
-    "(N, C, H, W): the channels are axis 1.",
-)
-def _(x, gamma, beta, eps):
-    # Cut or repeated where C and W differ and broadcasting would fail.
-    gamma, beta = (np.resize(v, x.shape[3]) for v in (gamma, beta))
-    return gamma * _normalized(x, (0, 1, 2), eps) + beta
-
-
-@SPATIAL.mistake(
-    "gamma_on_the_columns",
-    "The statistics are right, but gamma and beta of shape (C,) broadcast against the last axis, "
-    "the width. gamma[:, None, None] meets the channels.",
-)
-def _(x, gamma, beta, eps):
-    gamma, beta = (np.resize(v, x.shape[3]) for v in (gamma, beta))
-    return gamma * _normalized(x, (0, 2, 3), eps) + beta
-
-
-@SPATIAL.mistake(
-    "gamma_on_the_rows",
-    "The statistics are right, but gamma and beta meet the rows of the image: gamma[:, None] has "
-    "one None too few. gamma[:, None, None] meets the channels.",
-)
-def _(x, gamma, beta, eps):
-    gamma, beta = (np.resize(v, x.shape[2])[:, None] for v in (gamma, beta))
-    return gamma * _normalized(x, (0, 2, 3), eps) + beta
-
-
-@SPATIAL.mistake(
-    "mean_of_pixel_variances",
-    "You average the variances of the single pixels. That leaves out how much the means of the "
-    "pixels differ: take the variance over axes 0, 2 and 3 at once.",
-)
-def _(x, gamma, beta, eps):
-    var = x.var(axis=0, keepdims=True).mean(axis=(2, 3), keepdims=True)
-    return _with_divisor(x, np.sqrt(var + eps), gamma, beta)
-
-
-@SPATIAL.mistake(
-    "mean_of_image_variances",
-    "You average the variances of the single images. That leaves out how much the means of the "
-    "images differ: take the variance over axes 0, 2 and 3 at once.",
-)
-def _(x, gamma, beta, eps):
-    var = x.var(axis=(2, 3), keepdims=True).mean(axis=0, keepdims=True)
-    return _with_divisor(x, np.sqrt(var + eps), gamma, beta)
-
-
-@SPATIAL.mistake(
-    "unbiased_variance",
-    "You divide the sum of squares by N*H*W - 1; batch norm divides by N*H*W.",
-)
-def _(x, gamma, beta, eps):
-    var = x.var(axis=(0, 2, 3), keepdims=True, ddof=1)
-    return _with_divisor(x, np.sqrt(var + eps), gamma, beta)
-
-
-@SPATIAL.mistake(
-    "divides_by_n",
-    "You divide the sums by the number of images. Each channel has N*H*W values.",
-)
-def _(x, gamma, beta, eps):
-    pixels = x.shape[2] * x.shape[3]
-    centred = x - pixels * x.mean(axis=(0, 2, 3), keepdims=True)
-    var = pixels * (centred**2).mean(axis=(0, 2, 3), keepdims=True)
-    return _affine(centred / np.sqrt(var + eps), gamma, beta)
-
-
-@SPATIAL.mistake(
-    "eps_outside_root",
-    "You add eps to the standard deviation; it belongs to the variance, inside the square root.",
-)
-def _(x, gamma, beta, eps):
-    return _with_divisor(x, np.sqrt(_var(x)) + eps, gamma, beta)
-
-
-@SPATIAL.mistake(
-    "eps_forgotten",
-    "You leave eps out: a constant channel then gives 0 / 0. Add it to the variance.",
-)
-def _(x, gamma, beta, eps):
-    return _with_divisor(x, np.sqrt(_var(x)), gamma, beta)
-
-
-@SPATIAL.mistake(
-    "eps_fixed",
-    "You always use 1e-5; use the argument eps, which other libraries set to 1e-3.",
-)
-def _(x, gamma, beta, eps):
-    return _with_divisor(x, np.sqrt(_var(x) + 1e-5), gamma, beta)
-
-
-@SPATIAL.mistake(
-    "divides_by_variance",
-    "You divide by the variance; divide by its square root, the standard deviation.",
-)
-def _(x, gamma, beta, eps):
-    return _with_divisor(x, _var(x) + eps, gamma, beta)
-
-
-@SPATIAL.mistake(
-    "not_centred",
-    "You divide by the standard deviation but do not subtract the mean first.",
-)
-def _(x, gamma, beta, eps):
-    return _affine(x / np.sqrt(_var(x) + eps), gamma, beta)
-
-
-@SPATIAL.mistake(
-    "no_scale_and_shift",
-    "You return x_hat; the last line of Algorithm 1 is missing: y = gamma * x_hat + beta.",
-)
-def _(x, gamma, beta, eps):
-    return _normalized(x, (0, 2, 3), eps)
-
-
-@SPATIAL.mistake(
-    "gamma_and_beta_swapped",
-    "gamma and beta are swapped: gamma is the factor, beta is what is added.",
-)
-def _(x, gamma, beta, eps):
-    return _affine(_normalized(x, (0, 2, 3), eps), beta, gamma)

@@ -69,216 +69,126 @@ COSINE = Exercise(
     ),
     minutes=4,
     difficulty=1,
-    rtol=1e-6,
 )
 
 
-@COSINE.mistake(
-    "not_normalized",
-    "You return the dot product alone. It grows with the length of the gradients; divide it by "
-    "both lengths.",
+def _mean_cosine(rows_of_g, rows_of_h):
+    return np.mean([gradient_cosine(a, b) for a, b in zip(rows_of_g, rows_of_h, strict=True)])
+
+
+def _unit(g):
+    return g / np.linalg.norm(g)
+
+
+COSINE.add_mistakes(
+    not_normalized=(
+        "You return the dot product alone. It grows with the length of the gradients; divide it "
+        "by both lengths.",
+        {"return": "np.sum(g * h)"},
+    ),
+    sign_lost=(
+        "You return the size of the cosine. Its sign matters: -1 says that the layer now wants to "
+        "go back, which is as far from +1 as one can get.",
+        {"return": "abs(gradient_cosine(g, h))"},
+    ),
+    angle=(
+        "You return the angle in radians; the exercise asks for its cosine.",
+        {"return": "np.arccos(np.clip(gradient_cosine(g, h), -1, 1))"},
+    ),
+    cosine_distance=(
+        "You return 1 - cos, the cosine distance. Here equal directions give 1, not 0.",
+        {"return": "1 - gradient_cosine(g, h)"},
+    ),
+    mean_over_rows=(
+        "You take a cosine for each row and average. The layer has one gradient: one long vector, "
+        "in which long rows count for more.",
+        {"return": "_mean_cosine(g, h)"},
+    ),
+    mean_over_columns=(
+        "You take a cosine along the first axis and average. The layer has one gradient: one long "
+        "vector, so the sums run over all axes.",
+        {"return": "_mean_cosine(g.reshape(len(g), -1).T, h.reshape(len(h), -1).T)"},
+    ),
+    squared_lengths=(
+        "You divide by the squared lengths. The square root is missing: a length is the root of "
+        "the sum of squares.",
+        {"lengths": "np.sum(g**2) * np.sum(h**2)"},
+    ),
+    projection=(
+        "You divide by the squared length of g alone: this is how much of g is in h, and it grows "
+        "with h. Divide by each length once.",
+        {"lengths": "np.sum(g**2)"},
+    ),
+    correlation=(
+        "You subtract the means first, so this is Pearson's correlation. A gradient is a "
+        "direction from zero; its mean is part of it.",
+        {"return": "gradient_cosine(g - g.mean(), h - h.mean())"},
+    ),
+    distance=(
+        "You return the distance between the two gradients. The cosine compares directions only, "
+        "whatever their lengths.",
+        {"return": "np.linalg.norm(g - h)"},
+    ),
+    lengths_added=(
+        "You divide by the sum of the lengths; divide by their product.",
+        {"lengths": "np.linalg.norm(g) + np.linalg.norm(h)"},
+    ),
+    sums_of_absolute_values=(
+        "You measure the lengths as sums of absolute values; the cosine needs the roots of the "
+        "sums of squares.",
+        {"lengths": "np.abs(g).sum() * np.abs(h).sum()"},
+    ),
+    mean_of_products=(
+        "You take the mean of the products but the lengths of whole vectors. Take the sum above, "
+        "as you do below.",
+        {"return": "np.mean(g * h) / lengths if lengths > 0 else 0.0"},
+    ),
+    eps_in_the_denominator=(
+        "You add a small number to the lengths to avoid 0 / 0. Gradients can be small themselves, "
+        "and then it takes over; treat a length of exactly zero apart.",
+        {"return": "np.sum(g * h) / (lengths + 1e-8)"},
+    ),
+    zero_divided_by_zero=(
+        "A gradient of zero makes you divide 0 by 0. It has no direction; return 0 then.",
+        {"return": "np.sum(g * h) / lengths"},
+    ),
+    precedence=(
+        "You divide by the first length and multiply by the second: a / b * c is (a / b) * c. Put "
+        "the product of the lengths in parentheses.",
+        {"return": "np.sum(g * h) / np.linalg.norm(g) * np.linalg.norm(h) if lengths > 0 else 0.0"},
+    ),
+    projection_on_h=(
+        "You divide by the squared length of h alone: this is how much of h is in g, and it grows "
+        "with g. Divide by each length once.",
+        {"lengths": "np.sum(h**2)"},
+    ),
+    squared=(
+        "You return the square of the cosine: the dot product is squared too, or the root of the "
+        "lengths is missing on both sides. Its sign is lost.",
+        {"return": "gradient_cosine(g, h) ** 2"},
+    ),
+    negated=(
+        "Your sign is reversed. Two equal gradients have the cosine +1, although both steps go "
+        "against them.",
+        {"return": "-gradient_cosine(g, h)"},
+    ),
+    one_for_zero=(
+        "For a gradient of zero you return 1. It points nowhere, so it does not agree with the "
+        "other one; return 0 then.",
+        {"return": "np.sum(g * h) / lengths if lengths > 0 else 1.0"},
+    ),
+    distance_of_directions=(
+        "You return the distance between the two directions; it is 0 where the cosine is 1.",
+        {"return": "np.linalg.norm(_unit(g) - _unit(h)) if lengths > 0 else 0.0"},
+    ),
+    zero_entry=(
+        "You return 0 as soon as one entry is 0. A gradient is zero if all its entries are: look "
+        "at its length.",
+        {"return": "gradient_cosine(g, h) if g.all() and h.all() else 0.0"},
+    ),
+    close_to_zero=(
+        "You return 0 for gradients that are small and not zero. Small gradients have a direction "
+        "too: treat a length of exactly zero apart.",
+        {"return": "0.0 if np.allclose(g, 0) or np.allclose(h, 0) else gradient_cosine(g, h)"},
+    ),
 )
-def _(g, h):
-    return np.sum(g * h)
-
-
-@COSINE.mistake(
-    "sign_lost",
-    "You return the size of the cosine. Its sign matters: -1 says that the layer now wants to go "
-    "back, which is as far from +1 as one can get.",
-)
-def _(g, h):
-    return abs(gradient_cosine(g, h))
-
-
-@COSINE.mistake(
-    "angle",
-    "You return the angle in radians; the exercise asks for its cosine.",
-)
-def _(g, h):
-    return np.arccos(np.clip(gradient_cosine(g, h), -1, 1))
-
-
-@COSINE.mistake(
-    "cosine_distance",
-    "You return 1 - cos, the cosine distance. Here equal directions give 1, not 0.",
-)
-def _(g, h):
-    return 1 - gradient_cosine(g, h)
-
-
-@COSINE.mistake(
-    "mean_over_rows",
-    "You take a cosine for each row and average. The layer has one gradient: one long vector, in "
-    "which long rows count for more.",
-)
-def _(g, h):
-    rows = [gradient_cosine(a, b) for a, b in zip(g, h, strict=True)]
-    return np.mean(rows)
-
-
-@COSINE.mistake(
-    "mean_over_columns",
-    "You take a cosine along the first axis and average. The layer has one gradient: one long "
-    "vector, so the sums run over all axes.",
-)
-def _(g, h):
-    g, h = g.reshape(len(g), -1).T, h.reshape(len(h), -1).T
-    return np.mean([gradient_cosine(a, b) for a, b in zip(g, h, strict=True)])
-
-
-@COSINE.mistake(
-    "squared_lengths",
-    "You divide by the squared lengths. The square root is missing: a length is the root of the "
-    "sum of squares.",
-)
-def _(g, h):
-    lengths = np.sum(g**2) * np.sum(h**2)
-    return np.sum(g * h) / lengths if lengths > 0 else 0.0
-
-
-@COSINE.mistake(
-    "projection",
-    "You divide by the squared length of g alone: this is how much of g is in h, and it grows "
-    "with h. Divide by each length once.",
-)
-def _(g, h):
-    length = np.sum(g**2)
-    return np.sum(g * h) / length if length > 0 else 0.0
-
-
-@COSINE.mistake(
-    "correlation",
-    "You subtract the means first, so this is Pearson's correlation. A gradient is a direction "
-    "from zero; its mean is part of it.",
-)
-def _(g, h):
-    return gradient_cosine(g - g.mean(), h - h.mean())
-
-
-@COSINE.mistake(
-    "distance",
-    "You return the distance between the two gradients. The cosine compares directions only, "
-    "whatever their lengths.",
-)
-def _(g, h):
-    return np.linalg.norm(g - h)
-
-
-@COSINE.mistake(
-    "lengths_added",
-    "You divide by the sum of the lengths; divide by their product.",
-)
-def _(g, h):
-    lengths = np.linalg.norm(g) + np.linalg.norm(h)
-    return np.sum(g * h) / lengths if lengths > 0 else 0.0
-
-
-@COSINE.mistake(
-    "sums_of_absolute_values",
-    "You measure the lengths as sums of absolute values; the cosine needs the roots of the sums "
-    "of squares.",
-)
-def _(g, h):
-    lengths = np.abs(g).sum() * np.abs(h).sum()
-    return np.sum(g * h) / lengths if lengths > 0 else 0.0
-
-
-@COSINE.mistake(
-    "mean_of_products",
-    "You take the mean of the products but the lengths of whole vectors. Take the sum above, as "
-    "you do below.",
-)
-def _(g, h):
-    return gradient_cosine(g, h) / g.size
-
-
-@COSINE.mistake(
-    "eps_in_the_denominator",
-    "You add a small number to the lengths to avoid 0 / 0. Gradients can be small themselves, and "
-    "then it takes over; treat a length of exactly zero apart.",
-)
-def _(g, h):
-    return np.sum(g * h) / (np.linalg.norm(g) * np.linalg.norm(h) + 1e-8)
-
-
-@COSINE.mistake(
-    "zero_divided_by_zero",
-    "A gradient of zero makes you divide 0 by 0. It has no direction; return 0 then.",
-)
-def _(g, h):
-    return np.sum(g * h) / (np.linalg.norm(g) * np.linalg.norm(h))
-
-
-@COSINE.mistake(
-    "precedence",
-    "You divide by the first length and multiply by the second: a / b * c is (a / b) * c. Put the "
-    "product of the lengths in parentheses.",
-)
-def _(g, h):
-    length = np.linalg.norm(g)
-    return np.sum(g * h) / length * np.linalg.norm(h) if length > 0 else 0.0
-
-
-@COSINE.mistake(
-    "projection_on_h",
-    "You divide by the squared length of h alone: this is how much of h is in g, and it grows "
-    "with g. Divide by each length once.",
-)
-def _(g, h):
-    length = np.sum(h**2)
-    return np.sum(g * h) / length if length > 0 else 0.0
-
-
-@COSINE.mistake(
-    "squared",
-    "You return the square of the cosine: the dot product is squared too, or the root of the "
-    "lengths is missing on both sides. Its sign is lost.",
-)
-def _(g, h):
-    return gradient_cosine(g, h) ** 2
-
-
-@COSINE.mistake(
-    "negated",
-    "Your sign is reversed. Two equal gradients have the cosine +1, although both steps go "
-    "against them.",
-)
-def _(g, h):
-    return -gradient_cosine(g, h)
-
-
-@COSINE.mistake(
-    "one_for_zero",
-    "For a gradient of zero you return 1. It points nowhere, so it does not agree with the other "
-    "one; return 0 then.",
-)
-def _(g, h):
-    return gradient_cosine(g, h) if g.any() and h.any() else 1.0
-
-
-@COSINE.mistake(
-    "distance_of_directions",
-    "You return the distance between the two directions; it is 0 where the cosine is 1.",
-)
-def _(g, h):
-    lengths = np.linalg.norm(g), np.linalg.norm(h)
-    return np.linalg.norm(g / lengths[0] - h / lengths[1]) if min(lengths) > 0 else 0.0
-
-
-@COSINE.mistake(
-    "zero_entry",
-    "You return 0 as soon as one entry is 0. A gradient is zero if all its entries are: look at "
-    "its length.",
-)
-def _(g, h):
-    return gradient_cosine(g, h) if g.all() and h.all() else 0.0
-
-
-@COSINE.mistake(
-    "close_to_zero",
-    "You return 0 for gradients that are small and not zero. Small gradients have a direction too: "
-    "treat a length of exactly zero apart.",
-)
-def _(g, h):
-    return 0.0 if np.allclose(g, 0) or np.allclose(h, 0) else gradient_cosine(g, h)
