@@ -14,9 +14,8 @@ import numpy as np
 
 from bnlab.idx import load_idx_folder, read_idx
 
-__all__ = ["Digits", "brightness", "contrast", "course_files", "ink", "invert",
-           "lightest_and_heaviest", "load_digits", "load_idx_folder", "minibatches", "read_idx",
-           "rotate"]  # fmt: skip
+__all__ = ["Digits", "course_files", "load_digits", "load_idx_folder", "minibatches", "read_idx"]
+__all__ += ["brightness", "contrast", "ink", "invert", "lightest_and_heaviest", "rotate"]
 
 DIGITS_SHA256 = "1dc781c8fe699ce12f056a510e6dd518c795428f089effc1a3e2eec0f3ece269"
 

@@ -12,8 +12,8 @@ from matplotlib.colors import to_rgb
 
 from bnlab.data import as_images
 
-__all__ = ["curves_with_band", "digits_grid", "dot_intervals", "heat_map", "histogram_pair",
-           "lines_labelled", "percentile_lines", "use_style"]  # fmt: skip
+__all__ = ["curves_with_band", "dot_intervals", "heat_map", "histogram_pair", "percentile_lines"]
+__all__ += ["digits_grid", "lines_labelled", "use_style"]
 
 
 def use_style():
@@ -100,8 +100,7 @@ def histogram_pair(a, b, labels, ax=None, bins=30):
     edges = np.histogram_bin_edges(np.concatenate([a, b]), bins)
     ax = _axes(ax)
     ax.hist(a, edges, density=True, color="C0", alpha=0.45, label=labels[0])
-    ax.hist(b, edges, density=True, histtype="step", color="C2", linestyle="--", linewidth=2,
-            label=labels[1])  # fmt: skip
+    ax.hist(b, edges, density=True, histtype="step", color="C2", ls="--", lw=2, label=labels[1])
     ax.set_ylabel("density")
     ax.legend()
     return ax
@@ -264,12 +263,11 @@ def lines_labelled(ax):
     heights = {line: ax.transData.transform(end)[1] * points for line, end in ends.items() if end}
     lines = sorted(heights, key=heights.get)
     apart = _apart([heights[line] for line in lines], gap=1.25 * plt.rcParams["font.size"])
+    beside = {"textcoords": "offset points", "va": "center", "annotation_clip": False}
     for line, height in zip(lines, apart, strict=True):
-        ax.annotate(
-            line.get_label(), ends[line], (5, height - heights[line]), textcoords="offset points",
-            va="center", gid="line label", annotation_clip=False,
-            color=0.65 * np.array(to_rgb(line.get_color())),  # darker: yellow text is hard to read
-        )  # fmt: skip
+        up = height - heights[line]
+        dark = 0.65 * np.array(to_rgb(line.get_color()))  # yellow text is hard to read
+        ax.annotate(line.get_label(), ends[line], (5, up), color=dark, gid="line label", **beside)
     return ax
 
 

@@ -18,6 +18,7 @@ from bnlab.batchnorm import (
     batchnorm_inference,
     fold_batchnorm,
 )
+from bnlab.course.exercises.registry import find
 
 SHAPES = [
     (2, 3),
@@ -427,9 +428,10 @@ def test_a_running_variance_of_zero_is_accepted():
     fold_error(var=[0, 1, 1])
 
 
-# Named mistakes. The comparison above must reject each one, at the quantity it breaks.
+# The comparison above must reject each mistake that learners make, at the quantity it breaks, and
+# some that they do not make.
 AXES, M = (0, 2, 3), 4 * 5 * 6
-MISTAKE_CASE = (*draw((4, 3, 5, 6)), 1e-2)
+IMAGES, ROWS = (*draw((4, 3, 5, 6)), 1e-2), (*draw((9, 3)), 1e-2)
 
 
 def column(v):
@@ -440,148 +442,69 @@ def mean(a, axes=AXES):
     return a.mean(axis=axes, keepdims=True)
 
 
-def var(a, axes=AXES, ddof=0):
-    return a.var(axis=axes, ddof=ddof, keepdims=True)
+def var(a):
+    return a.var(axis=AXES, keepdims=True)
 
 
-def standardized(x, axes, eps):
-    return (x - mean(x, axes)) / np.sqrt(var(x, axes) + eps)
+def standardized(x, eps):
+    return (x - mean(x)) / np.sqrt(var(x) + eps)
 
 
-def reshaped_without_transpose(x, eps):
-    return standardized(x.reshape(-1, x.shape[1]), 0, eps).reshape(x.shape)
-
-
-WRONG_Y = {
-    "variance divided by m - 1": lambda x, g, b, eps: (
-        g * (x - mean(x)) / np.sqrt(var(x, ddof=1) + eps) + b
-    ),
-    "eps outside the root": lambda x, g, b, eps: g * (x - mean(x)) / (np.sqrt(var(x)) + eps) + b,
-    "eps forgotten": lambda x, g, b, eps: g * (x - mean(x)) / np.sqrt(var(x)) + b,
-    "eps squared": lambda x, g, b, eps: g * (x - mean(x)) / np.sqrt(var(x) + eps**2) + b,
-    "divided by the variance": lambda x, g, b, eps: g * (x - mean(x)) / (var(x) + eps) + b,
-    "mean not subtracted": lambda x, g, b, eps: g * x / np.sqrt(var(x) + eps) + b,
-    "only centred": lambda x, g, b, eps: g * (x - mean(x)) + b,
-    "centred twice": lambda x, g, b, eps: (
-        g * (x - mean(x)) / np.sqrt(mean((x - 2 * mean(x)) ** 2) + eps) + b
-    ),
-    "running averages instead of the batch": lambda x, g, b, eps: g * x / np.sqrt(1 + eps) + b,
-    "statistics of each example": lambda x, g, b, eps: g * standardized(x, (1, 2, 3), eps) + b,
-    "statistics of each example and channel": lambda x, g, b, eps: (
-        g * standardized(x, (2, 3), eps) + b
-    ),
-    "statistics over N only": lambda x, g, b, eps: g * standardized(x, 0, eps) + b,
-    "statistics of everything": lambda x, g, b, eps: g * standardized(x, None, eps) + b,
-    "channel axis last": lambda x, g, b, eps: g * standardized(x, (0, 1, 2), eps) + b,
-    "reshape without transpose": lambda x, g, b, eps: g * reshaped_without_transpose(x, eps) + b,
-    "gamma forgotten": lambda x, g, b, eps: standardized(x, AXES, eps) + b,
-    "beta forgotten": lambda x, g, b, eps: g * standardized(x, AXES, eps),
-    "beta subtracted": lambda x, g, b, eps: g * standardized(x, AXES, eps) - b,
-    "beta scaled too": lambda x, g, b, eps: g * (standardized(x, AXES, eps) + b),
-    "gamma and beta swapped": lambda x, g, b, eps: b * standardized(x, AXES, eps) + g,
-    "size of gamma only": lambda x, g, b, eps: np.abs(g) * standardized(x, AXES, eps) + b,
+FORWARD_MISTAKES = {m.name: m.answer for m in find("spatial_batchnorm_forward").mistakes} | {
+    "eps_squared": lambda x, g, b, eps: column(g) * standardized(x, eps**2) + column(b),
+    "fresh_running_averages": lambda x, g, b, eps: column(g) * x / np.sqrt(1 + eps) + column(b),
+    "size_of_gamma": lambda x, g, b, eps: column(np.abs(g)) * standardized(x, eps) + column(b),
 }
 
 # Each formula gets dy, x_hat and, as columns, gamma and s = 1/sqrt(var + eps).
-WRONG_GRADIENT = {
-    "detached mean": ("dx", lambda dy, x_hat, g, s: g * s * (dy - x_hat * mean(dy * x_hat))),
-    "detached variance": ("dx", lambda dy, x_hat, g, s: g * s * (dy - mean(dy))),
-    "detached statistics": ("dx", lambda dy, x_hat, g, s: g * s * dy),
-    "gamma missing in dx": (
-        "dx",
-        lambda dy, x_hat, g, s: s * (dy - mean(dy) - x_hat * mean(dy * x_hat)),
-    ),
-    "1/sqrt(var + eps) missing": (
-        "dx",
-        lambda dy, x_hat, g, s: g * (dy - mean(dy) - x_hat * mean(dy * x_hat)),
-    ),
-    "1/(var + eps)": (
-        "dx",
-        lambda dy, x_hat, g, s: g * s**2 * (dy - mean(dy) - x_hat * mean(dy * x_hat)),
-    ),
-    "sum instead of mean": (
-        "dx",
-        lambda dy, x_hat, g, s: (
-            g * s * (dy - dy.sum(AXES, keepdims=True) - x_hat * mean(dy * x_hat))
-        ),
-    ),
-    "sum instead of mean of dy * x_hat": (
-        "dx",
-        lambda dy, x_hat, g, s: (
-            g * s * (dy - mean(dy) - x_hat * (dy * x_hat).sum(AXES, keepdims=True))
-        ),
-    ),
+GRADIENT_MISTAKES = {
     "means over N only": (
         "dx",
         lambda dy, x_hat, g, s: g * s * (dy - mean(dy, 0) - x_hat * mean(dy * x_hat, 0)),
-    ),
-    "x_hat times the mean of dy": (
-        "dx",
-        lambda dy, x_hat, g, s: g * s * (dy - mean(dy) - x_hat * mean(dy)),
-    ),
-    "x_centred in place of x_hat": (
-        "dx",
-        lambda dy, x_hat, g, s: g * s * (dy - mean(dy) - x_hat / s * mean(dy * x_hat)),
-    ),
-    "plus in place of minus": (
-        "dx",
-        lambda dy, x_hat, g, s: g * s * (dy - mean(dy) + x_hat * mean(dy * x_hat)),
     ),
     "variance with m - 1 in the backward only": (
         "dx",
         lambda dy, x_hat, g, s: g * s * (dy - mean(dy) - x_hat * mean(dy * x_hat) * M / (M - 1)),
     ),
     "zeros": ("dx", lambda dy, x_hat, g, s: np.zeros_like(dy)),
-    "dgamma without x_hat": ("dgamma", lambda dy, x_hat, g, s: dy.sum(AXES)),
-    "dgamma of x_centred": ("dgamma", lambda dy, x_hat, g, s: (dy * x_hat / s).sum(AXES)),
-    "dgamma averaged": ("dgamma", lambda dy, x_hat, g, s: (dy * x_hat).mean(AXES)),
-    "dgamma scaled by gamma": ("dgamma", lambda dy, x_hat, g, s: (g * dy * x_hat).sum(AXES)),
-    "dgamma kept as a column": (
-        "dgamma",
-        lambda dy, x_hat, g, s: (dy * x_hat).sum(AXES, keepdims=True),
-    ),
-    "dbeta averaged": ("dbeta", lambda dy, x_hat, g, s: dy.mean(AXES)),
-    "dbeta with the sign of a mean": ("dbeta", lambda dy, x_hat, g, s: -dy.sum(AXES)),
-    "dbeta summed over everything": ("dbeta", lambda dy, x_hat, g, s: np.full(3, dy.sum())),
+    "kept as a column": ("dgamma", lambda dy, x_hat, g, s: column((dy * x_hat).sum(AXES))),
+    "the sign of a mean": ("dbeta", lambda dy, x_hat, g, s: -dy.sum(AXES)),
+    "summed over everything": ("dbeta", lambda dy, x_hat, g, s: np.full(3, dy.sum())),
 }
 
 
-def forward_with(formula):
-    def forward(x, gamma, beta, eps):
-        return formula(x, column(gamma), column(beta), eps), None
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("mistake", FORWARD_MISTAKES)
+def test_a_mistaken_forward_is_rejected(mistake):
+    forward = lambda *arguments: (FORWARD_MISTAKES[mistake](*arguments), None)  # noqa: E731
+    with pytest.raises(AssertionError, match=r"^y (differs by|has shape)"):
+        assert_equals_torch(forward, batchnorm_backward, *IMAGES)
 
-    return forward
+
+@pytest.mark.parametrize("mistake", find("batchnorm_backward").mistakes, ids=lambda m: m.name)
+def test_a_mistaken_backward_is_rejected(mistake):
+    with pytest.raises(AssertionError, match=rf"^{mistake.about[0]} (differs by|has shape)"):
+        assert_equals_torch(batchnorm_forward, mistake.answer, *ROWS)
 
 
-def backward_with(name, formula):
+@pytest.mark.parametrize("mistake", GRADIENT_MISTAKES)
+def test_a_mistaken_backward_of_images_is_rejected(mistake):
+    name, formula = GRADIENT_MISTAKES[mistake]
+
     def backward(dy, cache):
         gradients = dict(zip(("dx", "dgamma", "dbeta"), batchnorm_backward(dy, cache), strict=True))
         gradients[name] = formula(dy, cache.x_hat, column(cache.gamma), column(cache.inv_std))
         return gradients.values()
 
-    return backward
-
-
-@pytest.mark.parametrize("mistake", WRONG_Y)
-def test_a_wrong_forward_is_rejected(mistake):
-    forward = forward_with(WRONG_Y[mistake])
-    with pytest.raises(AssertionError, match=r"^y differs by"):
-        assert_equals_torch(forward, batchnorm_backward, *MISTAKE_CASE)
-
-
-@pytest.mark.parametrize("mistake", WRONG_GRADIENT)
-def test_a_wrong_backward_is_rejected(mistake):
-    name, _ = WRONG_GRADIENT[mistake]
-    backward = backward_with(*WRONG_GRADIENT[mistake])
     with pytest.raises(AssertionError, match=rf"^{name} (differs by|has shape)"):
-        assert_equals_torch(batchnorm_forward, backward, *MISTAKE_CASE)
+        assert_equals_torch(batchnorm_forward, backward, *IMAGES)
 
 
 def test_the_comparison_accepts_the_six_gradients_of_the_paper():
     """Another right answer passes: the comparison does not reject everything."""
 
     def forward(x, gamma, beta, eps):
-        y = column(gamma) * standardized(x, AXES, eps) + column(beta)
+        y = column(gamma) * standardized(x, eps) + column(beta)
         return y, (x - mean(x), 1 / np.sqrt(var(x) + eps), column(gamma))
 
     def backward(dy, cache):
@@ -592,4 +515,4 @@ def test_the_comparison_accepts_the_six_gradients_of_the_paper():
         dx = dx_hat * inv_std + dvar * 2 * x_centred / M + dmean / M
         return dx, (dy * x_centred * inv_std).sum(AXES), dy.sum(AXES)
 
-    assert_equals_torch(forward, backward, *MISTAKE_CASE)
+    assert_equals_torch(forward, backward, *IMAGES)

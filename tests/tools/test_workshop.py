@@ -16,6 +16,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from nbval_within import tolerant
 from typer.testing import CliRunner
 
 pytest.importorskip("nbclient")
@@ -57,11 +58,12 @@ def marked(notebook, key):
 def shown(cell):
     """Texts of a cell's outputs; a slow machine stores the pieces of one stream apart."""
     printed = "".join(o["text"] for o in cell.outputs if o["output_type"] == "stream")
-    return [printed, *[o["data"].get("text/plain") for o in cell.outputs if "data" in o]]
+    texts = [printed, *[o["data"].get("text/plain") for o in cell.outputs if "data" in o]]
+    return [tolerant(text, cell.metadata) for text in texts]
 
 
 def notebook_of(*cells):
-    """A small notebook from (kind, source): heads are markdown of "core" and "more"."""
+    """A small notebook from (kind, source): heads are markdown of "core", "more" and endings."""
     from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
     made = [new_markdown_cell("# Title\n\n**Time**: 60 minutes of reading.")]
@@ -69,9 +71,10 @@ def notebook_of(*cells):
         if kind == "code":
             made.append(new_code_cell(source))
         else:
-            section = {"section": kind, "minutes": 5}
-            made.append(new_markdown_cell(f"## {source}", metadata={"bnlab": section}))
-    return new_notebook(cells=[*made, new_markdown_cell("**What you can now say**")])
+            section = kind in ("core", "more")
+            marks = {"section": kind, "minutes": 5} if section else {"ending": kind}
+            made.append(new_markdown_cell(f"## {source}", metadata={"bnlab": marks}))
+    return new_notebook(cells=made)
 
 
 def sources(notebook):
@@ -105,6 +108,18 @@ def test_the_parts_are_the_notebook(name):
     kinds = [part.kind for part in parts]
     assert (kinds[0], kinds[-1]) == ("opening", "ending")
     assert set(kinds[1:-1]) == {"core", "more"}
+
+
+def test_the_ending_is_one_part_and_is_known_by_its_metadata():
+    notebook = notebook_of(
+        ("core", "The record"), ("code", "a = 1"), ("summary", "Sum up"), ("reading", "Read"),
+        ("record", "What was measured"), ("code", "b = a"),
+    )  # fmt: skip
+    parts = [(part.kind, [cell.source for cell in part.cells][1:]) for part in parts_of(notebook)]
+    assert parts[1:] == [
+        ("core", ["a = 1"]),
+        ("ending", ["## Read", "## What was measured", "b = a"]),
+    ]
 
 
 # Cut notebooks
@@ -241,7 +256,7 @@ def test_a_cut_notebook_runs_and_prints_what_is_stored(name, tmp_path, monkeypat
     execute(notebook, name)
     for ran, cell in zip(lessons(notebook), lessons(CUT[name]), strict=True):
         assert ran.execution_count == cell.execution_count
-        assert ran.metadata.get("tags") or shown(ran) == shown(cell), cell.source
+        assert ran.metadata.get("tags") or shown(cell) == shown(ran), cell.source
     assert list(tmp_path.iterdir()) == [], "building a kit is not the instructor's progress"
 
 
@@ -276,7 +291,7 @@ def test_with_solutions_every_check_says_correct(name):
     for cell in marked(notebook, "exercise"):
         assert solution_source(mark(cell, "exercise")) in cell.source
     for ran, cell in zip(lessons(notebook), lessons(CUT[name]), strict=True):
-        assert ran.metadata.get("tags") or shown(ran) == shown(cell), cell.source
+        assert ran.metadata.get("tags") or shown(cell) == shown(ran), cell.source
 
 
 @pytest.mark.slow
@@ -526,6 +541,7 @@ def test_a_real_build_that_is_stopped_leaves_nothing(tmp_path, ending):
     process = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, **pipes)
     deadline = time.monotonic() + 120
     while not list(tmp_path.glob(".kit-*/kit/instructor")) and time.monotonic() < deadline:
+        assert process.poll() is None
         time.sleep(0.1)
     time.sleep(2)  # the kernel is at work
     assert process.poll() is None

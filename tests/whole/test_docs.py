@@ -11,8 +11,8 @@ import bnlab
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
-# Pieces of other modules, which show what is public of them, and the command line.
-INTERNAL = {"arrays", "channels", "idx", "layer", "norms", "cli"}
+# Pieces of other modules, which show what is public of them.
+INTERNAL = {"arrays", "channels", "idx"}
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +37,15 @@ def test_commands_are_those_of_the_readme(name):
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert len(commands(name)) == 2
     assert [c for c in commands(name) if c not in re.split(r"\n| {2,}#", readme)] == []
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", ".ci/run"])
+def test_a_path_that_is_named_is_there(name):
+    text = (ROOT / name).read_text(encoding="utf-8")
+    paths = re.findall(r"(?<![\w/])(?:bnlab|tests|notebooks|docs|benchmarks)/[\w/.-]*\w", text)
+    to_come = re.compile("NN|NAME|_build")  # what the reader fills in, and what is built first
+    assert paths
+    assert [p for p in paths if not to_come.search(p) and not (ROOT / p).exists()] == []
 
 
 def test_the_readme_has_the_minutes_of_the_notebooks(pages):

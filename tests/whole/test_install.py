@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import sysconfig
+import tomllib
 import venv
 import zipfile
 from importlib.metadata import distribution
@@ -232,6 +233,15 @@ def test_the_readme_job_runs_what_the_readme_says():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert len(commands) >= 4
     assert [c for c in commands if c.replace(" --copy-only", "") not in readme] == []
+
+
+def test_everybody_is_told_to_install_the_same_torch():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    declared = [d for d in project["optional-dependencies"]["course"] if d.startswith("torch")]
+    places = ["README.md", "docs/index.md", ".binder/postBuild", ".github/workflows/tests.yml"]
+    for place in [*places, ".github/workflows/docs.yml"]:
+        told = re.findall(r'install[^"\n]*"(torch[^"]*)"', (ROOT / place).read_text("utf-8"))
+        assert set(told) == set(declared), place
 
 
 def test_binder_gets_a_python_that_the_course_supports():

@@ -127,13 +127,13 @@ class Exercise:
         return register
 
     def _scope(self, name, about):
-        scope = about or self.outputs  # TODO: strict
-        if not scope or not set(scope) <= set(self.outputs):
+        about = self.outputs if about is None and len(self.outputs) == 1 else about
+        if not about or not set(about) <= set(self.outputs):
             raise ValueError(
                 f"a mistake states which of the outputs {self.outputs} its sentence is about, "
                 f"{name!r} of {self.name} says {about}"
             )
-        return tuple(scope)
+        return tuple(about)
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,9 @@ __all__ = [
     "input_of_last",
     "paired_interval",
     "plain_batchnorm",
+    "points_gained",
     "rate_sweep",
+    "replace_batchnorms",
     "scores",
     "seconds_per_step",
     "sigmoid_net",
@@ -57,13 +59,13 @@ def deep_net(batchnorm, seed, *, activation="relu", depth=3, width=100, scale=1.
     return model
 
 
-def sigmoid_net(depth, batchnorm, seed, std=None):
-    """64 pixels, `depth` layers of 100 sigmoids, 10 logits in float32; `std` is He's otherwise.
+def sigmoid_net(depth, batchnorm, seed, std=None, pixels=64):
+    """Pixels, `depth` layers of 100 sigmoids, 10 logits in float32; `std` is He's otherwise.
 
     >>> [type(layer).__name__ for layer in sigmoid_net(1, batchnorm=True, seed=0)]
     ['Linear', 'BatchNorm', 'Sigmoid', 'Linear']
     """
-    sizes = [64, *[100] * depth, 10]
+    sizes = [pixels, *[100] * depth, 10]
     rng = np.random.default_rng(seed)
     return mlp(sizes, activation=Sigmoid, batchnorm=batchnorm, rng=rng, std=std, dtype=np.float32)
 
@@ -88,6 +90,14 @@ def trained_net(digits, seed, *, steps, lr=0.1, momentum=0.1, batch_size=60):
 def batchnorm_layers(model):
     """The BatchNorm layers of a model, in order."""
     return [layer for layer in model if isinstance(layer, BatchNorm)]
+
+
+def replace_batchnorms(model, make):
+    """Put ``make(layer)`` in the place of each BatchNorm layer of a model; return the model."""
+    for i, layer in enumerate(model):
+        if isinstance(layer, BatchNorm):
+            model.layers[i] = make(layer)
+    return model
 
 
 def input_of_last(model, x):
@@ -185,9 +195,24 @@ def _seconds(batchnorm, digits, steps):
     return (time.perf_counter() - start) / steps
 
 
-def both_sides(one_side):
-    """The same without and with batch norm, ``{"plain": ..., "bn": one_side(True)}``."""
-    return {"plain": one_side(False), "bn": one_side(True)}
+def both_sides(one_side, prefix=""):
+    """The same without and with batch norm, ``{"plain": one_side(False), "bn": one_side(True)}``.
+
+    >>> both_sides(lambda batchnorm: int(batchnorm), prefix="relu_")
+    {'relu_plain': 0, 'relu_bn': 1}
+    """
+    return {f"{prefix}plain": one_side(False), f"{prefix}bn": one_side(True)}
+
+
+def points_gained(better, worse):
+    """Mean gain of accuracy over seeds, in points, and twice its standard error, paired by seed.
+
+    >>> gain, error = points_gained(np.array([0.9, 0.8]), np.array([0.7, 0.7]))
+    >>> round(gain, 1), round(error, 1)
+    (15.0, 10.0)
+    """
+    gain = 100 * (better - worse)  # (S, ...)
+    return gain.mean(axis=0), 2 * gain.std(axis=0, ddof=1) / np.sqrt(len(gain))
 
 
 def paired_interval(differences):

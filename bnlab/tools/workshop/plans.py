@@ -1,8 +1,8 @@
 """Which notebooks a workshop of 45, 90 or 180 minutes takes, and the parts of a notebook.
 
 A notebook is an opening, sections and an ending. The heading of a section says in its metadata how
-many minutes the section takes and whether it is the core of the course or more of it. A plan keeps
-the core.
+many minutes the section takes and whether it is the core of the course or more of it; the ending
+begins where a cell says that it is one. A plan keeps the core.
 """
 
 from dataclasses import dataclass
@@ -11,10 +11,9 @@ from bnlab.course.exercises.registry import find
 from bnlab.data import course_files
 from bnlab.tools.workshop.formulas import load
 
-__all__ = ["ENDING", "PLANS", "Part", "WorkshopError", "mark", "parts_of", "read_plan"]
+__all__ = ["PLANS", "Part", "WorkshopError", "mark", "parts_of", "read_plan"]
 
 PLANS = {45: ("02",), 90: ("02", "03", "05"), 180: ("01", "02", "03", "04", "05", "06", "07")}
-ENDING = "What you can now say"
 
 
 class WorkshopError(Exception):
@@ -76,7 +75,7 @@ def parts_of(notebook):
     for cell in notebook.cells:
         if mark(cell, "section"):
             parts.append(Part(mark(cell, "section"), []))
-        elif cell.cell_type == "markdown" and ENDING in cell.source:
+        elif mark(cell, "ending") and parts[-1].kind != "ending":
             parts.append(Part("ending", []))
         parts[-1].cells.append(cell)
     return parts

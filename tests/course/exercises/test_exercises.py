@@ -37,6 +37,15 @@ def test_a_mistake_is_diagnosed_as_itself(exercise, mistake):
     assert report.message == mistake.sentence
 
 
+@pytest.mark.parametrize(("exercise", "mistake"), MISTAKES, ids=_name)
+def test_a_sentence_is_about_outputs_that_are_wrong(exercise, mistake):
+    right = [target_of(exercise, case, exercise.reference) for case in exercise.cases]
+    theirs = [target_of(exercise, case, mistake.answer) for case in exercise.cases]
+    for name in mistake.about:
+        pairs = zip(right, theirs, strict=True)
+        assert not all(a[name].accepts(b[name].value) for a, b in pairs), name
+
+
 @pytest.mark.parametrize("exercise", FUNCTIONS, ids=_name)
 def test_no_two_mistakes_are_alike(exercise):
     """Some output of some case tells each pair apart, by far more than the tolerance."""

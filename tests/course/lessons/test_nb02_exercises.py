@@ -1,11 +1,14 @@
 """Exercises of notebook 02: references against the package and torch, styles, wrong answers."""
 
+import functools
+
 import numpy as np
 import pytest
 import torch
 
 import bnlab
 from bnlab.course import check
+from bnlab.course.exercises.edits import edited
 from bnlab.course.lessons.nb02.ex_batchnorm_algorithm import FORWARD, batchnorm_forward
 from bnlab.course.lessons.nb02.ex_identity_parameters import IDENTITY, identity_parameters
 
@@ -47,7 +50,7 @@ def test_the_identity_reference_gives_x_back_through_torch():
     np.testing.assert_allclose(y, x, rtol=1e-12)
 
 
-# batchnorm_forward: right answers in other styles, wrong answers that must be caught.
+# Right answers in other styles, wrong answers that must be caught.
 
 
 def with_keepdims(x, gamma, beta, eps):
@@ -88,61 +91,6 @@ def with_statistics_too(x, gamma, beta, eps):
     return y, x.mean(axis=0), x.var(axis=0)
 
 
-RIGHT_FORWARD = [with_keepdims, by_columns, examples_in_columns, from_the_unbiased_variance,
-                 in_single_precision, with_statistics_too]  # fmt: skip
-
-
-@pytest.mark.parametrize("answer", RIGHT_FORWARD)
-def test_a_right_forward_passes_in_any_style(answer):
-    report = check("batchnorm_forward", answer)
-    assert report.outcome == "correct", report
-
-
-def _x_hat(x, eps):
-    return (x - x.mean(axis=0)) / np.sqrt(x.var(axis=0) + eps)
-
-
-WRONG_FORWARD = {
-    "the mean of absolute deviations": lambda x, gamma, beta, eps: (
-        gamma * (x - x.mean(0)) / (np.abs(x - x.mean(0)).mean(0) + eps) + beta
-    ),
-    "the median for the mean": lambda x, gamma, beta, eps: (
-        gamma * (x - np.median(x, axis=0)) / np.sqrt(x.var(0) + eps) + beta
-    ),
-    "the range for the deviation": lambda x, gamma, beta, eps: (
-        gamma * (x - x.min(0)) / (np.ptp(x, axis=0) + eps) + beta
-    ),
-    "eps squared": lambda x, gamma, beta, eps: (
-        gamma * (x - x.mean(0)) / np.sqrt(x.var(0) + eps**2) + beta
-    ),
-    "eps twice": lambda x, gamma, beta, eps: (
-        gamma * (x - x.mean(0)) / (np.sqrt(x.var(0) + eps) + eps) + beta
-    ),
-    "eps as a floor": lambda x, gamma, beta, eps: (
-        gamma * (x - x.mean(0)) / np.sqrt(np.maximum(x.var(0), eps)) + beta
-    ),
-    "the size of gamma": lambda x, gamma, beta, eps: np.abs(gamma) * _x_hat(x, eps) + beta,
-    "one gamma for all": lambda x, gamma, beta, eps: gamma[0] * _x_hat(x, eps) + beta,
-    "divided by gamma": lambda x, gamma, beta, eps: _x_hat(x, eps) / gamma + beta,
-    "relu at the end": lambda x, gamma, beta, eps: np.maximum(gamma * _x_hat(x, eps) + beta, 0),
-    "without the last row": lambda x, gamma, beta, eps: (
-        gamma * (x - x[:-1].mean(0)) / np.sqrt(x[:-1].var(0) + eps) + beta
-    ),
-    "x itself": lambda x, gamma, beta, eps: x,
-    "only the first column": lambda x, gamma, beta, eps: (gamma * _x_hat(x, eps) + beta)[:, 0],
-    "transposed": lambda x, gamma, beta, eps: (gamma * _x_hat(x, eps) + beta).T,
-    "a name that does not exist": lambda x, gamma, beta, eps: gamma * xhat + beta,  # noqa: F821
-}
-
-
-@pytest.mark.parametrize("name", WRONG_FORWARD)
-def test_a_wrong_forward_is_caught(name):
-    assert check("batchnorm_forward", WRONG_FORWARD[name]).outcome in ("incorrect", "error")
-
-
-# identity_parameters: the same.
-
-
 def by_hand(x, eps):
     mean = sum(x) / len(x)
     return (sum((x - mean) ** 2) / len(x) + eps) ** 0.5, mean
@@ -163,29 +111,67 @@ def identity_in_single_precision(x, eps):
     return np.sqrt(x.var(axis=0) + np.float32(eps)), x.mean(axis=0)
 
 
-RIGHT_IDENTITY = [by_hand, as_a_list_of_two, read_off_the_package, identity_in_single_precision]
+RIGHT = {
+    "batchnorm_forward": [
+        with_keepdims, by_columns, examples_in_columns, from_the_unbiased_variance,
+        in_single_precision, with_statistics_too,
+    ],
+    "identity_parameters": [
+        by_hand, as_a_list_of_two, read_off_the_package, identity_in_single_precision,
+    ],
+}  # fmt: skip
 
 
-@pytest.mark.parametrize("answer", RIGHT_IDENTITY)
-def test_right_identity_parameters_pass_in_any_style(answer):
-    report = check("identity_parameters", answer)
+@pytest.mark.parametrize(("name", "answer"), [(n, answer) for n in RIGHT for answer in RIGHT[n]])
+def test_a_right_answer_passes_in_any_style(name, answer):
+    report = check(name, answer)
     assert report.outcome == "correct", report
 
 
-WRONG_IDENTITY = {
-    "statistics of each row": lambda x, eps: (np.sqrt(x.var(axis=1) + eps), x.mean(axis=1)),
-    "statistics of the whole array": lambda x, eps: (np.sqrt(x.var() + eps), x.mean()),
-    "the root forgotten for eps only": lambda x, eps: (x.std(axis=0) + np.sqrt(eps), x.mean(0)),
-    "gamma alone": lambda x, eps: np.sqrt(x.var(axis=0) + eps),
-    "beta by the first row": lambda x, eps: (np.sqrt(x.var(axis=0) + eps), x[0]),
-    "the negative root": lambda x, eps: (-np.sqrt(x.var(axis=0) + eps), x.mean(axis=0)),
-    "eps for another library": lambda x, eps: (np.sqrt(x.var(axis=0) + 1e-3), x.mean(axis=0)),
+_forward = functools.partial(edited, batchnorm_forward)
+_identity = functools.partial(edited, identity_parameters)
+
+WRONG = {
+    "batchnorm_forward": {
+        "the mean of absolute deviations": _forward(
+            {"x_hat": "(x - mean) / (np.abs(x - mean).mean(0) + eps)"}
+        ),
+        "the median for the mean": _forward(
+            {"x_hat": "(x - np.median(x, axis=0)) / np.sqrt(var + eps)"}
+        ),
+        "the range for the deviation": _forward(
+            {"x_hat": "(x - x.min(0)) / (np.ptp(x, axis=0) + eps)"}
+        ),
+        "eps squared": _forward({"x_hat": "(x - mean) / np.sqrt(var + eps**2)"}),
+        "eps twice": _forward({"x_hat": "(x - mean) / (np.sqrt(var + eps) + eps)"}),
+        "eps as a floor": _forward({"x_hat": "(x - mean) / np.sqrt(np.maximum(var, eps))"}),
+        "the size of gamma": _forward({"return": "np.abs(gamma) * x_hat + beta"}),
+        "one gamma for all": _forward({"return": "gamma[0] * x_hat + beta"}),
+        "divided by gamma": _forward({"return": "x_hat / gamma + beta"}),
+        "relu at the end": _forward({"return": "np.maximum(gamma * x_hat + beta, 0)"}),
+        "without the last row": _forward(
+            {"x_hat": "(x - x[:-1].mean(0)) / np.sqrt(x[:-1].var(0) + eps)"}
+        ),
+        "x itself": lambda x, gamma, beta, eps: x,
+        "only the first column": _forward({"return": "(gamma * x_hat + beta)[:, 0]"}),
+        "transposed": _forward({"return": "(gamma * x_hat + beta).T"}),
+        "a name that does not exist": lambda x, gamma, beta, eps: gamma * xhat + beta,  # noqa: F821
+    },
+    "identity_parameters": {
+        "statistics of each row": lambda x, eps: (np.sqrt(x.var(axis=1) + eps), x.mean(axis=1)),
+        "statistics of the whole array": lambda x, eps: (np.sqrt(x.var() + eps), x.mean()),
+        "the root forgotten for eps only": _identity({"gamma": "x.std(axis=0) + np.sqrt(eps)"}),
+        "gamma alone": _identity({"return": "gamma"}),
+        "beta by the first row": _identity({"beta": "x[0]"}),
+        "the negative root": _identity({"gamma": "-np.sqrt(x.var(axis=0) + eps)"}),
+        "eps for another library": _identity({"gamma": "np.sqrt(x.var(axis=0) + 1e-3)"}),
+    },
 }
 
 
-@pytest.mark.parametrize("name", WRONG_IDENTITY)
-def test_wrong_identity_parameters_are_caught(name):
-    assert check("identity_parameters", WRONG_IDENTITY[name]).outcome in ("incorrect", "error")
+@pytest.mark.parametrize(("name", "label"), [(n, label) for n in WRONG for label in WRONG[n]])
+def test_a_wrong_answer_is_caught(name, label):
+    assert check(name, WRONG[name][label]).outcome in ("incorrect", "error")
 
 
 def test_a_mistake_in_one_output_is_named_for_what_it_is():

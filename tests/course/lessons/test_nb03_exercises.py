@@ -1,5 +1,7 @@
 """Exercises of notebook 03: references against the package and torch, styles, wrong answers."""
 
+import functools
+
 import numpy as np
 import pytest
 import torch
@@ -7,13 +9,14 @@ import torch
 import bnlab
 from bnlab import gradcheck
 from bnlab.course import check
+from bnlab.course.exercises.edits import edited
 from bnlab.course.lessons.nb03.ex_backpropagation import STAGED, batchnorm_backward_staged
 from bnlab.course.lessons.nb03.ex_closed_form import CLOSED_FORM, batchnorm_backward
 from bnlab.course.lessons.nb03.ex_numerical_gradient import NUMERICAL_GRADIENT, numerical_gradient
 from bnlab.course.lessons.nb03.questions import SHARE
 
 
-def _torch_stages(dy, x, gamma, beta, eps):
+def by_torch(dy, x, gamma, beta, eps):
     """The six gradients by automatic differentiation of Algorithm 1, written out."""
     dy, x, gamma, beta = (torch.tensor(a, requires_grad=True) for a in (dy, x, gamma, beta))
     mean = x.mean(dim=0)
@@ -31,7 +34,7 @@ def _torch_stages(dy, x, gamma, beta, eps):
 
 @pytest.mark.parametrize("case", STAGED.cases, ids=lambda c: c.name)
 def test_the_staged_reference_equals_torch_on_its_cases(case):
-    expected = _torch_stages(*case.arguments())
+    expected = by_torch(*case.arguments())
     for name, value in batchnorm_backward_staged(*case.arguments()).items():
         assert gradcheck.relative_error(value, expected[name]) < 1e-9, name
 
@@ -53,7 +56,7 @@ def test_both_references_equal_torch_on_other_batches(n, c, eps):
     rng = np.random.default_rng(n)
     x = rng.normal(rng.normal(0, 3, c), rng.uniform(0.1, 4, c), (n, c))
     dy, gamma, beta = rng.normal(size=(n, c)), rng.normal(size=c), rng.normal(size=c)
-    expected = _torch_stages(dy, x, gamma, beta, eps)
+    expected = by_torch(dy, x, gamma, beta, eps)
     stages = batchnorm_backward_staged(dy, x, gamma, beta, eps)
     _, cache = bnlab.batchnorm_forward(x, gamma, beta, eps)
     closed = dict(zip(CLOSED_FORM.outputs, batchnorm_backward(dy, cache), strict=True))
@@ -68,7 +71,7 @@ def test_the_numerical_reference_equals_the_package(case):
     assert gradcheck.relative_error(numerical_gradient(f, x, dy), expected) < 1e-5
 
 
-# batchnorm_backward_staged: right answers in other styles, wrong answers that must be caught.
+# Right answers in other styles.
 
 
 def without_the_second_term(dy, x, gamma, beta, eps):
@@ -108,10 +111,6 @@ def _one_feature(dy, x, gamma, eps):
             "dx": np.array(dx), "dgamma": np.array(dgamma), "dbeta": np.array(sum(dy))}  # fmt: skip
 
 
-def by_torch(dy, x, gamma, beta, eps):
-    return _torch_stages(dy, x, gamma, beta, eps)
-
-
 def in_single_precision(dy, x, gamma, beta, eps):
     x = x - x.mean(axis=0)  # otherwise a large mean leaves float32 few digits
     arguments = (a.astype(np.float32) for a in (dy, x, gamma, beta))
@@ -132,93 +131,6 @@ def in_place_on_copies(dy, x, gamma, beta, eps):
     dmean = -dx_hat.sum(axis=0) / np.sqrt(var + eps)
     return {"dx": dx, "dx_hat": dx_hat, "dmean": dmean, "dvar": dvar,
             "dbeta": np.sum(dy, 0), "dgamma": np.sum(dy * x, 0)}  # fmt: skip
-
-
-RIGHT_STAGED = [without_the_second_term, by_the_closed_form, by_loops, by_torch,
-                in_single_precision, in_place_on_copies]  # fmt: skip
-
-
-@pytest.mark.parametrize("answer", RIGHT_STAGED)
-def test_a_right_staged_backward_passes_in_any_style(answer):
-    report = check("batchnorm_backward_staged", answer)
-    assert report.outcome == "correct", report
-
-
-def _stages(dy, x, gamma, beta, eps, **changed):
-    return batchnorm_backward_staged(dy, x, gamma, beta, eps) | changed
-
-
-def _changes_x(dy, x, gamma, beta, eps):
-    stages = batchnorm_backward_staged(dy, x, gamma, beta, eps)
-    x -= x.mean(axis=0)
-    return stages
-
-
-WRONG_STAGED = {
-    "dx is dy": lambda dy, x, g, b, e: _stages(dy, x, g, b, e, dx=dy),
-    "dx is zero": lambda dy, x, g, b, e: _stages(dy, x, g, b, e, dx=0 * dy),
-    "no dvar": lambda dy, x, g, b, e: {
-        n: v for n, v in _stages(dy, x, g, b, e).items() if n != "dvar"
-    },
-    "a tuple": lambda dy, x, g, b, e: tuple(_stages(dy, x, g, b, e).values()),
-    "dbeta per row": lambda dy, x, g, b, e: _stages(dy, x, g, b, e, dbeta=dy),
-    "dbeta over everything": lambda dy, x, g, b, e: _stages(dy, x, g, b, e, dbeta=dy.sum()),
-    "dgamma over features": lambda dy, x, g, b, e: _stages(dy, x, g, b, e, dgamma=dy.sum(1)),
-    "dmean kept as a row": lambda dy, x, g, b, e: _stages(
-        dy, x, g, b, e, dmean=-(dy * g).sum(axis=0, keepdims=True)
-    ),
-    "dvar of the unbiased variance": lambda dy, x, g, b, e: _stages(
-        dy, x, g, b, e, dvar=_stages(dy, x, g, b, e)["dvar"] * (len(x) - 1) / len(x)
-    ),
-    "gamma for its size": lambda dy, x, g, b, e: _stages(dy, x, np.abs(g), b, e),
-    "x changed": _changes_x,
-    "ones upstream": lambda dy, x, g, b, e: _stages(np.ones_like(dy), x, g, b, e),
-    "rows and columns exchanged": lambda dy, x, g, b, e: {
-        n: v.T for n, v in _stages(dy, x, g, b, e).items()
-    },
-}
-
-
-@pytest.mark.parametrize("name", WRONG_STAGED)
-def test_a_wrong_staged_backward_is_caught(name):
-    report = check("batchnorm_backward_staged", WRONG_STAGED[name])
-    assert report.outcome in ("incorrect", "error")
-
-
-def test_two_mistakes_at_once_are_both_named():
-    def answer(dy, x, gamma, beta, eps):
-        stages = _stages(dy, x, gamma, beta, eps)
-        dx = stages["dx"] - stages["dmean"] / len(x)
-        return stages | {"dx": dx, "dgamma": gamma * stages["dgamma"]}
-
-    message = check("batchnorm_backward_staged", answer).message
-    assert "the way through the mean" in message
-    assert "gamma times too large" in message
-
-
-def test_a_right_dmean_is_not_blamed_for_a_sign_in_dx():
-    def answer(dy, x, gamma, beta, eps):
-        stages = _stages(dy, x, gamma, beta, eps)
-        inv_std = 1 / np.sqrt(x.var(axis=0) + eps)
-        from_var = stages["dvar"] * 2 * (x - x.mean(axis=0)) / len(x)
-        return stages | {"dx": stages["dx_hat"] * inv_std + from_var - stages["dmean"] / len(x)}
-
-    assert check("batchnorm_backward_staged", answer).mistake == "mean_path_subtracted"
-
-
-def test_no_name_is_given_whose_sentence_would_be_false():
-    """dx equals that of a forgotten gamma, but "your dx_hat is dy itself" is not true."""
-
-    def answer(dy, x, gamma, beta, eps):
-        right, without = (_stages(dy, x, g, beta, eps) for g in (gamma, np.ones_like(gamma)))
-        return right | {"dx_hat": dy + gamma, "dx": without["dx"]}
-
-    report = check("batchnorm_backward_staged", answer)
-    assert (report.outcome, report.mistake) == ("incorrect", None)
-    assert report.message.startswith("dx_hat is wrong")
-
-
-# batchnorm_backward: the same.
 
 
 def with_the_paper_stages(dy, cache):
@@ -253,10 +165,6 @@ def by_features(dy, cache):
     return dx, np.array(dgamma), np.array(dbeta)
 
 
-def the_package(dy, cache):
-    return bnlab.batchnorm_backward(dy, cache)
-
-
 def closed_in_single_precision(dy, cache):
     dy, x_hat = dy.astype(np.float32), cache.x_hat.astype(np.float32)
     scale = (cache.gamma * cache.inv_std).astype(np.float32)
@@ -272,60 +180,6 @@ def closed_in_place_on_its_copy(dy, cache):
     return dx, (dy * x_hat).sum(axis=0), dy.sum(axis=0), x_hat
 
 
-RIGHT_CLOSED = [with_the_paper_stages, over_m_outside, by_the_projection, by_features, the_package,
-                closed_in_single_precision, closed_in_place_on_its_copy]  # fmt: skip
-
-
-@pytest.mark.parametrize("answer", RIGHT_CLOSED)
-def test_a_right_closed_form_passes_in_any_style(answer):
-    report = check("batchnorm_backward", answer)
-    assert report.outcome == "correct", report
-
-
-def _changes_dy(dy, cache):
-    answer = batchnorm_backward(dy, cache)
-    dy -= dy.mean(axis=0)
-    return answer
-
-
-def _changes_cache(dy, cache):
-    answer = batchnorm_backward(dy, cache)
-    cache.x_centred[...] *= 2
-    return answer
-
-
-WRONG_CLOSED = {
-    "dx alone": lambda dy, cache: batchnorm_backward(dy, cache)[0],
-    "parameters first": lambda dy, cache: batchnorm_backward(dy, cache)[::-1],
-    "the whole array's mean": lambda dy, cache: (
-        cache.inv_std * cache.gamma * (dy - dy.mean()),
-        *batchnorm_backward(dy, cache)[1:],
-    ),
-    "the mean added": lambda dy, cache: (
-        batchnorm_backward(dy, cache)[0] + 2 * cache.gamma * cache.inv_std * dy.mean(axis=0),
-        *batchnorm_backward(dy, cache)[1:],
-    ),
-    "the size of gamma": lambda dy, cache: (
-        np.sign(cache.gamma) * batchnorm_backward(dy, cache)[0],
-        *batchnorm_backward(dy, cache)[1:],
-    ),
-    "the exact projection, as if eps were 0": lambda dy, cache: batchnorm_backward(
-        dy - cache.x_hat * (dy * cache.x_hat).sum(0) / ((cache.x_hat**2).sum(0) + 1e-300), cache
-    ),
-    "dy changed": _changes_dy,
-    "cache changed": _changes_cache,
-    "a cache of its own kind": lambda dy, cache: cache["x_hat"],
-}
-
-
-@pytest.mark.parametrize("name", WRONG_CLOSED)
-def test_a_wrong_closed_form_is_caught(name):
-    assert check("batchnorm_backward", WRONG_CLOSED[name]).outcome in ("incorrect", "error")
-
-
-# numerical_gradient: any sensible step is right, one-sided differences are recognised.
-
-
 def central(h):
     def answer(f, x, dy):
         gradient = np.empty(x.shape)
@@ -337,35 +191,6 @@ def central(h):
         return gradient
 
     return answer
-
-
-def one_sided(h):
-    def answer(f, x, dy):
-        gradient, here = np.zeros_like(x), np.sum(dy * f(x))
-        for i in np.ndindex(x.shape):
-            moved = x.copy()
-            moved[i] += h
-            gradient[i] = (np.sum(dy * f(moved)) - here) / h
-        return gradient
-
-    return answer
-
-
-@pytest.mark.parametrize("h", [1e-3, 1e-4, 1e-5, 3e-6, 1e-6, 1e-7, 1e-8])
-def test_a_central_difference_passes_with_any_sensible_step(h):
-    report = check("numerical_gradient", central(h))
-    assert report.outcome == "correct", report
-
-
-@pytest.mark.parametrize("h", [1e-4, 1e-5, 3e-6, 1e-6, 1e-7, 1e-8])
-def test_a_one_sided_difference_is_recognised_with_any_step(h):
-    assert check("numerical_gradient", one_sided(h)).mistake == "forward_difference"
-    assert check("numerical_gradient", one_sided(-h)).mistake == "backward_difference"
-
-
-@pytest.mark.parametrize("h", [0.3, 0.1, 1e-10, 1e-12, 1e-16])
-def test_a_step_that_is_too_large_or_too_small_is_caught(h):
-    assert check("numerical_gradient", central(h)).outcome == "incorrect"
 
 
 def in_place_and_restored(f, x, dy):
@@ -401,14 +226,46 @@ def returned_in_single_precision(f, x, dy):
     return central(1e-5)(f, x, dy).astype(np.float32)
 
 
-RIGHT_NUMERICAL = [in_place_and_restored, flattened, scaled_step, five_points,
-                   returned_in_single_precision]  # fmt: skip
+RIGHT = {
+    "batchnorm_backward_staged": [
+        without_the_second_term, by_the_closed_form, by_loops, by_torch, in_single_precision,
+        in_place_on_copies,
+    ],
+    "batchnorm_backward": [
+        with_the_paper_stages, over_m_outside, by_the_projection, by_features,
+        bnlab.batchnorm_backward, closed_in_single_precision, closed_in_place_on_its_copy,
+    ],
+    "numerical_gradient": [
+        in_place_and_restored, flattened, scaled_step, five_points, returned_in_single_precision,
+    ],
+}  # fmt: skip
 
 
-@pytest.mark.parametrize("answer", RIGHT_NUMERICAL)
-def test_a_right_numerical_gradient_passes_in_any_style(answer):
-    report = check("numerical_gradient", answer)
+@pytest.mark.parametrize(("name", "answer"), [(n, answer) for n in RIGHT for answer in RIGHT[n]])
+def test_a_right_answer_passes_in_any_style(name, answer):
+    report = check(name, answer)
     assert report.outcome == "correct", report
+
+
+# Wrong answers that must be caught.
+
+
+def _changes_x(dy, x, gamma, beta, eps):
+    stages = batchnorm_backward_staged(dy, x, gamma, beta, eps)
+    x -= x.mean(axis=0)
+    return stages
+
+
+def _changes_dy(dy, cache):
+    answer = batchnorm_backward(dy, cache)
+    dy -= dy.mean(axis=0)
+    return answer
+
+
+def _changes_cache(dy, cache):
+    answer = batchnorm_backward(dy, cache)
+    cache.x_centred[...] *= 2
+    return answer
 
 
 def _left_modified(f, x, dy):
@@ -430,28 +287,143 @@ def _moved_forward_and_not_put_back(f, x, dy):
     return gradient
 
 
-WRONG_NUMERICAL = {
-    "x left modified": _left_modified,
-    "not put back, one-sided": _moved_forward_and_not_put_back,
-    "in single precision": lambda f, x, dy: central(np.float32(1e-5))(f, x.astype(np.float32), dy),
-    "only the first axis": lambda f, x, dy: np.array(
-        [np.sum(dy * (f(x + e) - f(x - e))) / 2e-5 for e in 1e-5 * np.eye(len(x))]
-    ),
-    "the slope along dy": lambda f, x, dy: (f(x + 1e-5 * dy) - f(x - 1e-5 * dy)) / 2e-5,
-    "each output on its own": lambda f, x, dy: dy * (f(x + 1e-5) - f(x - 1e-5)) / 2e-5,
-    "dy squared": lambda f, x, dy: central(1e-5)(f, x, dy * dy),
-    "the upstream is f(x)": lambda f, x, dy: central(1e-5)(f, x, f(x)),
-    "zero": lambda f, x, dy: np.zeros_like(x),
+_staged = functools.partial(edited, batchnorm_backward_staged)
+_closed = functools.partial(edited, batchnorm_backward)
+
+WRONG = {
+    "batchnorm_backward_staged": {
+        "dx is dy": _staged({"dx": "dy"}),
+        "dx is zero": _staged({"dx": "0 * dy"}),
+        "no dvar": lambda *a: {
+            n: v for n, v in batchnorm_backward_staged(*a).items() if n != "dvar"
+        },
+        "a tuple": lambda *a: tuple(batchnorm_backward_staged(*a).values()),
+        "dbeta per row": _staged({"dbeta": "dy"}),
+        "dbeta over everything": _staged({"dbeta": "dy.sum()"}),
+        "dgamma over features": _staged({"dgamma": "dy.sum(1)"}),
+        "dmean kept as a row": lambda dy, x, g, b, e: (
+            batchnorm_backward_staged(dy, x, g, b, e)
+            | {"dmean": -(dy * g).sum(axis=0, keepdims=True)}
+        ),
+        "dvar of the unbiased variance": _staged(
+            {
+                "dvar": "-0.5 * (dx_hat * centred).sum(axis=0) * inv_std**3 * (m - 1) / m",
+                "dx": "dx_hat * inv_std + dvar * 2 * centred / (m - 1) + dmean / m",
+            }
+        ),
+        "gamma for its size": lambda dy, x, g, b, e: batchnorm_backward_staged(
+            dy, x, np.abs(g), b, e
+        ),
+        "x changed": _changes_x,
+        "ones upstream": lambda dy, *rest: batchnorm_backward_staged(np.ones_like(dy), *rest),
+        "rows and columns exchanged": lambda *a: {
+            n: v.T for n, v in batchnorm_backward_staged(*a).items()
+        },
+    },
+    "batchnorm_backward": {
+        "dx alone": _closed({"return": "dx"}),
+        "parameters first": _closed({"return": "dbeta, dgamma, dx"}),
+        "the whole array's mean": _closed({"dx": "factor * (dy - dy.mean())"}),
+        "the mean added": _closed({"dx": "factor * (dy - mean - along) + 2 * factor * mean"}),
+        "the size of gamma": _closed({"factor": "abs(cache.gamma) * cache.inv_std"}),
+        "the exact projection, as if eps were 0": lambda dy, cache: batchnorm_backward(
+            dy - cache.x_hat * (dy * cache.x_hat).sum(0) / ((cache.x_hat**2).sum(0) + 1e-300), cache
+        ),
+        "dy changed": _changes_dy,
+        "cache changed": _changes_cache,
+        "a cache of its own kind": lambda dy, cache: cache["x_hat"],
+    },
+    "numerical_gradient": {
+        "x left modified": _left_modified,
+        "not put back, one-sided": _moved_forward_and_not_put_back,
+        "in single precision": lambda f, x, dy: central(np.float32(1e-5))(
+            f, x.astype(np.float32), dy
+        ),
+        "only the first axis": lambda f, x, dy: np.array(
+            [np.sum(dy * (f(x + e) - f(x - e))) / 2e-5 for e in 1e-5 * np.eye(len(x))]
+        ),
+        "the slope along dy": lambda f, x, dy: (f(x + 1e-5 * dy) - f(x - 1e-5 * dy)) / 2e-5,
+        "each output on its own": lambda f, x, dy: dy * (f(x + 1e-5) - f(x - 1e-5)) / 2e-5,
+        "dy squared": lambda f, x, dy: central(1e-5)(f, x, dy * dy),
+        "the upstream is f(x)": lambda f, x, dy: central(1e-5)(f, x, f(x)),
+        "zero": lambda f, x, dy: np.zeros_like(x),
+    },
 }
 
 
-@pytest.mark.parametrize("name", WRONG_NUMERICAL)
-def test_a_wrong_numerical_gradient_is_caught(name):
-    assert check("numerical_gradient", WRONG_NUMERICAL[name]).outcome in ("incorrect", "error")
+@pytest.mark.parametrize(("name", "label"), [(n, label) for n in WRONG for label in WRONG[n]])
+def test_a_wrong_answer_is_caught(name, label):
+    assert check(name, WRONG[name][label]).outcome in ("incorrect", "error")
+
+
+# What is said of a wrong answer.
+
+
+def test_two_mistakes_at_once_are_both_named():
+    answer = _staged(
+        {
+            "dx": "dx_hat * inv_std + 2 / m * dvar * centred",
+            "dgamma": "gamma * (dy * centred * inv_std).sum(axis=0)",
+        }
+    )
+    message = check("batchnorm_backward_staged", answer).message
+    assert "the way through the mean" in message
+    assert "gamma times too large" in message
+
+
+def test_a_right_dmean_is_not_blamed_for_a_sign_in_dx():
+    answer = _staged({"dx": "dx_hat * inv_std + (dvar * 2 * centred - dmean) / m"})
+    assert check("batchnorm_backward_staged", answer).mistake == "mean_path_subtracted"
+
+
+def test_no_name_is_given_whose_sentence_would_be_false():
+    """dx equals that of a forgotten gamma, but "your dx_hat is dy itself" is not true."""
+
+    def answer(dy, x, gamma, beta, eps):
+        right, without = (
+            batchnorm_backward_staged(dy, x, g, beta, eps) for g in (gamma, np.ones_like(gamma))
+        )
+        return right | {"dx_hat": dy + gamma, "dx": without["dx"]}
+
+    report = check("batchnorm_backward_staged", answer)
+    assert (report.outcome, report.mistake) == ("incorrect", None)
+    assert report.message.startswith("dx_hat is wrong")
 
 
 def test_a_modified_x_is_named():
     assert check("numerical_gradient", _left_modified).mistake == "changes_inputs"
+
+
+# numerical_gradient: any sensible step is right, one-sided differences are recognised.
+
+
+def one_sided(h):
+    def answer(f, x, dy):
+        gradient, here = np.zeros_like(x), np.sum(dy * f(x))
+        for i in np.ndindex(x.shape):
+            moved = x.copy()
+            moved[i] += h
+            gradient[i] = (np.sum(dy * f(moved)) - here) / h
+        return gradient
+
+    return answer
+
+
+@pytest.mark.parametrize("h", [1e-3, 1e-4, 1e-5, 3e-6, 1e-6, 1e-7, 1e-8])
+def test_a_central_difference_passes_with_any_sensible_step(h):
+    report = check("numerical_gradient", central(h))
+    assert report.outcome == "correct", report
+
+
+@pytest.mark.parametrize("h", [1e-4, 1e-5, 3e-6, 1e-6, 1e-7, 1e-8])
+def test_a_one_sided_difference_is_recognised_with_any_step(h):
+    assert check("numerical_gradient", one_sided(h)).mistake == "forward_difference"
+    assert check("numerical_gradient", one_sided(-h)).mistake == "backward_difference"
+
+
+@pytest.mark.parametrize("h", [0.3, 0.1, 1e-10, 1e-12, 1e-16])
+def test_a_step_that_is_too_large_or_too_small_is_caught(h):
+    assert check("numerical_gradient", central(h)).outcome == "incorrect"
 
 
 # The questions: what they say, computed.

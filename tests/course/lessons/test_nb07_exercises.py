@@ -8,6 +8,8 @@ import torch
 
 import bnlab
 from bnlab.course import check
+from bnlab.course.exercises.edits import edited
+from bnlab.course.exercises.registry import find
 from bnlab.course.lessons.nb07.ex_ghost_batches import GHOST, ghost_batchnorm_forward
 from bnlab.course.lessons.nb07.ex_predicted_noise import NOISE, predicted_noise
 from bnlab.course.lessons.nb07.ghost_batches import GhostBatchNorm
@@ -98,55 +100,30 @@ def in_single_precision(x, gamma, beta, ghost_size, eps):
     return loop_with_the_package(x, gamma, beta, ghost_size, np.float32(eps))
 
 
-RIGHT_GHOSTS = [loop_with_the_package, in_place_on_a_copy, by_averaging_matrix, by_einsum_and_more,
-                in_single_precision]  # fmt: skip
-
-
-@pytest.mark.parametrize("answer", RIGHT_GHOSTS)
-def test_right_ghosts_pass_in_any_style(answer):
-    report = check("ghost_batchnorm_forward", answer)
-    assert report.outcome == "correct", report
-
-
-RIGHT_NOISE = {
-    "two roots": lambda m, n: np.sqrt((n - m) / (n - 1)) / np.sqrt(m),
-    "a power": lambda m, n: ((1 / m) * (1 - (m - 1) / (n - 1))) ** 0.5,
-    "difference of two fractions": lambda m, n: np.sqrt((n / m - 1) / (n - 1)),
-    "in an array": lambda m, n: np.array((n - m) / (m * (n - 1))) ** 0.5,
+RIGHT = {
+    "ghost_batchnorm_forward": {
+        "loop with the package": loop_with_the_package,
+        "in place on a copy": in_place_on_a_copy,
+        "by averaging matrix": by_averaging_matrix,
+        "by einsum and more": by_einsum_and_more,
+        "in single precision": in_single_precision,
+    },
+    "predicted_noise": {
+        "two roots": lambda m, n: np.sqrt((n - m) / (n - 1)) / np.sqrt(m),
+        "a power": lambda m, n: ((1 / m) * (1 - (m - 1) / (n - 1))) ** 0.5,
+        "difference of two fractions": lambda m, n: np.sqrt((n / m - 1) / (n - 1)),
+        "in an array": lambda m, n: np.array((n - m) / (m * (n - 1))) ** 0.5,
+    },
 }
 
 
-@pytest.mark.parametrize("name", RIGHT_NOISE)
-def test_right_noise_passes_in_any_style(name):
-    report = check("predicted_noise", RIGHT_NOISE[name])
+@pytest.mark.parametrize(("exercise", "label"), [(name, k) for name in RIGHT for k in RIGHT[name]])
+def test_a_right_answer_passes_in_any_style(exercise, label):
+    report = check(exercise, RIGHT[exercise][label])
     assert report.outcome == "correct", report
 
 
-# Wrong answers that must be caught, diagnosed or not.
-
-
-def the_last_ghost_left_out(x, gamma, beta, ghost_size, eps):
-    y = loop_with_the_package(x, gamma, beta, ghost_size, eps)
-    y[-ghost_size:] = x[-ghost_size:]
-    return y
-
-
-def rows_in_another_order(x, gamma, beta, ghost_size, eps):
-    y = loop_with_the_package(x, gamma, beta, ghost_size, eps)
-    return y.reshape(-1, ghost_size, x.shape[1]).swapaxes(0, 1).reshape(x.shape)
-
-
-def features_split_too(x, gamma, beta, ghost_size, eps):
-    parts = x.T.reshape(x.shape[1], -1, ghost_size)
-    y = (parts - parts.mean(axis=0)) / np.sqrt(parts.var(axis=0) + eps)
-    return gamma * y.reshape(x.shape[1], -1).T + beta
-
-
-def statistics_of_the_ghost_before(x, gamma, beta, ghost_size, eps):
-    parts = x.reshape(-1, ghost_size, x.shape[1])
-    mean, var = (np.roll(s, 1, axis=0) for s in (parts.mean(1), parts.var(1)))
-    y = (parts - mean[:, None]) / np.sqrt(var[:, None] + eps)
-    return gamma * y.reshape(x.shape) + beta
+# Wrong answers that must be caught, diagnosed or not: functions, or edits of the reference.
 
 
 def a_running_average(x, gamma, beta, ghost_size, eps):
@@ -155,38 +132,45 @@ def a_running_average(x, gamma, beta, ghost_size, eps):
     return gamma * np.array(y) + beta
 
 
-def three_dimensions(x, gamma, beta, ghost_size, eps):
-    return loop_with_the_package(x, gamma, beta, ghost_size, eps).reshape(
-        -1, ghost_size, x.shape[1]
-    )
-
-
-WRONG_GHOSTS = [the_last_ghost_left_out, rows_in_another_order, features_split_too,
-                statistics_of_the_ghost_before, a_running_average, three_dimensions,
-                lambda x, gamma, beta, ghost_size, eps: x]  # fmt: skip
-
-
-@pytest.mark.parametrize("answer", WRONG_GHOSTS)
-def test_wrong_ghosts_are_caught(answer):
-    assert check("ghost_batchnorm_forward", answer).outcome in ("incorrect", "error")
-
-
-WRONG_NOISE = {
-    "the share left out": lambda m, n: np.sqrt(1 - m / n),
-    "n + 1": lambda m, n: np.sqrt((n - m) / ((n + 1) * m)),
-    "n - m + 1": lambda m, n: np.sqrt((n - m + 1) / (n * m)),
-    "n - m - 1": lambda m, n: np.sqrt(abs(n - m - 1) / ((n - 1) * m)),
-    "of n values": lambda m, n: 1 / np.sqrt(n),
-    "negative": lambda m, n: -np.sqrt((n - m) / ((n - 1) * m)),
-    "whole numbers": lambda m, n: np.sqrt((n - m) // ((n - 1) * m)),
-    "a fourth root": lambda m, n: ((n - m) / ((n - 1) * m)) ** 0.25,
-    "true for every m but one": lambda m, n: 1.0 if m == n else np.sqrt((n - m) / ((n - 1) * m)),
+WRONG = {
+    "ghost_batchnorm_forward": {
+        "the last ghost left out": {
+            "return": "np.r_[(gamma * x_hat[:-1] + beta).reshape(-1, x.shape[1]), x[-ghost_size:]]"
+        },
+        "rows in another order": {"return": "gamma * x_hat.swapaxes(0, 1).reshape(x.shape) + beta"},
+        "features split too": {
+            "ghosts": "x.T.reshape(x.shape[1], -1, ghost_size)",
+            "mean": "ghosts.mean(axis=0)",
+            "var": "ghosts.var(axis=0)",
+            "return": "gamma * x_hat.reshape(x.shape[1], -1).T + beta",
+        },
+        "statistics of the ghost before": {
+            "mean": "np.roll(ghosts, 1, axis=0).mean(axis=1, keepdims=True)",
+            "var": "np.roll(ghosts, 1, axis=0).var(axis=1, keepdims=True)",
+        },
+        "a running average": a_running_average,
+        "three dimensions": {"return": "gamma * x_hat + beta"},
+        "x itself": {"return": "x"},
+    },
+    "predicted_noise": {
+        "the share left out": lambda m, n: np.sqrt(1 - m / n),
+        "n + 1": lambda m, n: np.sqrt((n - m) / ((n + 1) * m)),
+        "n - m + 1": lambda m, n: np.sqrt((n - m + 1) / (n * m)),
+        "n - m - 1": lambda m, n: np.sqrt(abs(n - m - 1) / ((n - 1) * m)),
+        "of n values": lambda m, n: 1 / np.sqrt(n),
+        "negative": lambda m, n: -np.sqrt((n - m) / ((n - 1) * m)),
+        "whole numbers": lambda m, n: np.sqrt((n - m) // ((n - 1) * m)),
+        "a fourth root": lambda m, n: ((n - m) / ((n - 1) * m)) ** 0.25,
+        "right for every m but n": lambda m, n: 1.0 if m == n else predicted_noise(m, n),
+    },
 }
 
 
-@pytest.mark.parametrize("name", WRONG_NOISE)
-def test_wrong_noise_is_caught(name):
-    assert check("predicted_noise", WRONG_NOISE[name]).outcome in ("incorrect", "error")
+@pytest.mark.parametrize(("exercise", "label"), [(name, k) for name in WRONG for k in WRONG[name]])
+def test_a_wrong_answer_is_caught(exercise, label):
+    answer = WRONG[exercise][label]
+    answer = answer if callable(answer) else edited(find(exercise).reference, answer)
+    assert check(exercise, answer).outcome == "incorrect"
 
 
 # Questions: what they say, computed.

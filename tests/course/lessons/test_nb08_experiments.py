@@ -13,14 +13,15 @@ from bnlab.course.experiments.evidence import VERDICTS, Definition
 from bnlab.course.experiments.ledger import ids, ledger
 from bnlab.course.experiments.record import as_markdown
 from bnlab.course.experiments.results import evidence_of, keep, stored, stored_evidence
-from bnlab.course.lessons.nb08.blind_accuracy import BUGGY, W9_BLIND, property_error, wrong_gradient
-from bnlab.course.lessons.nb08.depth import W3_DEPTH
-from bnlab.course.lessons.nb08.figure_one import (
-    W7_FIGURE_ONE,
-    curves_at_best,
-    first_reached,
-    rates_as_good,
+from bnlab.course.lessons.nb06.small_cnn import steps_to
+from bnlab.course.lessons.nb08.blind_accuracy import (
+    MISTAKES,
+    W9_BLIND,
+    gradient_error,
+    property_error,
 )
+from bnlab.course.lessons.nb08.depth import W3_DEPTH
+from bnlab.course.lessons.nb08.figure_one import W7_FIGURE_ONE, curves_at_best, rates_as_good
 from bnlab.course.lessons.nb08.gradient_growth import (
     PREDICTED_GROWTH,
     W14_SIGNALS,
@@ -479,15 +480,15 @@ def test_the_curve_is_chosen_by_validation():
     curves[0, 0, -1], curves[0, 1, -1] = (0.9, 0.2), (0.5, 0.8)
     chosen = curves_at_best({"steps": np.zeros((1, 5)), "plain": curves, "bn": curves})
     assert chosen["plain"][0, -1] == 0.2
-    assert first_reached(np.array([0, 10]), np.array([0.1, 0.2]), 0.95) == np.inf
+    assert steps_to(0.95, np.array([0, 10]), np.array([0.1, 0.2])) == np.inf
 
 
 # W9.
 
 
-def test_the_property_and_the_gradient_find_different_bugs():
-    bad_property = {name for name, make in BUGGY.items() if property_error(make) > 1e-3}
-    bad_gradient = {name for name, make in BUGGY.items() if wrong_gradient(make) > 1e-6}
+def test_the_property_and_the_gradient_find_different_mistakes():
+    bad_property = {name for name, make in MISTAKES.items() if property_error(make) > 1e-3}
+    bad_gradient = {name for name, make in MISTAKES.items() if gradient_error(make) > 1e-6}
     assert bad_property == {"double centring"}
     assert bad_gradient == {"beta with the wrong sign", "variance held constant"}
 

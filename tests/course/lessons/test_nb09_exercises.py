@@ -1,4 +1,4 @@
-"""Bug hunt of notebook 09: each layer has its one bug, and the evidence its answer names."""
+"""Bug hunt of notebook 09: each layer has its one mistake, and the evidence its answer names."""
 
 import subprocess
 import sys
@@ -10,7 +10,7 @@ import torch
 
 from bnlab.course import check
 from bnlab.course.exercises.registry import all_exercises
-from bnlab.course.lessons.nb09.broken_layers import BUGS, healthy, layer
+from bnlab.course.lessons.nb09.broken_layers import MISTAKES, healthy, layer
 from bnlab.data import course_files
 from bnlab.gradcheck import gradcheck
 
@@ -23,9 +23,11 @@ def _draw(*shape, mean=0.0):
 
 
 BATCHES = {
-    "rows": _draw(8, 3, mean=3.0), "two rows": _draw(2, 3), "large mean": _draw(16, 3, mean=1e8),
+    "rows": _draw(8, 3, mean=3.0),
+    "two rows": _draw(2, 3),
+    "large mean": _draw(16, 3, mean=1e8),
     "images": _draw(4, 3, 2, 2, mean=1.0),
-}  # fmt: skip
+}
 OUTPUTS = ("y", "dx", "dgamma", "dbeta", "running_mean", "running_var", "y_eval", "after_eval")
 
 
@@ -33,8 +35,8 @@ def _observe(made, x):
     """Everything a learner can see of one batch in training and one in evaluation mode."""
     y = made.train()(x)
     dx = made.backward(np.random.default_rng(9).normal(size=x.shape))
-    seen = [y, dx, made.grads["weight"], made.grads["bias"], made.running_mean.copy(),
-            made.running_var.copy(), made.eval()(x), made.running_mean.copy()]  # fmt: skip
+    seen = [y, dx, *made.grads.values(), made.running_mean.copy(), made.running_var.copy()]
+    seen += [made.eval()(x), made.running_mean.copy()]
     return dict(zip(OUTPUTS, seen, strict=True))
 
 
@@ -48,22 +50,22 @@ EVALUATION = {"y_eval"}
 STORED = {"running_mean", "running_var", "y_eval", "after_eval"}
 # What differs, and on which batches; on all others nothing does.
 TRACES = {
-    1: (STORED, ["rows", "two rows", "large mean", "images"]),
-    2: (EVALUATION, ["rows", "two rows", "large mean", "images"]),
-    3: ({"dx"}, ["rows", "two rows", "large mean", "images"]),
-    4: ({"after_eval", "y_eval"}, ["rows", "two rows", "large mean", "images"]),
+    1: (STORED, BATCHES),
+    2: (EVALUATION, BATCHES),
+    3: ({"dx"}, BATCHES),
+    4: ({"after_eval", "y_eval"}, BATCHES),
     5: ({"y", "dx", "dgamma", "running_var", "y_eval"}, ["images"]),
-    6: ({"running_var", "y_eval"}, ["rows", "two rows", "large mean", "images"]),
+    6: ({"running_var", "y_eval"}, BATCHES),
     7: (set(), []),
-    8: ({"dgamma", "dbeta"}, ["rows", "two rows", "large mean", "images"]),
+    8: ({"dgamma", "dbeta"}, BATCHES),
     9: ({"y"}, ["large mean"]),
-    10: ({"y", "dx", "dgamma"}, ["rows", "two rows", "large mean", "images"]),
+    10: ({"y", "dx", "dgamma"}, BATCHES),
 }
 
 
 @pytest.mark.parametrize("name", BATCHES)
 @pytest.mark.parametrize("number", TRACES)
-def test_a_broken_layer_differs_where_its_bug_is_and_nowhere_else(number, name):
+def test_a_broken_layer_differs_where_its_mistake_is_and_nowhere_else(number, name):
     traces, batches = TRACES[number]
     expected = traces if name in batches else set()
     if number == 4 and name == "large mean":
@@ -186,29 +188,28 @@ def test_the_gradients_of_layers_5_and_10_fit_their_forward_pass(number, x):
 # The questions.
 
 
-def test_every_layer_has_another_bug_and_four_names_are_left():
+def test_every_layer_has_another_mistake_and_four_names_are_left():
     assert len(set(ANSWERS.values())) == 10
-    assert set(BUGS) - set(ANSWERS.values()) == {
-        "eps outside", "gamma missing", "reshape", "updates twice",
-    }  # fmt: skip
-    assert all(question.choices == tuple(BUGS) for question in QUESTIONS.values())
+    left = set(MISTAKES) - set(ANSWERS.values())
+    assert left == {"eps outside", "gamma missing", "reshape", "updates twice"}
+    assert all(question.choices == tuple(MISTAKES) for question in QUESTIONS.values())
 
 
 def test_the_notebook_lists_the_names():
     path = course_files() / "notebooks" / "09_field_guide.ipynb"
     text = "".join(cell.source for cell in nbformat.read(path, as_version=4).cells)
-    assert all(f"| `{name}` |" in text for name in BUGS)
-    assert text.count("\n| `") == len(BUGS)
+    assert all(f"| `{name}` |" in text for name in MISTAKES)
+    assert text.count("\n| `") == len(MISTAKES)
 
 
 @pytest.mark.parametrize("number", ANSWERS)
 def test_a_wrong_name_never_passes_and_near_misses_get_a_reason(number):
-    for bug in BUGS:
-        report = check(f"bug_hunt_{number}", bug)
-        assert (report.outcome == "correct") == (bug == ANSWERS[number])
+    for name in MISTAKES:
+        report = check(f"bug_hunt_{number}", name)
+        assert (report.outcome == "correct") == (name == ANSWERS[number])
     reasons = QUESTIONS[number].mistakes
     assert len(reasons) >= 3
-    assert all(m.answer in BUGS and m.answer != ANSWERS[number] for m in reasons)
+    assert all(m.answer in MISTAKES and m.answer != ANSWERS[number] for m in reasons)
 
 
 def test_an_unknown_name_is_told_the_names():
@@ -217,7 +218,7 @@ def test_an_unknown_name_is_told_the_names():
     assert "momentum reversed" in report.message
 
 
-def test_hints_do_not_name_the_bug():
+def test_hints_do_not_name_the_mistake():
     for number, question in QUESTIONS.items():
         assert not any(ANSWERS[number] in hint.lower() for hint in question.hints)
 
@@ -228,7 +229,7 @@ def test_there_are_ten_layers(number):
         layer(number)
 
 
-def test_a_layer_does_not_print_its_bug():
+def test_a_layer_does_not_print_its_mistake():
     for number in ANSWERS:
         assert "BatchNorm" in repr(layer(number)), "the class name must not give it away"
 

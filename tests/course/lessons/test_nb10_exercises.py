@@ -6,6 +6,8 @@ import torch
 
 from bnlab import functional as F
 from bnlab.course import check
+from bnlab.course.exercises.edits import edited
+from bnlab.course.exercises.registry import find
 from bnlab.course.lessons.nb10.ex_groupnorm import GROUPNORM, groupnorm_forward
 from bnlab.course.lessons.nb10.ex_layernorm import LAYERNORM, layernorm_forward
 from bnlab.course.lessons.nb10.ex_merge_stats import MERGE, merge_stats
@@ -16,10 +18,8 @@ from bnlab.course.lessons.nb10.shards import pooled_statistics
 
 @pytest.mark.parametrize("case", MERGE.cases, ids=lambda c: c.name)
 def test_the_merge_reference_equals_the_package_on_its_cases(case):
-    for found, expected in zip(
-        merge_stats(*case.arguments()), pooled_statistics(*case.arguments()), strict=True
-    ):
-        np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-12)
+    found, expected = merge_stats(*case.arguments()), pooled_statistics(*case.arguments())
+    np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize("sizes", [(1, 1), (3, 9, 2), (40, 1, 7, 7, 20)])
@@ -38,11 +38,10 @@ def test_the_merge_reference_equals_torch_on_all_rows(sizes):
 def test_the_layer_norm_reference_equals_the_package_and_torch(case):
     x, gamma, beta, eps = case.arguments()
     found = layernorm_forward(x, gamma, beta, eps)
-    np.testing.assert_allclose(
-        found, F.layernorm_forward(x, gamma, beta, eps)[0], rtol=1e-9, atol=1e-9
-    )
-    theirs = torch.layer_norm(*(torch.from_numpy(x), [x.shape[1]]),
-                              torch.from_numpy(gamma), torch.from_numpy(beta), eps)  # fmt: skip
+    ours, _ = F.layernorm_forward(x, gamma, beta, eps)
+    np.testing.assert_allclose(found, ours, rtol=1e-9, atol=1e-9)
+    x, gamma, beta = map(torch.from_numpy, (x, gamma, beta))
+    theirs = torch.layer_norm(x, [x.shape[1]], gamma, beta, eps)
     np.testing.assert_allclose(found, theirs, rtol=1e-8, atol=1e-8)
 
 
@@ -57,7 +56,7 @@ def test_the_group_norm_reference_equals_the_package_and_torch(case):
     np.testing.assert_allclose(found, theirs, rtol=1e-7, atol=1e-7)
 
 
-# merge_stats: right answers in other styles, wrong answers that must be caught.
+# Right answers in other styles.
 
 
 def two_at_a_time(counts, means, variances):
@@ -89,55 +88,6 @@ def merge_in_single_precision(counts, means, variances):
     return mean, share @ (variances + (means - mean) ** 2)
 
 
-@pytest.mark.parametrize(
-    "answer", [two_at_a_time, with_numpy_average, with_einsum, merge_in_single_precision]
-)
-def test_a_right_merge_passes_in_any_style(answer):
-    report = check("merge_stats", answer)
-    assert report.outcome == "correct", report
-
-
-def test_a_merge_by_mean_squares_is_told_about_digits():
-    def by_mean_squares(counts, means, variances):
-        share = counts / counts.sum()
-        mean = share @ means
-        return mean, share @ (variances + means**2) - mean**2
-
-    assert "distances" in check("merge_stats", by_mean_squares).message
-
-
-WRONG_MERGE = {
-    "the distances not squared": lambda n, m, v: (
-        n @ m / n.sum(), n @ (v + np.abs(m - n @ m / n.sum())) / n.sum()
-    ),
-    "the distances subtracted": lambda n, m, v: (
-        n @ m / n.sum(), n @ (v - (m - n @ m / n.sum()) ** 2) / n.sum()
-    ),
-    "weights by the root of the counts": lambda n, m, v: (
-        np.sqrt(n) @ m / np.sqrt(n).sum(), np.sqrt(n) @ v / np.sqrt(n).sum()
-    ),
-    "the standard deviation": lambda n, m, v: (
-        n @ m / n.sum(), np.sqrt(n @ (v + (m - n @ m / n.sum()) ** 2) / n.sum())
-    ),
-    "the largest shard": lambda n, m, v: (m[n.argmax()], v[n.argmax()]),
-    "the median of the means": lambda n, m, v: (np.median(m, axis=0), n @ v / n.sum()),
-    "the mean only": lambda n, m, v: n @ m / n.sum(),
-    "deviations averaged, distances kept": lambda n, m, v: (
-        n @ m / n.sum(),
-        (n @ np.sqrt(v) / n.sum()) ** 2 + n @ (m - n @ m / n.sum()) ** 2 / n.sum(),
-    ),
-    "averages of the features": lambda n, m, v: (m.mean(axis=1), v.mean(axis=1)),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", WRONG_MERGE)
-def test_a_wrong_merge_is_caught(name):
-    assert check("merge_stats", WRONG_MERGE[name]).outcome in ("incorrect", "error")
-
-
-# layernorm_forward.
-
-
 def by_rows(x, gamma, beta, eps):
     return np.stack([gamma * (r - r.mean()) / np.sqrt(r.var() + eps) + beta for r in x])
 
@@ -155,41 +105,6 @@ def layer_norm_in_single_precision(x, gamma, beta, eps):
     x, gamma, beta = (a.astype(np.float32) for a in (x, gamma, beta))
     z = x - x.mean(axis=1, keepdims=True, dtype=np.float64).astype(np.float32)
     return gamma * z / np.sqrt((z * z).mean(axis=1, keepdims=True) + np.float32(eps)) + beta
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [by_rows, transposed, layer_norm_of_the_package, layer_norm_in_single_precision],
-)
-def test_a_right_layer_norm_passes_in_any_style(answer):
-    report = check("layernorm_forward", answer)
-    assert report.outcome == "correct", report
-
-
-def _rows_normalized(x, eps):
-    return (x - x.mean(1, keepdims=True)) / np.sqrt(x.var(1, keepdims=True) + eps)
-
-
-WRONG_LAYERNORM = {
-    "keepdims forgotten": lambda x, g, b, e: g * (x - x.mean(1)) / np.sqrt(x.var(1) + e) + b,
-    "eps squared": lambda x, g, b, e: (
-        g * (x - x.mean(1, keepdims=True)) / np.sqrt(x.var(1, keepdims=True) + e**2) + b
-    ),
-    "unit length": lambda x, g, b, e: g * x / np.linalg.norm(x, axis=1, keepdims=True) + b,
-    "minus beta": lambda x, g, b, e: g * _rows_normalized(x, e) - b,
-    "softmax": lambda x, g, b, e: g * np.exp(x) / np.exp(x).sum(1, keepdims=True) + b,
-    "one gamma for all": lambda x, g, b, e: g[0] * _rows_normalized(x, e) + b[0],
-    "twice": lambda x, g, b, e: g * _rows_normalized(_rows_normalized(x, e), e) + b,
-    "x itself": lambda x, g, b, e: x,
-}
-
-
-@pytest.mark.parametrize("name", WRONG_LAYERNORM)
-def test_a_wrong_layer_norm_is_caught(name):
-    assert check("layernorm_forward", WRONG_LAYERNORM[name]).outcome in ("incorrect", "error")
-
-
-# groupnorm_forward.
 
 
 def by_slices(x, gamma, beta, num_groups, eps):
@@ -224,41 +139,90 @@ def group_norm_in_single_precision(x, gamma, beta, num_groups, eps):
     return gamma * z.reshape(x.shape) + beta
 
 
-@pytest.mark.parametrize(
-    "answer", [by_slices, in_five_axes, by_layer_norm, group_norm_in_single_precision]
-)
-def test_a_right_group_norm_passes_in_any_style(answer):
-    report = check("groupnorm_forward", answer)
-    assert report.outcome == "correct", report
-
-
-def _groups_normalized(x, num_groups, eps):
-    z = x.reshape(len(x), num_groups, -1)
-    z = (z - z.mean(2, keepdims=True)) / np.sqrt(z.var(2, keepdims=True) + eps)
-    return z.reshape(x.shape)
-
-
-def _with(gamma, beta, x_hat):
-    return gamma[:, None, None] * x_hat + beta[:, None, None]
-
-
-WRONG_GROUPNORM = {
-    "gamma along the last axis": lambda x, g, b, k, e: g * _groups_normalized(x, k, e) + b,
-    "gamma forgotten": lambda x, g, b, k, e: _groups_normalized(x, k, e) + b[:, None, None],
-    "two groups always": lambda x, g, b, k, e: _with(g, b, _groups_normalized(x, 2, e)),
-    "eps squared": lambda x, g, b, k, e: _with(g, b, _groups_normalized(x, k, e**2)),
-    "channels last": lambda x, g, b, k, e: _with(
-        g, b, _groups_normalized(x.transpose(0, 2, 3, 1), 1, e).transpose(0, 3, 1, 2)
-    ),
-    "minus beta": lambda x, g, b, k, e: _with(g, -b, _groups_normalized(x, k, e)),
-    "groups not put back": lambda x, g, b, k, e: _groups_normalized(x, k, e).reshape(len(x), k, -1),
-    "x itself": lambda x, g, b, k, e: x,
+RIGHT = {
+    "merge_stats": {
+        "two at a time": two_at_a_time,
+        "with numpy average": with_numpy_average,
+        "with einsum": with_einsum,
+        "in single precision": merge_in_single_precision,
+    },
+    "layernorm_forward": {
+        "by rows": by_rows,
+        "transposed": transposed,
+        "the package": layer_norm_of_the_package,
+        "in single precision": layer_norm_in_single_precision,
+    },
+    "groupnorm_forward": {
+        "by slices": by_slices,
+        "in five axes": in_five_axes,
+        "by layer norm": by_layer_norm,
+        "in single precision": group_norm_in_single_precision,
+    },
 }
 
 
-@pytest.mark.parametrize("name", WRONG_GROUPNORM)
-def test_a_wrong_group_norm_is_caught(name):
-    assert check("groupnorm_forward", WRONG_GROUPNORM[name]).outcome in ("incorrect", "error")
+@pytest.mark.parametrize(("exercise", "label"), [(name, k) for name in RIGHT for k in RIGHT[name]])
+def test_a_right_answer_passes_in_any_style(exercise, label):
+    report = check(exercise, RIGHT[exercise][label])
+    assert report.outcome == "correct", report
+
+
+def test_a_merge_by_mean_squares_is_told_about_digits():
+    def by_mean_squares(counts, means, variances):
+        share = counts / counts.sum()
+        mean = share @ means
+        return mean, share @ (variances + means**2) - mean**2
+
+    assert "distances" in check("merge_stats", by_mean_squares).message
+
+
+# Wrong answers that must be caught, diagnosed or not, as edits of the reference.
+
+WRONG = {
+    "merge_stats": {
+        "the distances not squared": {"between": "np.abs(means - mean)"},
+        "the distances subtracted": {"var": "(share * (variances - between)).sum(axis=0)"},
+        "weights by the root of the counts": {
+            "share": "(np.sqrt(counts) / np.sqrt(counts).sum())[:, None]",
+            "between": "0",
+        },
+        "the standard deviation": {"return": "mean, np.sqrt(var)"},
+        "the largest shard": {"return": "means[counts.argmax()], variances[counts.argmax()]"},
+        "the median of the means": {"mean": "np.median(means, axis=0)", "between": "0"},
+        "the mean only": {"return": "mean"},
+        "deviations averaged, distances kept": {
+            "var": "(share * np.sqrt(variances)).sum(axis=0) ** 2 + (share * between).sum(axis=0)"
+        },
+        "averages of the features": {"return": "means.mean(axis=1), variances.mean(axis=1)"},
+    },
+    "layernorm_forward": {
+        "keepdims forgotten": {"mean": "x.mean(axis=1)", "var": "x.var(axis=1)"},
+        "eps squared": {"x_hat": "(x - mean) / np.sqrt(var + eps**2)"},
+        "unit length": {"x_hat": "x / np.linalg.norm(x, axis=1, keepdims=True)"},
+        "minus beta": {"return": "gamma * x_hat - beta"},
+        "softmax": {"x_hat": "np.exp(x) / np.exp(x).sum(axis=1, keepdims=True)"},
+        "one gamma for all": {"return": "gamma[0] * x_hat + beta[0]"},
+        "twice": {"return": "layernorm_forward(x_hat, gamma, beta, eps)"},
+        "x itself": {"return": "x"},
+    },
+    "groupnorm_forward": {
+        "gamma along the last axis": {"return": "gamma * x_hat.reshape(x.shape) + beta"},
+        "gamma forgotten": {"return": "x_hat.reshape(x.shape) + beta[:, None, None]"},
+        "two groups always": {"groups": "x.reshape(len(x), 2, -1)"},
+        "eps squared": {"x_hat": "(groups - mean) / np.sqrt(var + eps**2)"},
+        "one group, channels last or not": {"groups": "x.reshape(len(x), 1, -1)"},
+        "minus beta": {"return": "groupnorm_forward(x, gamma, -beta, num_groups, eps)"},
+        "groups not put back": {"return": "x_hat"},
+        "x itself": {"return": "x"},
+    },
+}
+RAISES = ("keepdims forgotten", "gamma along the last axis", "two groups always")
+
+
+@pytest.mark.parametrize(("exercise", "label"), [(name, k) for name in WRONG for k in WRONG[name]])
+def test_a_wrong_answer_is_caught(exercise, label):
+    answer = edited(find(exercise).reference, WRONG[exercise][label])
+    assert check(exercise, answer).outcome == ("error" if label in RAISES else "incorrect")
 
 
 # The questions with a number: what they say, computed.

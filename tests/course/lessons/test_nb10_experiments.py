@@ -191,7 +191,7 @@ def test_the_big_batch_is_that_of_torch():
 
 
 @pytest.mark.parametrize("name", ["mean", "var", "y", "dx", "dgamma", "dbeta"])
-def test_a_fault_in_any_answer_is_seen_by_n3(name):
+def test_a_mistake_in_any_answer_is_seen_by_n3(name):
     jobs = jobs_of(Replicas())
     answers = one_process(jobs)
     answers[1]["shared"][name] = 1.001 * answers[1]["shared"][name]
@@ -199,7 +199,7 @@ def test_a_fault_in_any_answer_is_seen_by_n3(name):
 
 
 @pytest.mark.parametrize("name", ["y", "dx", "dgamma", "dbeta"])
-def test_a_fault_in_any_answer_is_seen_by_n4(name):
+def test_a_mistake_in_any_answer_is_seen_by_n4(name):
     jobs = jobs_of(Replicas())
     answers = one_process(jobs)
     answers[0]["own"][name] = 1.001 * answers[0]["own"][name]

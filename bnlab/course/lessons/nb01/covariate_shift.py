@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bnlab.course.experiments.bench import points_gained
 from bnlab.course.experiments.evidence import Claim, Definition, Experiment
 from bnlab.data import lightest_and_heaviest, load_digits
 from bnlab.layers import mlp
@@ -23,10 +24,12 @@ S1_TERM = Definition(
         "The word is covariate shift: the distribution of the inputs changes, that of the labels "
         "given the inputs does not. Internal covariate shift is the change of the distribution of "
         "activations that the network's own updates cause.",
-        "definition", "01", "Shimodaira 2000; Ioffe & Szegedy 2015, section 2",
+        "definition",
+        "01",
+        "Shimodaira 2000; Ioffe & Szegedy 2015, section 2",
     ),
     "WRONG",
-)  # fmt: skip
+)
 
 S5_CAUSE = Definition(
     Claim(
@@ -35,10 +38,12 @@ S5_CAUSE = Definition(
         "the parameters.",
         "The other way round: an update changes the parameters, and the distributions of all "
         "activations above them change with it.",
-        "definition", "01", "Ioffe & Szegedy 2015, section 2",
+        "definition",
+        "01",
+        "Ioffe & Szegedy 2015, section 2",
     ),
     "WRONG",
-)  # fmt: skip
+)
 
 
 # S2: train on light images, test on heavy ones.
@@ -57,28 +62,14 @@ class Selection:
 
 
 def small_classifier(x, y, config, seed):
-    """Train a network with one hidden layer and no batch norm.
+    """Train a network with one hidden layer and no batch norm on x (N, 64) and labels y (N,).
 
-    Parameters
-    ----------
-    x : ndarray, shape (N, 64)
-    y : ndarray of int, shape (N,)
-    config : Selection
-    seed : int
-        Of the weights and of the mini-batches.
-
-    Returns
-    -------
-    Sequential
-
-    Examples
-    --------
     >>> digits = load_digits(dtype=np.float32)
     >>> model = small_classifier(digits.x_train, digits.y_train, Selection(), seed=0)
     >>> evaluate(model, digits.x_test, digits.y_test) > 0.9
     True
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)  # of the weights and of the mini-batches
     model = mlp([x.shape[1], config.hidden, 10], batchnorm=False, rng=rng, dtype=x.dtype)
     optimizer = SGD(model, config.lr)
     fit(model, x, y, optimizer, steps=config.steps, batch_size=config.batch_size, rng=rng)
@@ -102,20 +93,18 @@ def _one_seed_s2(config, seed):
     }
 
 
-
-
 def _judge_s2(arrays):
     """RIGHT if the shift costs accuracy by more than two standard errors, paired by seed."""
-    loss = 100 * (arrays["any_on_heavy"] - arrays["light_on_heavy"])
-    error = loss.std(ddof=1) / np.sqrt(len(loss))
+    loss, error = points_gained(arrays["any_on_heavy"], arrays["light_on_heavy"])
     mean = {name: 100 * value.mean() for name, value in arrays.items()}
     measured = (
         f"trained on light images: {mean['light_on_light']:.1f}% of light test images right, "
         f"{mean['light_on_heavy']:.1f}% of heavy ones; trained on as many images of any ink: "
         f"{mean['any_on_heavy']:.1f}% of heavy ones"
     )
-    verdict = "RIGHT" if loss.mean() > 2 * error else "NOT REPRODUCED"
-    spread = f"{len(loss)} seeds, the shift costs {loss.mean():.1f} +- {2 * error:.1f} points"
+    verdict = "RIGHT" if loss > error else "NOT REPRODUCED"
+    seeds = len(arrays["any_on_heavy"])
+    spread = f"{seeds} seeds, the shift costs {loss:.1f} +- {error:.1f} points"
     return verdict, measured, spread
 
 
@@ -125,7 +114,11 @@ S2_INK = Experiment(
         "Training on black cats and testing on cats of other colours is covariate shift.",
         "Yes, as long as only the picture decides what is seen in training: P(x) differs and "
         "P(y given x) does not. It is not internal covariate shift.",
-        "experiment", "01", "Shimodaira 2000",
+        "experiment",
+        "01",
+        "Shimodaira 2000",
     ),
-    Selection(), one_seed=_one_seed_s2, judge=_judge_s2,
-)  # fmt: skip
+    Selection(),
+    one_seed=_one_seed_s2,
+    judge=_judge_s2,
+)

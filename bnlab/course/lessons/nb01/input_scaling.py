@@ -8,16 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from bnlab import functional as F
-from bnlab.batchnorm import batchnorm_forward, batchnorm_inference
+from bnlab.batchnorm import batchnorm_inference
+from bnlab.course.experiments.bench import EXACT, plain_batchnorm
 from bnlab.course.experiments.evidence import Claim, Experiment
 from bnlab.course.experiments.seeds import over_seeds
 from bnlab.data import load_digits
 from bnlab.layers import Linear
 from bnlab.optim import SGD
 from bnlab.training import fit
-
-EXACT = 1e-12  # largest difference of two float64 results that are the same formula
-
 
 # S8: the same images on four scales.
 
@@ -39,12 +37,8 @@ class Scaling:
 def scaled_inputs(digits, eps=1e-5):
     """Name -> function of images: four ways to hand the same pictures to a network.
 
-    "plus 1" adds 1 to every pixel, "raw" leaves them, "centred" subtracts the mean of each pixel,
-    "standardized" divides by its standard deviation too. All statistics are of the training
-    images.
+    The mean and the standard deviation of each pixel are those of the training images.
 
-    Examples
-    --------
     >>> digits = load_digits()
     >>> z = scaled_inputs(digits)["standardized"](digits.x_train)
     >>> bool(np.allclose(z.mean(axis=0), 0)), np.median(z.std(axis=0)).round(3).item()
@@ -61,10 +55,9 @@ def scaled_inputs(digits, eps=1e-5):
 
 
 def eigenvalue_ratio(x):
-    """Largest eigenvalue of x'x over their median, a measure of how stretched the loss is.
+    """Largest eigenvalue of x'x over their median: how long descent takes along the other ones.
 
-    Gradient descent on a least-squares loss needs a rate that suits the largest eigenvalue, and
-    then takes long along the others (LeCun et al. 1998, section 5).
+    The largest one limits the rate of a least-squares loss (LeCun et al. 1998, section 5).
 
     >>> eigenvalue_ratio(np.diag([1.0, 2.0, 20.0])).round(3).item()
     100.0
@@ -77,11 +70,12 @@ def descend(digits, scale, lr, steps):
     """Validation loss after 0, 1, 2, ... steps of gradient descent from weights of zero."""
     model = Linear(64, 10, rng=np.random.default_rng(0), std=0, dtype=digits.x_train.dtype)
     x, x_val = scale(digits.x_train), scale(digits.x_val)
-    history = fit(
-        model, x, digits.y_train, SGD(model, lr), steps=steps, batch_size=len(x),
-        rng=np.random.default_rng(0), every=1,
-        measure=lambda model: F.cross_entropy_forward(model(x_val), digits.y_val)[0],
-    )  # fmt: skip
+    schedule = {"steps": steps, "batch_size": len(x), "rng": np.random.default_rng(0), "every": 1}
+
+    def loss(model):
+        return F.cross_entropy_forward(model(x_val), digits.y_val)[0]
+
+    history = fit(model, x, digits.y_train, SGD(model, lr), measure=loss, **schedule)
     return np.array(history.measured)
 
 
@@ -144,10 +138,14 @@ S8_INPUTS = Experiment(
         "Normalizing the inputs makes learning faster.",
         "Yes: it brings the eigenvalues of the inputs' second moments closer together, so that "
         "one learning rate suits them better.",
-        "experiment", "01", "LeCun et al. 1998, section 4.3; Ioffe & Szegedy 2015, section 2",
+        "experiment",
+        "01",
+        "LeCun et al. 1998, section 4.3; Ioffe & Szegedy 2015, section 2",
     ),
-    Scaling(), run=_run_s8, judge=_judge_s8,
-)  # fmt: skip
+    Scaling(),
+    run=_run_s8,
+    judge=_judge_s8,
+)
 
 
 # S9: white means uncorrelated too.
@@ -164,26 +162,11 @@ class Features:
 
 
 def whiten(x, eps=0.0):
-    """ZCA: centre x, then make its covariance the identity by the symmetric inverse root.
+    """ZCA: centre x (N, C), then make its covariance the identity by the symmetric inverse root.
 
-    Computed from the singular values of the centred data; `eps` is added to the eigenvalues of
-    the covariance, which is divided by N.
+    `eps` is added to the eigenvalues of the covariance, which is divided by N. Sources: Bell &
+    Sejnowski 1997; Kessy, Lewin & Strimmer 2018, which compares five ways to whiten.
 
-    Parameters
-    ----------
-    x : ndarray, shape (N, C)
-    eps : float
-
-    Returns
-    -------
-    ndarray, shape (N, C)
-
-    References
-    ----------
-    Bell & Sejnowski 1997; Kessy, Lewin & Strimmer 2018, which compares five ways to whiten.
-
-    Examples
-    --------
     >>> z = whiten(np.random.default_rng(0).normal(size=(50, 2)) @ np.array([[3.0, 1.0], [0, 1]]))
     >>> np.allclose(np.cov(z, rowvar=False, bias=True), np.eye(2))
     True
@@ -201,7 +184,7 @@ def correlated_features(config):
 
 def _run_s9(config):
     x = correlated_features(config)
-    standardized, _ = batchnorm_forward(x, np.ones(config.features), np.zeros(config.features))
+    standardized, _ = plain_batchnorm(x, eps=1e-5)
     covariance = np.cov(x[: config.few], rowvar=False, bias=True)
     others = ~np.eye(config.features, dtype=bool)
     return {
@@ -235,7 +218,11 @@ S9_WHITENING = Experiment(
         "Whitening means to give every input mean 0 and variance 1.",
         "White inputs are uncorrelated as well. Batch norm leaves correlations as they are: "
         "to remove them is costly, and impossible if a batch has no more examples than features.",
-        "identity", "01", "Ioffe & Szegedy 2015, sections 2 and 3; LeCun et al. 1998",
+        "identity",
+        "01",
+        "Ioffe & Szegedy 2015, sections 2 and 3; LeCun et al. 1998",
     ),
-    Features(), run=_run_s9, judge=_judge_s9,
-)  # fmt: skip
+    Features(),
+    run=_run_s9,
+    judge=_judge_s9,
+)

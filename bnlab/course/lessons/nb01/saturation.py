@@ -4,17 +4,16 @@ Networks of 100 sigmoids a layer on the digits, with and without batch norm: the
 same mini-batches, the same learning rates.
 """
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
 
 from bnlab import functional as F
-from bnlab.course.experiments.bench import input_of_last, sigmoid_net
+from bnlab.course.experiments.bench import input_of_last, rate_sweep, sigmoid_net, train
 from bnlab.course.experiments.evidence import Claim, Experiment
 from bnlab.course.experiments.seeds import over_seeds
 from bnlab.data import load_digits
-from bnlab.optim import SGD
-from bnlab.training import evaluate, fit
 
 # S4: one layer, followed over the steps of training.
 
@@ -35,11 +34,12 @@ class Trace:
 def _percentiles(config, digits, batchnorm, seed):
     """15th, 50th and 85th percentile of each sigmoid's input over validation images, (T, 3, C)."""
     model = sigmoid_net(config.depth, batchnorm, seed)
-    history = fit(
-        model, digits.x_train, digits.y_train, SGD(model, config.lr), steps=config.steps,
-        batch_size=config.batch_size, rng=np.random.default_rng(seed), every=config.every,
-        measure=lambda model: np.percentile(input_of_last(model, digits.x_val), (15, 50, 85), 0),
-    )  # fmt: skip
+    schedule = {"steps": config.steps, "batch_size": config.batch_size, "every": config.every}
+
+    def percentiles(model):
+        return np.percentile(input_of_last(model, digits.x_val), (15, 50, 85), axis=0)
+
+    history = train(model, digits, config.lr, seed, measure=percentiles, **schedule)
     return np.array(history.steps), np.array(history.measured)
 
 
@@ -48,8 +48,6 @@ def _one_seed_s4(config, seed):
     steps, plain = _percentiles(config, digits, False, seed)
     _, normalized = _percentiles(config, digits, True, seed)
     return {"steps": steps, "plain": plain, "bn": normalized}
-
-
 
 
 def _wander(percentiles):
@@ -81,10 +79,14 @@ S4_OVER_TIME = Experiment(
         "The distribution of activations shifts from layer to layer, after every few layers.",
         "What shifts, shifts over training time: the same sigmoid, on the same images, gets "
         "other inputs after every update below it.",
-        "experiment", "01", "Ioffe & Szegedy 2015, figure 1 (b, c)",
+        "experiment",
+        "01",
+        "Ioffe & Szegedy 2015, figure 1 (b, c)",
     ),
-    Trace(), one_seed=_one_seed_s4, judge=_judge_s4,
-)  # fmt: skip
+    Trace(),
+    one_seed=_one_seed_s4,
+    judge=_judge_s4,
+)
 
 
 # S6: gradients and accuracy by depth.
@@ -92,14 +94,11 @@ S4_OVER_TIME = Experiment(
 
 @dataclass(frozen=True)
 class Depths:
-    """Train at each depth, each side at its best rate on the validation images; 15 seconds.
+    """Train at each depth, each side at its best rate on the validation images; 15 seconds."""
 
-    `std` is that of the weights, None is He's; `inputs` is where the slope of a sigmoid is read.
-    """
-
-    inputs: tuple[float, ...] = (0.0, 5.0, 10.0)
+    inputs: tuple[float, ...] = (0.0, 5.0, 10.0)  # where the slope of a sigmoid is read
     depths: tuple[int, ...] = (1, 3, 5, 7)
-    std: float | None = None
+    std: float | None = None  # of the weights; None is He's
     lrs: tuple[float, ...] = (0.1, 0.5, 2.0)
     steps: int = 400
     batch_size: int = 60
@@ -116,30 +115,19 @@ def first_to_last(model, x, y):
 
 def _best(config, digits, depth, batchnorm, seed):
     """Test accuracy at the rate that does best on the validation images."""
-    results = []
-    for lr in config.lrs:
-        model = sigmoid_net(depth, batchnorm, seed, config.std)
-        rng = np.random.default_rng(seed)
-        fit(model, digits.x_train, digits.y_train, SGD(model, lr), steps=config.steps,
-            batch_size=config.batch_size, rng=rng)  # fmt: skip
-        accuracies = [evaluate(model, x, y) for x, y in (
-            (digits.x_val, digits.y_val), (digits.x_test, digits.y_test))]  # fmt: skip
-        results.append(accuracies)
-    return max(results)[1]
+    make = functools.partial(sigmoid_net, depth, batchnorm, seed, config.std)
+    schedule = {"steps": config.steps, "batch_size": config.batch_size}
+    return max(rate_sweep(make, digits, config.lrs, seed, **schedule).tolist())[1]
 
 
 def _one_seed_s6(config, seed):
     digits = load_digits(seed, np.float32)
     result = {}
     for name, batchnorm in (("plain", False), ("bn", True)):
-        result[f"gradient_{name}"] = [
-            first_to_last(sigmoid_net(depth, batchnorm, seed, config.std),
-                          digits.x_train, digits.y_train)
-            for depth in config.depths
-        ]  # fmt: skip
-        result[f"accuracy_{name}"] = [
-            _best(config, digits, depth, batchnorm, seed) for depth in config.depths
-        ]
+        nets = [sigmoid_net(depth, batchnorm, seed, config.std) for depth in config.depths]
+        shares = [first_to_last(net, digits.x_train, digits.y_train) for net in nets]
+        best = [_best(config, digits, depth, batchnorm, seed) for depth in config.depths]
+        result |= {f"gradient_{name}": shares, f"accuracy_{name}": best}
     return result
 
 
@@ -159,10 +147,7 @@ def _run_s6(config):
 
 
 def _judge_s6(arrays):
-    """RIGHT if slopes vanish where inputs are large, gradients with depth, and learning with them.
-
-    Two of the three make the claim IMPRECISE.
-    """
+    """RIGHT if slopes vanish for large inputs, gradients and learning with depth; two: IMPRECISE."""
     gradient, accuracy = arrays["gradient_plain"], 100 * arrays["accuracy_plain"]  # (S, D)
     saturates = arrays["slopes"][-1] < 1e-3 * arrays["slopes"][0]
     shrinks = (np.diff(gradient, axis=1) < 0).all()
@@ -186,10 +171,14 @@ S6_DEPTH = Experiment(
         "A saturated sigmoid passes almost no gradient, and with depth this gets worse.",
         "Yes: the slope of a sigmoid is at most 1/4 and falls to 0 where it saturates, and the "
         "slopes multiply from layer to layer.",
-        "experiment", "01", "Ioffe & Szegedy 2015, section 1",
+        "experiment",
+        "01",
+        "Ioffe & Szegedy 2015, section 1",
     ),
-    Depths(), run=_run_s6, judge=_judge_s6,
-)  # fmt: skip
+    Depths(),
+    run=_run_s6,
+    judge=_judge_s6,
+)
 
 
 # S7: the formula of the sigmoid.
@@ -209,8 +198,8 @@ def sigmoid_with_the_wrong_sign(x):
 
 def _run_s7(config):
     x = np.array(config.x)
-    return {"x": x, "said": sigmoid_with_the_wrong_sign(x), "right": F.sigmoid_forward(x)[0],
-            "tanh": (1 + np.tanh(x / 2)) / 2}  # fmt: skip
+    right, tanh = F.sigmoid_forward(x)[0], (1 + np.tanh(x / 2)) / 2
+    return {"x": x, "said": sigmoid_with_the_wrong_sign(x), "right": right, "tanh": tanh}
 
 
 def _judge_s7(arrays):
@@ -228,7 +217,11 @@ S7_FORMULA = Experiment(
         "The sigmoid is 1/(1 - e^-x).",
         "It is 1/(1 + e^-x). With the minus there is a pole at 0, and every value lies outside "
         "the interval from 0 to 1.",
-        "identity", "01", "Ioffe & Szegedy 2015, section 1",
+        "identity",
+        "01",
+        "Ioffe & Szegedy 2015, section 1",
     ),
-    Grid(), run=_run_s7, judge=_judge_s7,
-)  # fmt: skip
+    Grid(),
+    run=_run_s7,
+    judge=_judge_s7,
+)

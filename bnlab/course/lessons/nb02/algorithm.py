@@ -33,10 +33,8 @@ def _run_a1(config):
     z, _ = digits_activations(config.rows, config.features, config.seed)
     rng = np.random.default_rng(config.seed)
     gamma, beta = rng.normal(size=(2, config.features))
-    theirs = torch.nn.functional.batch_norm(
-        *map(torch.from_numpy, (z, np.zeros_like(beta), np.ones_like(beta), gamma, beta)),
-        training=True, eps=config.eps,
-    ).numpy()  # fmt: skip
+    arguments = map(torch.from_numpy, (z, np.zeros_like(beta), np.ones_like(beta), gamma, beta))
+    theirs = torch.nn.functional.batch_norm(*arguments, training=True, eps=config.eps).numpy()
     ours, cache = batchnorm_forward(z, gamma, beta, config.eps)
     unbiased = cache.var * config.rows / (config.rows - 1)
     with_unbiased = gamma * cache.x_centred / np.sqrt(unbiased + config.eps) + beta
@@ -61,10 +59,14 @@ A1_ALGORITHM = Experiment(
         "While training, batch norm does Algorithm 1: normalize by the mean and the variance of "
         "the mini-batch, then scale and shift.",
         "Yes, and the variance is the biased one, divided by m.",
-        "identity", "02", "Ioffe & Szegedy 2015, Algorithm 1",
+        "identity",
+        "02",
+        "Ioffe & Szegedy 2015, Algorithm 1",
     ),
-    Batch(), run=_run_a1, judge=_judge_a1,
-)  # fmt: skip
+    Batch(),
+    run=_run_a1,
+    judge=_judge_a1,
+)
 
 
 # A3: the variance about another point than the mean.
@@ -96,10 +98,14 @@ A3_OTHER_CENTRE = Experiment(
         "The running variance averages mean((z - a)^2), where a is the running mean.",
         "That is the batch variance plus (mean - a)^2: far too much while a is still far from the "
         "mean. What is averaged is the variance of each batch about its own mean.",
-        "identity", "02", "Ioffe & Szegedy 2015, Algorithms 1 and 2; algebra",
+        "identity",
+        "02",
+        "Ioffe & Szegedy 2015, Algorithms 1 and 2; algebra",
     ),
-    Batch(), run=_run_a3, judge=_judge_a3,
-)  # fmt: skip
+    Batch(),
+    run=_run_a3,
+    judge=_judge_a3,
+)
 
 
 # A4: the mean subtracted twice.
@@ -140,10 +146,14 @@ A4_DOUBLE_CENTRING = Experiment(
         "Subtract the mean from z, then compute the variance as mean((z - mean)^2).",
         "If z has been overwritten, the mean comes off twice and the divisor is "
         "sqrt(variance + mean^2): a feature with a large mean is shrunk.",
-        "identity", "02", "Ioffe & Szegedy 2015, Algorithm 1; algebra",
+        "identity",
+        "02",
+        "Ioffe & Szegedy 2015, Algorithm 1; algebra",
     ),
-    Batch(), run=_run_a4, judge=_judge_a4,
-)  # fmt: skip
+    Batch(),
+    run=_run_a4,
+    judge=_judge_a4,
+)
 
 
 # A17: one row in many batches.
@@ -203,7 +213,11 @@ A17_ONE_ROW = Experiment(
         "The mean and the variance are those of the training set.",
         "While training they are estimates from the mini-batch, so one example's output depends "
         "on the other examples of its batch.",
-        "experiment", "02", "Ioffe & Szegedy 2015, section 3",
+        "experiment",
+        "02",
+        "Ioffe & Szegedy 2015, section 3",
     ),
-    ManyBatches(), run=_run_a17, judge=_judge_a17,
-)  # fmt: skip
+    ManyBatches(),
+    run=_run_a17,
+    judge=_judge_a17,
+)

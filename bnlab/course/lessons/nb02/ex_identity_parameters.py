@@ -43,137 +43,86 @@ IDENTITY = Exercise(
 )
 
 
-# gamma alone, before the pairs that have the same gamma
-
-
-@IDENTITY.mistake(
-    "gamma_of_one",
-    "With gamma = 1 the output keeps the standard deviation 1 of x_hat; gamma has to undo the "
-    "division.",
+IDENTITY.add_mistakes(
+    ("gamma",),
+    # gamma alone, before the pairs that have the same gamma
+    gamma_of_one=(
+        "With gamma = 1 the output keeps the standard deviation 1 of x_hat; gamma has to undo the "
+        "division.",
+        {"gamma": "np.ones(x.shape[1])"},
+    ),
+    negative_gamma=(
+        "Your gamma has the wrong sign: it mirrors x about its mean.",
+        {"gamma": "-np.sqrt(x.var(axis=0) + eps)"},
+    ),
+    variance_for_gamma=(
+        "Your gamma is the variance; x_hat was divided by its square root.",
+        {"gamma": "x.var(axis=0) + eps"},
+    ),
+    eps_forgotten=(
+        "sqrt(Var) is the paper's answer and right up to eps. x_hat was divided by "
+        "sqrt(Var + eps), so that exactly this undoes it.",
+        {"gamma": "np.sqrt(x.var(axis=0))"},
+    ),
+    inverse=(
+        "Your gamma divides a second time; it has to undo the division, so it multiplies.",
+        {"gamma": "1 / np.sqrt(x.var(axis=0) + eps)"},
+    ),
+    unbiased_variance=(
+        "You divide the sum of squares by m - 1; the forward pass divided by m, so this does not "
+        "undo it exactly.",
+        {"gamma": "np.sqrt(x.var(axis=0, ddof=1) + eps)"},
+    ),
+    eps_outside_root=(
+        "You add eps to the standard deviation; x_hat was divided by sqrt(Var + eps), with eps "
+        "inside the root.",
+        {"gamma": "x.std(axis=0) + eps"},
+    ),
+    variance_without_eps=(
+        "Your gamma is the variance itself. x_hat was divided by a square root, sqrt(Var + eps).",
+        {"gamma": "x.var(axis=0)"},
+    ),
+    eps_fixed=(
+        "You always use 1e-5; use the argument eps.",
+        {"gamma": "np.sqrt(x.var(axis=0) + 1e-5)"},
+    ),
+    mean_for_gamma=(
+        "Your gamma is the mean. gamma is the factor: the root of Var + eps.",
+        {"gamma": "x.mean(axis=0)"},
+    ),
 )
-def _(x, eps):
-    return np.ones(x.shape[1]), x.mean(axis=0)
 
-
-@IDENTITY.mistake(
-    "negative_gamma",
-    "Your gamma has the wrong sign: it mirrors x about its mean.",
+IDENTITY.add_mistakes(
+    ("gamma", "beta"),
+    ones_and_zeros=(
+        "gamma = 1 and beta = 0 give x_hat, not x: they are where training starts, not the "
+        "identity.",
+        {"gamma": "np.ones(x.shape[1])", "beta": "np.zeros(x.shape[1])"},
+    ),
+    gamma_and_beta_swapped=(
+        "You return them in the wrong order: gamma, the factor, comes first, then beta.",
+        {"return": "beta, gamma"},
+    ),
+    normalizing_map=(
+        "gamma = 1 / std with beta = -mean / std is the map from x to x_hat. The way back is "
+        "wanted: solve x_hat = (x - mean) / std for x.",
+        {"gamma": "1 / np.sqrt(x.var(axis=0) + eps)", "beta": "-x.mean(axis=0) * gamma"},
+    ),
 )
-def _(x, eps):
-    return -np.sqrt(x.var(axis=0) + eps), x.mean(axis=0)
 
-
-@IDENTITY.mistake(
-    "ones_and_zeros",
-    "gamma = 1 and beta = 0 give x_hat, not x: they are where training starts, not the identity.",
+IDENTITY.add_mistakes(
+    ("beta",),
+    minus_the_mean=(
+        "Your beta has the wrong sign: the mean was subtracted, so beta adds it again.",
+        {"beta": "-x.mean(axis=0)"},
+    ),
+    beta_in_standard_deviations=(
+        "Your beta is the mean divided by the standard deviation. beta is added after the "
+        "scaling, so it has the units of x: the mean itself.",
+        {"beta": "x.mean(axis=0) / gamma"},
+    ),
+    beta_of_zero=(
+        "With beta = 0 the output keeps the mean 0 of x_hat; beta has to add the mean again.",
+        {"beta": "np.zeros(x.shape[1])"},
+    ),
 )
-def _(x, eps):
-    return np.ones(x.shape[1]), np.zeros(x.shape[1])
-
-
-@IDENTITY.mistake(
-    "variance_for_gamma",
-    "Your gamma is the variance; x_hat was divided by its square root.",
-)
-def _(x, eps):
-    return x.var(axis=0) + eps, x.mean(axis=0)
-
-
-@IDENTITY.mistake(
-    "eps_forgotten",
-    "sqrt(Var) is the paper's answer and right up to eps. x_hat was divided by sqrt(Var + eps), "
-    "so that exactly this undoes it.",
-)
-def _(x, eps):
-    return x.std(axis=0), x.mean(axis=0)
-
-
-@IDENTITY.mistake(
-    "inverse",
-    "Your gamma divides a second time; it has to undo the division, so it multiplies.",
-)
-def _(x, eps):
-    return 1 / np.sqrt(x.var(axis=0) + eps), x.mean(axis=0)
-
-
-@IDENTITY.mistake(
-    "minus_the_mean",
-    "Your beta has the wrong sign: the mean was subtracted, so beta adds it again.",
-)
-def _(x, eps):
-    return np.sqrt(x.var(axis=0) + eps), -x.mean(axis=0)
-
-
-@IDENTITY.mistake(
-    "unbiased_variance",
-    "You divide the sum of squares by m - 1; the forward pass divided by m, so this does not "
-    "undo it exactly.",
-)
-def _(x, eps):
-    return np.sqrt(x.var(axis=0, ddof=1) + eps), x.mean(axis=0)
-
-
-@IDENTITY.mistake(
-    "eps_outside_root",
-    "You add eps to the standard deviation; x_hat was divided by sqrt(Var + eps), with eps inside "
-    "the root.",
-)
-def _(x, eps):
-    return x.std(axis=0) + eps, x.mean(axis=0)
-
-
-@IDENTITY.mistake(
-    "gamma_and_beta_swapped",
-    "You return them in the wrong order: gamma, the factor, comes first, then beta.",
-)
-def _(x, eps):
-    return x.mean(axis=0), np.sqrt(x.var(axis=0) + eps)
-
-
-@IDENTITY.mistake(
-    "beta_in_standard_deviations",
-    "Your beta is the mean divided by the standard deviation. beta is added after the scaling, so "
-    "it has the units of x: the mean itself.",
-)
-def _(x, eps):
-    std = np.sqrt(x.var(axis=0) + eps)
-    return std, x.mean(axis=0) / std
-
-
-@IDENTITY.mistake(
-    "beta_of_zero",
-    "With beta = 0 the output keeps the mean 0 of x_hat; beta has to add the mean again.",
-)
-def _(x, eps):
-    return np.sqrt(x.var(axis=0) + eps), np.zeros(x.shape[1])
-
-
-@IDENTITY.mistake(
-    "normalizing_map",
-    "gamma = 1 / std with beta = -mean / std is the map from x to x_hat. The way back is wanted: "
-    "solve x_hat = (x - mean) / std for x.",
-)
-def _(x, eps):
-    std = np.sqrt(x.var(axis=0) + eps)
-    return 1 / std, -x.mean(axis=0) / std
-
-
-@IDENTITY.mistake(
-    "variance_without_eps",
-    "Your gamma is the variance itself. x_hat was divided by a square root, sqrt(Var + eps).",
-)
-def _(x, eps):
-    return x.var(axis=0), x.mean(axis=0)
-
-
-@IDENTITY.mistake("eps_fixed", "You always use 1e-5; use the argument eps.")
-def _(x, eps):
-    return np.sqrt(x.var(axis=0) + 1e-5), x.mean(axis=0)
-
-
-@IDENTITY.mistake(
-    "mean_for_gamma",
-    "Your gamma is the mean. gamma is the factor: the root of Var + eps.",
-)
-def _(x, eps):
-    return x.mean(axis=0), x.mean(axis=0)

@@ -10,10 +10,12 @@ A5_PER_FEATURE = Definition(
         "A5",
         "Each layer has one gamma and one beta.",
         "One pair for each feature of the layer; for images one pair for each channel.",
-        "definition", "02", "Ioffe & Szegedy 2015, sections 3 and 3.2",
+        "definition",
+        "02",
+        "Ioffe & Szegedy 2015, sections 3 and 3.2",
     ),
     "IMPRECISE",
-)  # fmt: skip
+)
 
 A6_NOTATION = Definition(
     Claim(
@@ -22,10 +24,12 @@ A6_NOTATION = Definition(
         "gamma is the new variance.",
         "Each page has its own letters. Here and in torch examples are rows, Y = X W^T, beta is "
         "the shift, and gamma scales the standard deviation, so the variance is gamma^2.",
-        "definition", "02", "Ioffe & Szegedy 2015, Algorithm 1; documentation of torch and Keras",
+        "definition",
+        "02",
+        "Ioffe & Szegedy 2015, Algorithm 1; documentation of torch and Keras",
     ),
     "IMPRECISE",
-)  # fmt: skip
+)
 
 A13_STATISTICS = Definition(
     Claim(
@@ -33,17 +37,21 @@ A13_STATISTICS = Definition(
         "Batch norm updates its mean and variance after the gradient has been computed.",
         "They belong to the forward pass: y cannot be computed without them, and the gradient "
         "goes back through them.",
-        "definition", "02", "Ioffe & Szegedy 2015, Algorithm 1 and section 3",
+        "definition",
+        "02",
+        "Ioffe & Szegedy 2015, Algorithm 1 and section 3",
     ),
     "WRONG",
-)  # fmt: skip
+)
 
 A14_PARAMETERS = Definition(
     Claim(
         "A14",
         "gamma and beta are computed from the whole sample.",
         "They are parameters, learned by gradient descent with the weights; they start at 1 and 0.",
-        "definition", "02", "Ioffe & Szegedy 2015, section 3 and Algorithm 2",
+        "definition",
+        "02",
+        "Ioffe & Szegedy 2015, section 3 and Algorithm 2",
     ),
     "WRONG",
-)  # fmt: skip
+)

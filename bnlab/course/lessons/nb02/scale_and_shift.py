@@ -47,10 +47,14 @@ A7_SUBTRACTED_SHIFT = Experiment(
         "The last line of the forward pass is y = gamma * x_hat - beta.",
         "A legal change of parameters, if the backward pass says dbeta = -sum(dy). With "
         "dbeta = sum(dy) the shift is trained uphill; a gradient check shows it.",
-        "identity", "02", "Ioffe & Szegedy 2015, Algorithm 1; algebra",
+        "identity",
+        "02",
+        "Ioffe & Szegedy 2015, Algorithm 1; algebra",
     ),
-    Batch(rows=16, features=5), run=_run_a7, judge=_judge_a7,
-)  # fmt: skip
+    Batch(rows=16, features=5),
+    run=_run_a7,
+    judge=_judge_a7,
+)
 
 
 # A8: the parameters that give the input back.
@@ -59,8 +63,8 @@ A7_SUBTRACTED_SHIFT = Experiment(
 def _run_a8(config):
     z, _ = digits_activations(config.rows, config.features, config.seed)
     ones, mean, var = np.ones(config.features), z.mean(axis=0), z.var(axis=0)
-    pairs = {"said": (ones, 0 * ones), "paper": (np.sqrt(var), mean),
-             "exact": (np.sqrt(var + config.eps), mean)}  # fmt: skip
+    std = np.sqrt(var + config.eps)
+    pairs = {"said": (ones, 0 * ones), "paper": (np.sqrt(var), mean), "exact": (std, mean)}
     outputs = {name: batchnorm_forward(z, *pair, config.eps)[0] for name, pair in pairs.items()}
     return {name: np.abs(y - z).max() for name, y in outputs.items()}
 
@@ -80,10 +84,14 @@ A8_IDENTITY = Experiment(
         "With gamma = 1 and beta = 0 batch norm is the identity.",
         "With gamma = sqrt(Var + eps) and beta = the mean, as long as the statistics are those; "
         "the paper's gamma = sqrt(Var) is right up to eps.",
-        "identity", "02", "Ioffe & Szegedy 2015, section 3",
+        "identity",
+        "02",
+        "Ioffe & Szegedy 2015, section 3",
     ),
-    Batch(), run=_run_a8, judge=_judge_a8,
-)  # fmt: skip
+    Batch(),
+    run=_run_a8,
+    judge=_judge_a8,
+)
 
 
 # A15: two affine maps, and batch norm on the logits.
@@ -123,7 +131,11 @@ A15_TWO_AFFINES = Experiment(
         "Each layer scales and shifts inside batch norm and once more after it, and the logits "
         "are normalized like every other layer.",
         "One pair (gamma, beta) per feature suffices, and batch norm belongs to the hidden layers.",
-        "identity", "02", "Ioffe & Szegedy 2015, section 4.1",
+        "identity",
+        "02",
+        "Ioffe & Szegedy 2015, section 4.1",
     ),
-    Batch(rows=1000), run=_run_a15, judge=_judge_a15,
-)  # fmt: skip
+    Batch(rows=1000),
+    run=_run_a15,
+    judge=_judge_a15,
+)

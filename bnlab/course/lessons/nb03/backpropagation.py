@@ -6,6 +6,9 @@ import numpy as np
 
 from bnlab.batchnorm import batchnorm_backward, batchnorm_forward
 from bnlab.course.experiments.evidence import Claim, Experiment
+from bnlab.course.lessons.nb03.ex_backpropagation import (
+    batchnorm_backward_staged as staged_gradients,
+)
 from bnlab.gradcheck import numerical_gradient, relative_error
 
 MEASURED = 1e-7  # relative error that central differences in float64 can promise
@@ -23,21 +26,8 @@ class Batch:
 
 
 def drawn_batch(config):
-    """A random batch, its parameters and a random upstream gradient.
+    """Random dy, x, gamma and beta; each feature of x has a mean and a std of its own.
 
-    Parameters
-    ----------
-    config : Batch
-
-    Returns
-    -------
-    dy, x : ndarray, shape (rows, features)
-        Each feature of x has a mean and a standard deviation of its own.
-    gamma, beta : ndarray, shape (features,)
-        gamma has both signs.
-
-    Examples
-    --------
     >>> dy, x, gamma, beta = drawn_batch(Batch(rows=4, features=3))
     >>> dy.shape, gamma.shape
     ((4, 3), (3,))
@@ -45,78 +35,16 @@ def drawn_batch(config):
     rng = np.random.default_rng(config.seed)
     shape = config.rows, config.features
     x = rng.normal(rng.normal(0, 2, shape[1]), rng.uniform(0.5, 2, shape[1]), shape)
-    gamma = rng.uniform(0.5, 2, shape[1]) * rng.choice([-1, 1], shape[1])
+    gamma = rng.uniform(0.5, 2, shape[1]) * rng.choice([-1, 1], shape[1])  # both signs
     return rng.normal(size=shape), x, gamma, rng.normal(size=shape[1])
 
 
-def staged_gradients(dy, x, gamma, beta, eps):
-    r"""The six gradients of the paper, from the output of batch norm back to its input.
-
-    .. math::
-        d\hat{x} = \gamma\,dy, \quad
-        d\sigma^2 = -\tfrac{1}{2} (\sigma^2 + \epsilon)^{-3/2} \sum d\hat{x}\,(x - \mu), \quad
-        d\mu = -\sum \frac{d\hat{x}}{\sqrt{\sigma^2 + \epsilon}}
-               + d\sigma^2\, \frac{\sum -2 (x - \mu)}{m}
-
-    .. math::
-        dx = \frac{d\hat{x}}{\sqrt{\sigma^2 + \epsilon}} + d\sigma^2\, \frac{2 (x - \mu)}{m}
-             + \frac{d\mu}{m}, \quad
-        d\gamma = \sum dy\,\hat{x}, \quad d\beta = \sum dy
-
-    The gradient ``dvar`` belongs to the biased variance.
-
-    Parameters
-    ----------
-    dy, x : ndarray, shape (N, C)
-    gamma, beta : ndarray, shape (C,)
-    eps : float
-
-    Returns
-    -------
-    dict
-        With the keys dx_hat, dvar, dmean, dx, dgamma, dbeta.
-
-    References
-    ----------
-    Ioffe & Szegedy 2015, section 3.
-
-    Examples
-    --------
-    >>> x, dy = np.array([[1.0], [2.0], [6.0]]), np.array([[1.0], [0.0], [0.0]])
-    >>> stages = staged_gradients(dy, x, np.ones(1), np.zeros(1), eps=0.0)
-    >>> stages["dvar"].round(4), stages["dmean"].round(4)
-    (array([0.0992]), array([-0.4629]))
-    """
-    m, mean, var = len(x), x.mean(axis=0), x.var(axis=0)
-    std = np.sqrt(var + eps)
-    dx_hat = gamma * dy  # (N, C)
-    dvar = -np.sum(dx_hat * (x - mean), axis=0) / (2 * std**3)  # (C,)
-    dmean = -np.sum(dx_hat, axis=0) / std - 2 * dvar * np.mean(x - mean, axis=0)  # (C,)
-    dx = dx_hat / std + 2 * dvar * (x - mean) / m + dmean / m  # (N, C)
-    dgamma = np.sum(dy * (x - mean) / std, axis=0)
-    return {"dx_hat": dx_hat, "dvar": dvar, "dmean": dmean,
-            "dx": dx, "dgamma": dgamma, "dbeta": dy.sum(axis=0)}  # fmt: skip
-
-
 def functions_of_nodes(x, gamma, beta, eps):
-    """The output as a function of one node of the graph at a time.
+    """Name of each gradient -> the output as a function of its node, and the value of the node.
 
     What depends on the node follows it, everything else is held fixed: as a function of the mean,
     the variance moves along; as a function of the variance, the mean stays.
 
-    Parameters
-    ----------
-    x : ndarray, shape (N, C)
-    gamma, beta : ndarray, shape (C,)
-    eps : float
-
-    Returns
-    -------
-    dict
-        Name of the gradient -> (function, the value of the node at which to differentiate).
-
-    Examples
-    --------
     >>> nodes = functions_of_nodes(np.array([[1.0], [5.0]]), np.ones(1), np.zeros(1), eps=0.0)
     >>> y_of_var, var = nodes["dvar"]
     >>> y_of_var(var), y_of_var(4 * var)
@@ -139,21 +67,8 @@ def functions_of_nodes(x, gamma, beta, eps):
 
 
 def torch_gradients(dy, x, gamma, beta, eps):
-    """The same six by torch's automatic differentiation of Algorithm 1, in float64.
+    """The same six, by name, from torch's automatic differentiation of Algorithm 1 in float64.
 
-    Parameters
-    ----------
-    dy, x : ndarray, shape (N, C)
-    gamma, beta : ndarray, shape (C,)
-    eps : float
-
-    Returns
-    -------
-    dict
-        With the keys of `staged_gradients`.
-
-    Examples
-    --------
     >>> x, dy = np.array([[1.0], [2.0], [6.0]]), np.array([[1.0], [0.0], [0.0]])
     >>> torch_gradients(dy, x, np.ones(1), np.zeros(1), eps=0.0)["dvar"].round(4)
     array([0.0992])
@@ -204,10 +119,14 @@ D1_STAGES = Experiment(
         "The gradients of batch norm are the six of the paper: of x_hat, the variance, the mean, "
         "x, gamma and beta.",
         "Yes; each of them equals the slope that is measured when its node is moved.",
-        "identity", "03", "Ioffe & Szegedy 2015, section 3",
+        "identity",
+        "03",
+        "Ioffe & Szegedy 2015, section 3",
     ),
-    Batch(), run=_run_d1, judge=_judge_d1,
-)  # fmt: skip
+    Batch(),
+    run=_run_d1,
+    judge=_judge_d1,
+)
 
 
 # D2: the closed form.
@@ -239,10 +158,14 @@ D2_CLOSED_FORM = Experiment(
         "D2",
         "dx = gamma / sqrt(var + eps) * (dy - mean(dy) - x_hat * mean(dy * x_hat)).",
         "Yes: the three ways from x to y add up to this one line.",
-        "identity", "03", "algebra, from section 3 of Ioffe & Szegedy 2015",
+        "identity",
+        "03",
+        "algebra, from section 3 of Ioffe & Szegedy 2015",
     ),
-    Batch(), run=_run_d2, judge=_judge_d2,
-)  # fmt: skip
+    Batch(),
+    run=_run_d2,
+    judge=_judge_d2,
+)
 
 
 # D4: the way from the mean through the variance.
@@ -252,10 +175,10 @@ def _run_d4(config):
     dy, x, gamma, beta = drawn_batch(config)
     right = staged_gradients(dy, x, gamma, beta, config.eps)
     second = -2 * right["dvar"] * (x - x.mean(axis=0)).mean(axis=0)
-    bug = -100 * second  # a wrong sign and a wrong factor
+    mistake = -100 * second  # another sign and another factor
     return {
         "share": np.abs(second).max() / np.abs(right["dmean"]).max(),
-        "change": relative_error(right["dx"], right["dx"] + (bug - second) / config.rows),
+        "change": relative_error(right["dx"], right["dx"] + (mistake - second) / config.rows),
     }
 
 
@@ -274,7 +197,11 @@ D4_ZERO_TERM = Experiment(
         "The second term in the gradient of the mean, the way through the variance, is always 0.",
         "Yes: deviations from the mean add up to zero. A wrong sign or factor in this term cannot "
         "be seen.",
-        "identity", "03", "algebra, from section 3 of Ioffe & Szegedy 2015",
+        "identity",
+        "03",
+        "algebra, from section 3 of Ioffe & Szegedy 2015",
     ),
-    Batch(), run=_run_d4, judge=_judge_d4,
-)  # fmt: skip
+    Batch(),
+    run=_run_d4,
+    judge=_judge_d4,
+)

@@ -1,7 +1,5 @@
 """Exercise of notebook 03: the backward pass in one line."""
 
-import numpy as np
-
 from bnlab.batchnorm import batchnorm_forward
 from bnlab.course.exercises.exercise import Exercise
 from bnlab.course.lessons.nb03.batches import batches
@@ -10,9 +8,13 @@ from bnlab.course.lessons.nb03.batches import batches
 def batchnorm_backward(dy, cache):
     """Closed form: dy less its mean and its part along x_hat, times gamma / sqrt(var + eps)."""
     m = len(dy)
-    dgamma = (dy * cache.x_hat).sum(axis=0)  # (C,)
+    x_hat = cache.x_hat  # (N, C)
+    dgamma = (dy * x_hat).sum(axis=0)  # (C,)
     dbeta = dy.sum(axis=0)  # (C,)
-    dx = cache.gamma * cache.inv_std * (dy - dbeta / m - cache.x_hat * dgamma / m)
+    mean = dbeta / m  # of dy, (C,)
+    along = x_hat * dgamma / m  # the part of dy along x_hat, (N, C)
+    factor = cache.gamma * cache.inv_std  # (C,)
+    dx = factor * (dy - mean - along)
     return dx, dgamma, dbeta
 
 
@@ -27,8 +29,8 @@ CLOSED_FORM = Exercise(
     outputs=("dx", "dgamma", "dbeta"),
     cases=batches(_upstream_and_cache),
     hints=(
-        "Compute dgamma and dbeta first: the two means in the closed form are these two, "
-        "divided by m.",
+        "Compute dgamma and dbeta first: the two means in the closed form are these two, divided "
+        "by m.",
         "cache.x_hat has the shape of dy; cache.gamma and cache.inv_std have one value per "
         "feature, and inv_std is 1 / sqrt(var + eps), so it multiplies.",
         "Inside the bracket of the closed form stand three terms of shape (N, C): dy, a mean of "
@@ -39,188 +41,194 @@ CLOSED_FORM = Exercise(
 )
 
 
-def _from_bracket(dy, cache, bracket):
-    """What is right outside the bracket of the closed form."""
-    dx = cache.gamma * cache.inv_std * bracket
-    return dx, (dy * cache.x_hat).sum(axis=0), dy.sum(axis=0)
-
-
-@CLOSED_FORM.mistake(
-    "detached_mean",
-    "Your dx does not subtract the mean of dy: that is the gradient with the batch mean taken as "
-    "a constant.",
+CLOSED_FORM.add_mistakes(
+    ("dx",),
+    # the bracket
+    detached_mean=(
+        "Your dx does not subtract the mean of dy: that is the gradient with the batch mean taken "
+        "as a constant.",
+        {"mean": "0"},
+    ),
+    detached_variance=(
+        "Your dx lacks the term x_hat * mean(dy * x_hat), or has a zero there: that is the "
+        "gradient with the batch variance taken as a constant. (mean(dy) * mean(x_hat) is 0.)",
+        {"along": "0"},
+    ),
+    detached_statistics=(
+        "Your dx is only gamma / sqrt(var + eps) * dy: the mean and the variance are taken as "
+        "constants. Both move with every x.",
+        {"dx": "factor * dy"},
+    ),
+    sums_for_means=(
+        "In dx you subtract the sums dbeta and dgamma themselves; the closed form has means, so "
+        "divide both by m.",
+        {"mean": "dbeta", "along": "x_hat * dgamma"},
+    ),
+    sum_in_the_last_term=(
+        "In the last term of dx you have dgamma, a sum; the closed form has the mean of "
+        "dy * x_hat, which is dgamma / m.",
+        {"along": "x_hat * dgamma"},
+    ),
+    m_is_the_whole_array=(
+        "You take dy.size for m. m is the number of values in one feature, here the number of "
+        "rows.",
+        {"m": "dy.size"},
+    ),
+    m_minus_one=(
+        "You divide by m - 1. Both means of the closed form are divided by m, because the mean "
+        "and the biased variance of the forward pass are.",
+        {"m": "len(dy) - 1"},
+    ),
+    means_over_features=(
+        "Your means run over the features of one row (axis=1); they run over the batch (axis=0).",
+        {
+            "mean": "dy.mean(axis=1, keepdims=True)",
+            "along": "x_hat * (dy * x_hat).mean(axis=1, keepdims=True)",
+        },
+    ),
+    last_term_added=(
+        "You add the last term of dx; it is subtracted: the part of dy along x_hat is taken away.",
+        {"dx": "factor * (dy - mean + along)"},
+    ),
+    product_of_means=(
+        "Your last term is x_hat * mean(dy). It takes the mean of the product dy * x_hat.",
+        {"along": "x_hat * mean"},
+    ),
+    # the factor in front of it
+    gamma_forgotten=(
+        "gamma is missing in dx: y = gamma * x_hat + beta, so every gradient that passes to x_hat "
+        "is multiplied by it.",
+        {"factor": "cache.inv_std"},
+    ),
+    inv_std_forgotten=(
+        "The division by sqrt(var + eps) is missing in dx: multiply by cache.inv_std.",
+        {"factor": "cache.gamma"},
+    ),
+    divides_by_inv_std=(
+        "You divide by inv_std, which is 1 / sqrt(var + eps) already: multiply by it.",
+        {"factor": "cache.gamma / cache.inv_std"},
+    ),
+    divides_by_variance=(
+        "You divide by var + eps; the closed form divides by its square root.",
+        {"factor": "cache.gamma * cache.inv_std**2"},
+    ),
+    # more of the bracket
+    means_over_everything=(
+        "Your means run over the whole array and are single numbers. Each feature has its own: "
+        "they need axis=0.",
+        {"mean": "dy.mean()", "along": "x_hat * (dy * x_hat).mean()"},
+    ),
+    first_mean_over_everything=(
+        "Your first mean, that of dy, is a single number for the whole array; it needs axis=0.",
+        {"mean": "dy.mean()"},
+    ),
+    first_term_added=(
+        "You add the mean of dy in dx; it is subtracted, as the mean of x is in the forward pass.",
+        {"dx": "factor * (dy + mean - along)"},
+    ),
+    both_terms_added=(
+        "You add both means in dx; both are subtracted: the batch mean and the batch variance "
+        "take something away from dy.",
+        {"dx": "factor * (dy + mean + along)"},
+    ),
+    sum_in_the_first_term=(
+        "In the first term you have dbeta, a sum; the closed form has the mean of dy, dbeta / m.",
+        {"mean": "dbeta"},
+    ),
+    last_term_without_x_hat=(
+        "Your last term is mean(dy * x_hat) alone. It is multiplied by x_hat, row by row.",
+        {"along": "dgamma / m"},
+    ),
+    last_term_with_dy=(
+        "Your last term is dy * mean(dy * x_hat). What is taken away is a multiple of x_hat.",
+        {"along": "dy * dgamma / m"},
+    ),
+    m_times_too_large=(
+        "Your dx is m times too large: with m * dy - dbeta - x_hat * dgamma the whole is divided "
+        "by m.",
+        {"dx": "factor * (m * dy - dbeta - x_hat * dgamma)"},
+    ),
+    divided_by_m_again=(
+        "Your dx is m times too small: the two means hold their 1/m already, and dy has none.",
+        {"dx": "factor * (dy - mean - along) / m"},
+    ),
+    # more of the factor
+    factor_on_dy_alone=(
+        "gamma * inv_std multiplies only dy in your dx. It stands in front of the whole bracket: "
+        "put the three terms in parentheses.",
+        {"dx": "factor * dy - mean - along"},
+    ),
+    factor_forgotten=(
+        "Your dx is the bracket alone; the factor gamma / sqrt(var + eps) in front of it is "
+        "missing.",
+        {"dx": "dy - mean - along"},
+    ),
+    eps_forgotten_in_the_factor=(
+        "The factor of your dx is gamma / sqrt(var), without eps. x_hat was made with "
+        "sqrt(var + eps): use cache.inv_std.",
+        {"factor": "cache.gamma / cache.var**0.5"},
+    ),
+    eps_outside_root=(
+        "The factor of your dx is gamma / (std + eps); eps belongs to the variance, inside the "
+        "root. cache.inv_std has it right.",
+        {"factor": "cache.gamma / (cache.var**0.5 + cache.eps)"},
+    ),
 )
-def _(dy, cache):
-    return _from_bracket(dy, cache, dy - cache.x_hat * (dy * cache.x_hat).mean(axis=0))
 
-
-@CLOSED_FORM.mistake(
-    "detached_variance",
-    "Your dx lacks the term x_hat * mean(dy * x_hat), or has a zero there: that is the gradient "
-    "with the batch variance taken as a constant. (mean(dy) * mean(x_hat) is 0.)",
+CLOSED_FORM.add_mistakes(
+    ("dx", "dgamma"),
+    x_centred_for_x_hat=(
+        "You use x - mean where x_hat belongs: divide it by sqrt(var + eps), or take cache.x_hat.",
+        {"x_hat": "cache.x_centred"},
+    ),
+    eps_forgotten=(
+        "You divide by sqrt(var) and leave eps out; the forward pass used sqrt(var + eps), which "
+        "is 1 / cache.inv_std.",
+        {"x_hat": "cache.x_centred / cache.var**0.5", "factor": "cache.gamma / cache.var**0.5"},
+    ),
 )
-def _(dy, cache):
-    return _from_bracket(dy, cache, dy - dy.mean(axis=0))
 
-
-@CLOSED_FORM.mistake(
-    "detached_statistics",
-    "Your dx is only gamma / sqrt(var + eps) * dy: the mean and the variance are taken as "
-    "constants. Both move with every x.",
+CLOSED_FORM.add_mistakes(
+    ("dgamma",),
+    gamma_in_dgamma=(
+        "Your dgamma holds a factor gamma: it is the sum of dy * x_hat, with dy and not with "
+        "gamma * dy.",
+        {"return": "dx, cache.gamma * dgamma, dbeta"},
+    ),
+    dgamma_averaged=(
+        "Your dgamma is a mean over the batch. One gamma serves all m rows: sum.",
+        {"return": "dx, dgamma / m, dbeta"},
+    ),
+    dgamma_from_the_centred_x=(
+        "Your dgamma sums dy * (x - mean); what gamma multiplies is x_hat, which is also divided "
+        "by sqrt(var + eps).",
+        {"return": "dx, (dy * cache.x_centred).sum(axis=0), dbeta"},
+    ),
 )
-def _(dy, cache):
-    return _from_bracket(dy, cache, dy)
 
-
-@CLOSED_FORM.mistake(
-    "sums_for_means",
-    "In dx you subtract the sums dbeta and dgamma themselves; the closed form has means, so "
-    "divide both by m.",
+CLOSED_FORM.add_mistakes(
+    ("dgamma", "dbeta"),
+    parameters_averaged=(
+        "Your dgamma and dbeta are means over the batch. They are sums: one gamma and one beta "
+        "serve all m rows. (If the loss is a mean, its 1/N is in dy already.)",
+        {"return": "dx, dgamma / m, dbeta / m"},
+    ),
+    parameters_swapped=(
+        "Your dgamma is the sum of dy, which is dbeta. dgamma is the one with x_hat: the order is "
+        "dx, dgamma, dbeta.",
+        {"return": "dx, dbeta, dgamma"},
+    ),
 )
-def _(dy, cache):
-    _, dgamma, dbeta = batchnorm_backward(dy, cache)
-    return _from_bracket(dy, cache, dy - dbeta - cache.x_hat * dgamma)
 
-
-@CLOSED_FORM.mistake(
-    "sum_in_the_last_term",
-    "In the last term of dx you have dgamma, a sum; the closed form has the mean of dy * x_hat, "
-    "which is dgamma / m.",
+CLOSED_FORM.add_mistakes(
+    ("dbeta",),
+    dbeta_averaged=(
+        "Your dbeta is a mean over the batch. One beta serves all m rows: sum.",
+        {"return": "dx, dgamma, dbeta / m"},
+    ),
+    gamma_in_dbeta=(
+        "Your dbeta holds a factor gamma. beta is added after gamma has done its work: sum dy "
+        "alone.",
+        {"return": "dx, dgamma, cache.gamma * dbeta"},
+    ),
 )
-def _(dy, cache):
-    _, dgamma, dbeta = batchnorm_backward(dy, cache)
-    return _from_bracket(dy, cache, dy - dbeta / len(dy) - cache.x_hat * dgamma)
-
-
-@CLOSED_FORM.mistake(
-    "m_is_the_whole_array",
-    "You take dy.size for m. m is the number of values in one feature, here the number of rows.",
-)
-def _(dy, cache):
-    _, dgamma, dbeta = batchnorm_backward(dy, cache)
-    return _from_bracket(dy, cache, dy - dbeta / dy.size - cache.x_hat * dgamma / dy.size)
-
-
-@CLOSED_FORM.mistake(
-    "m_minus_one",
-    "You divide by m - 1. Both means of the closed form are divided by m, because the mean and "
-    "the biased variance of the forward pass are.",
-)
-def _(dy, cache):
-    _, dgamma, dbeta = batchnorm_backward(dy, cache)
-    return _from_bracket(dy, cache, dy - (dbeta + cache.x_hat * dgamma) / (len(dy) - 1))
-
-
-@CLOSED_FORM.mistake(
-    "means_over_features",
-    "Your means run over the features of one row (axis=1); they run over the batch (axis=0).",
-)
-def _(dy, cache):
-    along = (dy * cache.x_hat).mean(axis=1, keepdims=True)
-    return _from_bracket(dy, cache, dy - dy.mean(axis=1, keepdims=True) - cache.x_hat * along)
-
-
-@CLOSED_FORM.mistake(
-    "last_term_added",
-    "You add the last term of dx; it is subtracted: the part of dy along x_hat is taken away.",
-)
-def _(dy, cache):
-    along = cache.x_hat * (dy * cache.x_hat).mean(axis=0)
-    return _from_bracket(dy, cache, dy - dy.mean(axis=0) + along)
-
-
-@CLOSED_FORM.mistake(
-    "product_of_means",
-    "Your last term is x_hat * mean(dy). It takes the mean of the product dy * x_hat.",
-)
-def _(dy, cache):
-    return _from_bracket(dy, cache, dy - dy.mean(axis=0) - cache.x_hat * dy.mean(axis=0))
-
-
-@CLOSED_FORM.mistake(
-    "x_centred_for_x_hat",
-    "You use x - mean where x_hat belongs: divide it by sqrt(var + eps), or take cache.x_hat.",
-)
-def _(dy, cache):
-    x_hat, dbeta = cache.x_centred, dy.sum(axis=0)
-    bracket = dy - dy.mean(axis=0) - x_hat * (dy * x_hat).mean(axis=0)
-    return cache.gamma * cache.inv_std * bracket, (dy * x_hat).sum(axis=0), dbeta
-
-
-@CLOSED_FORM.mistake(
-    "gamma_forgotten",
-    "gamma is missing in dx: y = gamma * x_hat + beta, so every gradient that passes to x_hat is "
-    "multiplied by it.",
-)
-def _(dy, cache):
-    _, dgamma, dbeta = batchnorm_backward(dy, cache)
-    return cache.inv_std * _bracket(dy, cache.x_hat), dgamma, dbeta
-
-
-@CLOSED_FORM.mistake(
-    "inv_std_forgotten",
-    "The division by sqrt(var + eps) is missing in dx: multiply by cache.inv_std.",
-)
-def _(dy, cache):
-    return _from_bracket(dy, cache, _bracket(dy, cache.x_hat) / cache.inv_std)
-
-
-@CLOSED_FORM.mistake(
-    "divides_by_inv_std",
-    "You divide by inv_std, which is 1 / sqrt(var + eps) already: multiply by it.",
-)
-def _(dy, cache):
-    return _from_bracket(dy, cache, _bracket(dy, cache.x_hat) / cache.inv_std**2)
-
-
-@CLOSED_FORM.mistake(
-    "divides_by_variance",
-    "You divide by var + eps; the closed form divides by its square root.",
-)
-def _(dy, cache):
-    return _from_bracket(dy, cache, _bracket(dy, cache.x_hat) * cache.inv_std)
-
-
-@CLOSED_FORM.mistake(
-    "eps_forgotten",
-    "You divide by sqrt(var) and leave eps out; the forward pass used sqrt(var + eps), which is "
-    "1 / cache.inv_std.",
-)
-def _(dy, cache):
-    x_hat = cache.x_centred / np.sqrt(cache.var)
-    dx = cache.gamma / np.sqrt(cache.var) * _bracket(dy, x_hat)
-    return dx, (dy * x_hat).sum(axis=0), dy.sum(axis=0)
-
-
-@CLOSED_FORM.mistake(
-    "gamma_in_dgamma",
-    "Your dgamma holds a factor gamma: it is the sum of dy * x_hat, with dy and not with "
-    "gamma * dy.",
-)
-def _(dy, cache):
-    dx, dgamma, dbeta = batchnorm_backward(dy, cache)
-    return dx, cache.gamma * dgamma, dbeta
-
-
-@CLOSED_FORM.mistake(
-    "parameters_averaged",
-    "Your dgamma and dbeta are means over the batch. They are sums: one gamma and one beta serve "
-    "all m rows. (If the loss is a mean, its 1/N is in dy already.)",
-)
-def _(dy, cache):
-    dx, dgamma, dbeta = batchnorm_backward(dy, cache)
-    return dx, dgamma / len(dy), dbeta / len(dy)
-
-
-@CLOSED_FORM.mistake(
-    "parameters_swapped",
-    "Your dgamma is the sum of dy, which is dbeta. dgamma is the one with x_hat: the order is dx, "
-    "dgamma, dbeta.",
-)
-def _(dy, cache):
-    dx, dgamma, dbeta = batchnorm_backward(dy, cache)
-    return dx, dbeta, dgamma
-
-
-def _bracket(dy, x_hat):
-    return dy - dy.mean(axis=0) - x_hat * (dy * x_hat).mean(axis=0)

@@ -18,7 +18,8 @@ def numerical_gradient(f, x, dy):
     for i in np.ndindex(x.shape):
         step = np.zeros_like(x)
         step[i] = h  # only this element moves
-        gradient[i] = np.sum(dy * (f(x + step) - f(x - step))) / (2 * h)
+        slope = np.sum(dy * (f(x + step) - f(x - step))) / (2 * h)
+        gradient[i] = slope
     return gradient
 
 
@@ -97,68 +98,39 @@ NUMERICAL_GRADIENT = Exercise(
 )
 
 
-def _measured(x, slope):
-    """Fill an array like x with slope(step) of each element."""
-    gradient = np.zeros_like(x)
-    for i in np.ndindex(x.shape):
-        step = np.zeros_like(x)
-        step[i] = 1e-5
-        gradient[i] = slope(step)
-    return gradient
-
-
-@NUMERICAL_GRADIENT.mistake(
-    "forward_difference",
-    "You compare f(x + h) with f(x), a forward difference: it sees only the slope on the right "
-    "of x. Its error shrinks like h, that of a central difference, f(x + h) - f(x - h) over 2h, "
-    "like h^2.",
+NUMERICAL_GRADIENT.add_mistakes(
+    forward_difference=(
+        "You compare f(x + h) with f(x), a forward difference: it sees only the slope on the "
+        "right of x. Its error shrinks like h, that of a central difference, f(x + h) - f(x - h) "
+        "over 2h, like h^2.",
+        {"slope": "np.sum(dy * (f(x + step) - f(x))) / h"},
+    ),
+    backward_difference=(
+        "You compare f(x) with f(x - h): it sees only the slope on the left of x. A central "
+        "difference takes f(x + h) - f(x - h) over 2h, and its error shrinks like h^2 instead "
+        "of h.",
+        {"slope": "np.sum(dy * (f(x) - f(x - step))) / h"},
+    ),
+    divided_by_one_step=(
+        "Your gradient is twice as large as it should be: from x - h to x + h it is two steps, so "
+        "divide by 2h.",
+        {"slope": "np.sum(dy * (f(x + step) - f(x - step))) / h"},
+    ),
+    upstream_ignored=(
+        "You measure the gradient of sum(f(x)) and never use dy. With ones in place of dy the "
+        "gradient of batch norm is zero, whatever x is.",
+        {"slope": "np.sum(f(x + step) - f(x - step)) / (2 * h)"},
+    ),
+    mean_for_sum=(
+        "You average dy * f(x) where the task sums it: use np.sum.",
+        {"slope": "np.mean(dy * (f(x + step) - f(x - step))) / (2 * h)"},
+    ),
+    all_elements_at_once=(
+        "You move all elements of x together. That is one slope for the whole array; move one "
+        "element at a time, and put the others back.",
+        {"step": "np.full_like(x, h)"},
+    ),
 )
-def _(f, x, dy):
-    return _measured(x, lambda step: np.sum(dy * (f(x + step) - f(x))) / 1e-5)
-
-
-@NUMERICAL_GRADIENT.mistake(
-    "backward_difference",
-    "You compare f(x) with f(x - h): it sees only the slope on the left of x. A central difference "
-    "takes f(x + h) - f(x - h) over 2h, and its error shrinks like h^2 instead of h.",
-)
-def _(f, x, dy):
-    return _measured(x, lambda step: np.sum(dy * (f(x) - f(x - step))) / 1e-5)
-
-
-@NUMERICAL_GRADIENT.mistake(
-    "divided_by_one_step",
-    "Your gradient is twice as large as it should be: from x - h to x + h it is two steps, so "
-    "divide by 2h.",
-)
-def _(f, x, dy):
-    return _measured(x, lambda step: np.sum(dy * (f(x + step) - f(x - step))) / 1e-5)
-
-
-@NUMERICAL_GRADIENT.mistake(
-    "upstream_ignored",
-    "You measure the gradient of sum(f(x)) and never use dy. With ones in place of dy the gradient "
-    "of batch norm is zero, whatever x is.",
-)
-def _(f, x, dy):
-    return numerical_gradient(f, x, np.ones_like(dy))
-
-
-@NUMERICAL_GRADIENT.mistake(
-    "mean_for_sum",
-    "You average dy * f(x) where the task sums it: use np.sum.",
-)
-def _(f, x, dy):
-    return numerical_gradient(f, x, dy) / np.size(dy)
-
-
-@NUMERICAL_GRADIENT.mistake(
-    "all_elements_at_once",
-    "You move all elements of x together. That is one slope for the whole array; move one element "
-    "at a time, and put the others back.",
-)
-def _(f, x, dy):
-    return np.full_like(x, np.sum(dy * (f(x + 1e-5) - f(x - 1e-5))) / 2e-5)
 
 
 @NUMERICAL_GRADIENT.mistake(
@@ -176,68 +148,43 @@ def _(f, x, dy):
     return gradient
 
 
-@NUMERICAL_GRADIENT.mistake(
-    "step_relative_to_x",
-    "Your step is a fraction of x itself, so it is zero where x is zero, and 0 / 0 is not a slope. "
-    "Use a fixed step, or a fraction of max(1, |x|).",
+NUMERICAL_GRADIENT.add_mistakes(
+    step_relative_to_x=(
+        "Your step is a fraction of x itself, so it is zero where x is zero, and 0 / 0 is not a "
+        "slope. Use a fixed step, or a fraction of max(1, |x|).",
+        {"slope": "np.sum(dy * (f(x + step * x) - f(x - step * x))) / (2 * h * x[i])"},
+    ),
+    wrong_sign=(
+        "Your gradient has the wrong sign: it is f above x minus f below x.",
+        {"slope": "np.sum(dy * (f(x - step) - f(x + step))) / (2 * h)"},
+    ),
+    not_divided=(
+        "You return the differences themselves; a slope is the difference divided by the way, 2h.",
+        {"slope": "np.sum(dy * (f(x + step) - f(x - step)))"},
+    ),
+    one_step_divided_by_two=(
+        "You compare f(x + h) with f(x), one step, but divide by 2h. A central difference takes "
+        "both steps: f(x + h) - f(x - h).",
+        {"slope": "np.sum(dy * (f(x + step) - f(x))) / (2 * h)"},
+    ),
+    no_difference=(
+        "Your gradient is 0 everywhere. Is each slope stored in it? If so, f got the same numbers "
+        "twice: up = x gives x a second name and no copy, write up = x.copy(). (Or h is so small "
+        "that x + h is x.)",
+        {"slope": "0"},
+    ),
+    upstream_summed_alone=(
+        "You multiply the sum of dy by the sum of f(x). Each output has its own dy: multiply "
+        "first, then sum the products.",
+        {"slope": "np.sum(dy) * (np.sum(f(x + step)) - np.sum(f(x - step))) / (2 * h)"},
+    ),
 )
-def _(f, x, dy):
-    return _measured(x, lambda step: _relative(f, x, dy, step))
-
-
-def _relative(f, x, dy, step):
-    step = step * x
-    return np.divide(np.sum(dy * (f(x + step) - f(x - step))), 2 * step.sum())
-
-
-@NUMERICAL_GRADIENT.mistake(
-    "wrong_sign",
-    "Your gradient has the wrong sign: it is f above x minus f below x.",
-)
-def _(f, x, dy):
-    return -numerical_gradient(f, x, dy)
-
-
-@NUMERICAL_GRADIENT.mistake(
-    "not_divided",
-    "You return the differences themselves; a slope is the difference divided by the way, 2h.",
-)
-def _(f, x, dy):
-    return _measured(x, lambda step: np.sum(dy * (f(x + step) - f(x - step))))
-
-
-@NUMERICAL_GRADIENT.mistake(
-    "one_step_divided_by_two",
-    "You compare f(x + h) with f(x), one step, but divide by 2h. A central difference takes both "
-    "steps: f(x + h) - f(x - h).",
-)
-def _(f, x, dy):
-    return _measured(x, lambda step: np.sum(dy * (f(x + step) - f(x))) / 2e-5)
-
-
-@NUMERICAL_GRADIENT.mistake(
-    "no_difference",
-    "Your gradient is 0 everywhere. Is each slope stored in it? If so, f got the same numbers "
-    "twice: up = x gives x a second name and no copy, write up = x.copy(). (Or h is so small that "
-    "x + h is x.)",
-)
-def _(f, x, dy):
-    return np.zeros_like(x)
-
-
-@NUMERICAL_GRADIENT.mistake(
-    "upstream_summed_alone",
-    "You multiply the sum of dy by the sum of f(x). Each output has its own dy: multiply first, "
-    "then sum the products.",
-)
-def _(f, x, dy):
-    return numerical_gradient(lambda x: np.sum(f(x)), x, np.sum(dy))
 
 
 @NUMERICAL_GRADIENT.mistake(
     "rows_at_once",
-    "You move a whole row of x at a time: range(len(x)) counts rows. np.ndindex(x.shape) runs over "
-    "the elements.",
+    "You move a whole row of x at a time: range(len(x)) counts rows. np.ndindex(x.shape) runs "
+    "over the elements.",
 )
 def _(f, x, dy):
     gradient = np.zeros_like(x)

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from bnlab.batchnorm import batchnorm_backward, batchnorm_forward
+from bnlab.course.experiments.bench import EXACT, plain_batchnorm
 from bnlab.course.experiments.evidence import Claim, Experiment
 from bnlab.course.experiments.seeds import over_seeds
 from bnlab.functional import cross_entropy_backward, cross_entropy_forward
 from bnlab.layers import mlp
-
-EXACT = 1e-12
 
 
 @dataclass(frozen=True)
@@ -32,21 +31,8 @@ class SmallBatches:
 
 
 def projection(x_hat):
-    r"""The matrix that turns dy of one feature into dx, up to the factor gamma / sigma, at eps 0.
+    """P = I - 1 1' / m - x_hat x_hat' / m, which at eps 0 turns dy (m,) into dx * sigma / gamma.
 
-    .. math:: P = I - \frac{1 1^\top}{m} - \frac{\hat{x} \hat{x}^\top}{m}
-
-    Parameters
-    ----------
-    x_hat : ndarray, shape (m,)
-        Normalized with eps 0: its mean is 0 and its mean square 1.
-
-    Returns
-    -------
-    ndarray, shape (m, m)
-
-    Examples
-    --------
     >>> projection(np.array([-1.0, 1.0]))
     array([[0., 0.], [0., 0.]])
     """
@@ -59,12 +45,14 @@ def projection(x_hat):
 
 def _run_d3(config):
     rng = np.random.default_rng(config.seed)
-    return {"sizes": config.sizes, **_stacked([_properties(m, rng) for m in config.sizes])}
+    found = [_properties(m, rng) for m in config.sizes]
+    stacked = {name: np.array([properties[name] for properties in found]) for name in found[0]}
+    return {"sizes": config.sizes, **stacked}
 
 
 def _properties(m, rng):
     x, dy = rng.normal(2.0, 3.0, (2, m, 1))
-    _, cache = batchnorm_forward(x, np.ones(1), np.zeros(1), eps=0.0)
+    _, cache = plain_batchnorm(x, eps=0.0)
     x_hat = cache.x_hat[:, 0]
     p = projection(x_hat)
     dx, _, _ = batchnorm_backward(dy, cache)
@@ -76,10 +64,6 @@ def _properties(m, rng):
         "to_x_hat": np.abs(p @ x_hat).max(),
         "to_package": np.abs(dx[:, 0] - cache.inv_std * (p @ dy[:, 0])).max(),
     }
-
-
-def _stacked(results):
-    return {name: np.array([r[name] for r in results]) for name in results[0]}
 
 
 def _judge_d3(arrays):
@@ -102,33 +86,22 @@ D3_PROJECTION = Experiment(
         "m - 2: it takes away the mean of dy and its part along x_hat.",
         "Yes: shifting or stretching a batch leaves the output as it is, so no gradient points "
         "there.",
-        "identity", "03", "algebra, from the closed form",
+        "identity",
+        "03",
+        "algebra, from the closed form",
     ),
-    Batches(), run=_run_d3, judge=_judge_d3,
-)  # fmt: skip
+    Batches(),
+    run=_run_d3,
+    judge=_judge_d3,
+)
 
 
 # D6: what is left of a random dy, and a batch of two.
 
 
 def share_that_passes(m, features, rng):
-    """Root mean square of norm(dx) / norm(dy) for random dy, at eps 0 and gamma = sigma.
+    """Rms over random x and dy (m, features) of norm(dx) / norm(dy), at eps 0 and gamma = sigma.
 
-    Parameters
-    ----------
-    m : int
-        Rows in the batch.
-    features : int
-        Number of random features, each with its own x and dy.
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    float
-        Close to ``sqrt((m - 2) / m)``.
-
-    Examples
-    --------
     >>> round(share_that_passes(8, 20_000, np.random.default_rng(0)), 2)
     0.87
     """
@@ -141,21 +114,8 @@ def share_that_passes(m, features, rng):
 def pair_network_gradient(eps, seed):
     """Largest gradient of the first weights in a network with two batch norms, for two rows.
 
-    The sizes are those of a well-known university assignment: 2 rows, layers 15-20-30-10, weights
-    normal with standard deviation .05, ReLU after each batch norm, cross-entropy.
+    Its sizes and its small weights are those of a well-known university assignment.
 
-    Parameters
-    ----------
-    eps : float
-    seed : int
-        The same seed gives the same rows and weights for every eps.
-
-    Returns
-    -------
-    float
-
-    Examples
-    --------
     >>> pair_network_gradient(1e-11, seed=0) < 1e-6 * pair_network_gradient(1e-5, seed=0)
     True
     """
@@ -205,7 +165,11 @@ D6_SMALL_BATCHES = Experiment(
         "A batch of two rows sends no gradient below a dense batch norm; of a random gradient a "
         "batch of m rows lets the share sqrt((m - 2) / m) of the length pass.",
         "Yes. What a gradient check with two rows sees is made by eps.",
-        "identity", "03", "trace of the projection of D3",
+        "identity",
+        "03",
+        "trace of the projection of D3",
     ),
-    SmallBatches(), run=_run_d6, judge=_judge_d6,
-)  # fmt: skip
+    SmallBatches(),
+    run=_run_d6,
+    judge=_judge_d6,
+)

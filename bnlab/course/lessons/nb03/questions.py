@@ -21,8 +21,8 @@ ONES = Question(
         ),
         Mistake(
             "detached_statistics",
-            "gamma / sqrt(var + eps) times dy is only the first of the three ways from x to y: the "
-            "ways through the mean and the variance are missing.",
+            "gamma / sqrt(var + eps) times dy is only the first of the three ways from x to y: "
+            "the ways through the mean and the variance are missing.",
             "b",
         ),
     ),
@@ -79,8 +79,8 @@ FALSE_NOTE = Question(
     mistakes=(
         Mistake(
             "gamma",
-            "This note is true: gamma stands in front of the whole of dx, and dgamma holds only dy "
-            "and x_hat.",
+            "This note is true: gamma stands in front of the whole of dx, and dgamma holds only "
+            "dy and x_hat.",
             "a",
         ),
         Mistake(

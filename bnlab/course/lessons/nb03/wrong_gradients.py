@@ -1,65 +1,40 @@
-"""Claims about wrong backward passes: which tests see them, and what stopped statistics give."""
+"""Claims about mistakes in the backward pass: which tests see them, what they give."""
 
 import numpy as np
 
 from bnlab.batchnorm import batchnorm_backward, batchnorm_forward
 from bnlab.course.experiments.evidence import Claim, Experiment
 from bnlab.course.lessons.nb03.backpropagation import MEASURED, Batch, drawn_batch
+from bnlab.course.lessons.nb03.ex_closed_form import CLOSED_FORM
 from bnlab.gradcheck import numerical_gradient, relative_error
 
 NOTICED = 1e-6  # a gradient check that compares to six digits after the point
 CLEAR = 0.01  # relative error of a gradient that no tolerance would let pass
 
+REGISTERED = {mistake.name: mistake.answer for mistake in CLOSED_FORM.mistakes}
 
-def _bracket(dy, cache):
-    """The closed form without the factor in front of it."""
-    return dy - dy.mean(axis=0) - cache.x_hat * (dy * cache.x_hat).mean(axis=0)
-
-
-# Each takes (dy, cache) and returns a wrong dx.
-WRONG_BACKWARDS = {
-    "dx is zero": lambda dy, cache: np.zeros_like(dy),
-    "gamma forgotten": lambda dy, cache: cache.inv_std * _bracket(dy, cache),
-    "inv_std forgotten": lambda dy, cache: cache.gamma * _bracket(dy, cache),
-    "way through the variance forgotten": lambda dy, cache: (
-        cache.gamma * cache.inv_std * (dy - dy.mean(axis=0))
-    ),
-    "way through the variance added": lambda dy, cache: (
-        cache.gamma * cache.inv_std * (2 * (dy - dy.mean(axis=0)) - _bracket(dy, cache))
-    ),
-    "way through the mean forgotten": lambda dy, cache: (
-        cache.gamma * cache.inv_std * (_bracket(dy, cache) + dy.mean(axis=0))
-    ),
+# Each takes (dy, cache); the first of what it returns is another dx than the true one.
+MISTAKES = {
+    "dx is zero": lambda dy, cache: (np.zeros_like(dy),),
+    "gamma forgotten": REGISTERED["gamma_forgotten"],
+    "inv_std forgotten": REGISTERED["inv_std_forgotten"],
+    "way through the variance forgotten": REGISTERED["detached_variance"],
+    "way through the variance added": REGISTERED["last_term_added"],
+    "way through the mean forgotten": REGISTERED["detached_mean"],
 }
-SEEN_BY_ONES = ("way through the mean forgotten",)
 
 
 def largest_differences(dy, x, gamma, beta, eps):
-    """How far each wrong dx is from the measured one.
+    """Largest absolute difference of dx from finite differences: of the right one, of each mistake.
 
-    Parameters
-    ----------
-    dy, x : ndarray, shape (N, C)
-    gamma, beta : ndarray, shape (C,)
-    eps : float
-
-    Returns
-    -------
-    dict
-        Name in `WRONG_BACKWARDS`, or "the right one", -> largest absolute difference from finite
-        differences.
-
-    Examples
-    --------
     >>> batch = drawn_batch(Batch())
     >>> largest_differences(*batch, eps=1e-5)["dx is zero"] > 0.1
     True
     """
     _, cache = batchnorm_forward(x, gamma, beta, eps)
     measured = numerical_gradient(lambda x: batchnorm_forward(x, gamma, beta, eps)[0], x, dy)
-    backwards = {"the right one": lambda dy, cache: batchnorm_backward(dy, cache)[0]}
-    backwards |= WRONG_BACKWARDS
-    return {n: float(np.abs(f(dy, cache) - measured).max()) for n, f in backwards.items()}
+    backwards = {"the right one": batchnorm_backward, **MISTAKES}
+    return {n: float(np.abs(f(dy, cache)[0] - measured).max()) for n, f in backwards.items()}
 
 
 # D5: an upstream gradient of ones.
@@ -78,15 +53,15 @@ def _run_d5(config):
 
 
 def _judge_d5(arrays):
-    wrong = np.array(arrays["names"]) != "the right one"
-    by_ones = int((arrays["ones"][wrong] > NOTICED).sum())
-    by_random = int((arrays["random"][wrong] > NOTICED).sum())
+    others = np.array(arrays["names"]) != "the right one"
+    by_ones = int((arrays["ones"][others] > NOTICED).sum())
+    by_random = int((arrays["random"][others] > NOTICED).sum())
     zero = arrays["dx_ones"] < NOTICED and arrays["dx_squares"] < 1e-3 * arrays["dx_random"]
-    useless = zero and by_random == wrong.sum() and by_ones <= len(SEEN_BY_ONES)
-    passes = (arrays["random"][~wrong] < NOTICED).all()
+    useless = zero and by_random == others.sum() and by_ones <= 1  # the last mistake
+    passes = (arrays["random"][~others] < NOTICED).all()
     return (
         "RIGHT" if useless and passes else "WRONG",
-        f"of {wrong.sum()} wrong backward passes ones notice {by_ones}, a random upstream notices "
+        f"of {others.sum()} wrong backward passes ones notice {by_ones}, a random upstream notices "
         f"{by_random}; dx is 0 for ones and less than a thousandth of the usual size for "
         f"sum(y^2): {zero}",
         f"float64, finite differences, a difference above {NOTICED:g} is noticed",
@@ -100,31 +75,22 @@ D5_ONES = Experiment(
         "the loss sum(y^2) is nearly so.",
         "Yes: both losses hardly depend on x, so dx is zero or nearly so and most errors vanish "
         "with it. Take a random upstream.",
-        "identity", "03", "mean(x_hat) = 0 and mean(x_hat^2) = var / (var + eps)",
+        "identity",
+        "03",
+        "mean(x_hat) = 0 and mean(x_hat^2) = var / (var + eps)",
     ),
-    Batch(), run=_run_d5, judge=_judge_d5,
-)  # fmt: skip
+    Batch(),
+    run=_run_d5,
+    judge=_judge_d5,
+)
 
 
 # D7: statistics treated as constants.
 
 
 def stopped_gradient(dy, x, gamma, beta, eps, stop=("mean", "var")):
-    """Gradient of x by torch if these statistics are detached, as if they were constants.
+    """Gradient of x by torch if "mean", "var" or both are detached, as if they were constants.
 
-    Parameters
-    ----------
-    dy, x : ndarray, shape (N, C)
-    gamma, beta : ndarray, shape (C,)
-    eps : float
-    stop : collection of {"mean", "var"}
-
-    Returns
-    -------
-    ndarray, shape (N, C)
-
-    Examples
-    --------
     >>> x, dy = np.array([[1.0], [2.0], [6.0]]), np.array([[1.0], [0.0], [0.0]])
     >>> stopped_gradient(dy, x, np.ones(1), np.zeros(1), eps=0.0).ravel().round(4)
     array([0.4629, 0.    , 0.    ])
@@ -169,7 +135,11 @@ D7_STOPPED = Experiment(
         "gradient.",
         "Yes: both the mean and the variance move with every x, and both have to pass the gradient "
         "on.",
-        "identity", "03", "Ioffe & Szegedy 2015, section 2",
+        "identity",
+        "03",
+        "Ioffe & Szegedy 2015, section 2",
     ),
-    Batch(), run=_run_d7, judge=_judge_d7,
-)  # fmt: skip
+    Batch(),
+    run=_run_d7,
+    judge=_judge_d7,
+)

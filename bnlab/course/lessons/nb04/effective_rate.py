@@ -17,34 +17,16 @@ EXACT = 1e-8
 
 @dataclass(frozen=True)
 class EffectiveRate(Training):
-    """Pairs of networks that should be equal, and a sweep over weight decay; takes about 1 s.
+    """Pairs of networks that should be equal, and a sweep over weight decay; takes about 1 s."""
 
-    Parameters
-    ----------
-    lr : float
-        Of the pairs.
-    scale : float
-        Factor of the scale-invariant weights.
-    eps : float
-        The eps in use.
-    decay : float
-        Of the pairs.
-    decays : tuple of float
-        Of the sweep, rising.
-    sweep_lr : float
-    sweep_steps : int
-    layer : str
-        The weights that the sweep follows.
-    """
-
-    lr: float = 0.1
-    scale: float = 10.0
-    eps: float = 1e-5
-    decay: float = 0.02
-    decays: tuple[float, ...] = (0.0, 1e-4, 1e-3, 1e-2)
+    lr: float = 0.1  # of the pairs
+    scale: float = 10.0  # factor of the scale-invariant weights
+    eps: float = 1e-5  # the one in use
+    decay: float = 0.02  # of the pairs
+    decays: tuple[float, ...] = (0.0, 1e-4, 1e-3, 1e-2)  # of the sweep, rising
     sweep_lr: float = 1.0
     sweep_steps: int = 300
-    layer: str = "3.weight"
+    layer: str = "3.weight"  # the weights that the sweep follows
 
 
 def trained_logits(config, scale=1.0, eps=0.0, **rates):
@@ -55,14 +37,7 @@ def trained_logits(config, scale=1.0, eps=0.0, **rates):
 
 
 def decay_sweep(config):
-    """Train with each weight decay; follow the norm and the turning speed of one layer.
-
-    Returns
-    -------
-    steps : ndarray, shape (T,)
-    norms, rates : ndarray, shape (len(decays), T)
-        Norm of the weights, and median of `row_rates`.
-    """
+    """Steps (T,), and for each decay the norm of a layer and its median row rate, (decays, T)."""
     sweep = dataclasses.replace(config, lr=config.sweep_lr, steps=config.sweep_steps)
 
     def measure(model):
@@ -87,7 +62,6 @@ def _run_b5(config):
     a, decay, eps = config.scale, config.decay, config.eps
     larger = {"scale": a, "rate": a**2, "decay": decay / a**2}
     kept = 1 - config.lr * decay  # what one step of decay leaves of the weights
-
     plain = {at: trained_logits(config, decay=decay, eps=at) for at in (0.0, eps)}
 
     def gap(other, at_eps=0.0):
@@ -137,7 +111,11 @@ B5_EFFECTIVE_RATE = Experiment(
         "how fast the weights turn.",
         "The direction of row k moves at the rate lr / norm(w_k)^2. Weights x10 with lr x100 and "
         "decay / 100 are the same network; decay is the same as no decay with a growing rate.",
-        "identity", "04", "van Laarhoven 2017; Li & Arora 2020",
+        "identity",
+        "04",
+        "van Laarhoven 2017; Li & Arora 2020",
     ),
-    EffectiveRate(), run=_run_b5, judge=_judge_b5,
-)  # fmt: skip
+    EffectiveRate(),
+    run=_run_b5,
+    judge=_judge_b5,
+)

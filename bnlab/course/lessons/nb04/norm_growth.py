@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bnlab.course.experiments.bench import batchnorm_layers
 from bnlab.course.experiments.evidence import Claim, Experiment
 from bnlab.data import load_digits
 from bnlab.layers import BatchNorm, mlp
@@ -17,14 +18,7 @@ from bnlab.training import fit
 
 @dataclass(frozen=True)
 class Training:
-    """A network on the digits, by plain SGD; 60 steps take 0.03 s.
-
-    Parameters
-    ----------
-    sizes : tuple of int
-    lr : float
-    steps, batch_size, seed : int
-    """
+    """A network on the digits, by plain SGD; 60 steps take 0.03 s."""
 
     sizes: tuple[int, ...] = (64, 50, 50, 50, 10)
     lr: float = 1.0
@@ -36,9 +30,8 @@ class Training:
 def network(config, scale=1.0, eps=0.0):
     """Return an `mlp` whose scale-invariant weights are multiplied by `scale`."""
     model = mlp(config.sizes, rng=np.random.default_rng(config.seed))
-    for layer in model:
-        if isinstance(layer, BatchNorm):
-            layer.eps = eps
+    for layer in batchnorm_layers(model):
+        layer.eps = eps
     for name in invariant_names(model):
         model.parameters()[name][...] *= scale
     return model
@@ -65,35 +58,19 @@ class GrowingRate(SGD):
 
 
 def train(config, model, *, rate=1.0, other_rate=1.0, decay=0.0, growth=1.0, **measuring):
-    """Train a `network` with a rate of its own for the scale-invariant weights.
+    """Train a `network` in place: its `History`.
 
-    Parameters
-    ----------
-    config : Training
-    model : Sequential
-        Changed in place.
-    rate, other_rate : float
-        Factors of ``config.lr``: for the scale-invariant weights, and for all other parameters.
-    decay : float
-        Weight decay of the scale-invariant weights.
-    growth : float
-        Factor of their rate from one step to the next.
-    **measuring
-        ``every`` and ``measure`` of `bnlab.training.fit`.
-
-    Returns
-    -------
-    History
+    `rate`, `decay` and `growth`, from one step to the next, are of the scale-invariant weights,
+    `other_rate` is of all other parameters; the rates are factors of ``config.lr``.
     """
     others = [name for name in model.parameters() if name not in invariant_names(model)]
     group = {"names": others, "lr": config.lr * other_rate, "weight_decay": 0.0}
     optimizer = GrowingRate(model, config.lr * rate, weight_decay=decay, groups=[group])
     optimizer.growth = growth
+    schedule = {"steps": config.steps, "batch_size": config.batch_size}
+    schedule["rng"] = np.random.default_rng(config.seed)
     digits = load_digits()
-    return fit(
-        model, digits.x_train, digits.y_train, optimizer, steps=config.steps,
-        batch_size=config.batch_size, rng=np.random.default_rng(config.seed), **measuring,
-    )  # fmt: skip
+    return fit(model, digits.x_train, digits.y_train, optimizer, **schedule, **measuring)
 
 
 # B4: the norm of scale-invariant weights under plain SGD.
@@ -101,21 +78,11 @@ def train(config, model, *, rate=1.0, other_rate=1.0, decay=0.0, growth=1.0, **m
 
 @dataclass(frozen=True)
 class NormGrowth(Training):
-    """One layer's weights, followed for some steps; takes about 0.5 s.
-
-    Parameters
-    ----------
-    layer : str
-        Name of the weights.
-    eps : tuple of float
-        For the prediction; the first is 0, where it is exact.
-    scales : tuple of float
-        Factors of the first weights, rising.
-    """
+    """One layer's weights, followed for some steps; takes about 0.5 s."""
 
     layer: str = "3.weight"
-    eps: tuple[float, ...] = (0.0, 1e-5, 1e-3)
-    scales: tuple[float, ...] = (0.1, 1.0, 10.0)
+    eps: tuple[float, ...] = (0.0, 1e-5, 1e-3)  # for the prediction, which is exact at 0
+    scales: tuple[float, ...] = (0.1, 1.0, 10.0)  # factors of the first weights, rising
 
 
 def norm_path(config, scale=1.0, eps=0.0):
@@ -186,7 +153,11 @@ B4_NORM_GROWTH = Experiment(
         "weights.",
         "The gradient of a row is orthogonal to it, so each step of plain SGD adds lr^2 norm(g)^2 "
         "to norm(w)^2: the norm can only grow, and the slower, the larger it is.",
-        "identity", "04", "Ioffe & Szegedy 2015, section 3.3; Salimans & Kingma 2016, section 2.1",
+        "identity",
+        "04",
+        "Ioffe & Szegedy 2015, section 3.3; Salimans & Kingma 2016, section 2.1",
     ),
-    NormGrowth(), run=_run_b4, judge=_judge_b4,
-)  # fmt: skip
+    NormGrowth(),
+    run=_run_b4,
+    judge=_judge_b4,
+)

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from bnlab import functional as F
-from bnlab.batchnorm import batchnorm_backward, batchnorm_forward
+from bnlab.batchnorm import batchnorm_backward
+from bnlab.course.experiments.bench import plain_batchnorm, train
 from bnlab.course.experiments.evidence import Claim, Experiment
 from bnlab.data import load_digits
 from bnlab.layers import BatchNorm, Linear, ReLU, Sequential
-from bnlab.optim import SGD
-from bnlab.training import fit
 
 EXACT = 1e-10
 
@@ -44,15 +43,7 @@ def loss_and_backward(model, x, labels):
 
 @dataclass(frozen=True)
 class DetachedBias:
-    """Only b is trained, on one batch, by plain gradient descent; takes about 0.1 s.
-
-    Parameters
-    ----------
-    rows, features, steps : int
-    lr, eps : float
-    seed : int
-        Of the weights.
-    """
+    """Only b is trained, on one batch, by plain gradient descent; takes about 0.1 s."""
 
     rows: int = 128
     features: int = 32
@@ -63,17 +54,9 @@ class DetachedBias:
 
 
 def bias_path(config, detached):
-    """Train b alone; return norm(b) after each step and the loss before it, both (steps,).
+    """Train b alone: norm(b) after each step and the loss before it, both (steps,).
 
-    Parameters
-    ----------
-    config : DetachedBias
-    detached : bool
-        True: the gradient ignores that the mean and the variance depend on b.
-
-    Returns
-    -------
-    norms, losses : ndarray, shape (steps,)
+    `detached`: the gradient ignores that the mean and the variance depend on b.
     """
     digits = load_digits()
     x, labels = digits.x_train[: config.rows], digits.y_train[: config.rows]
@@ -81,7 +64,7 @@ def bias_path(config, detached):
     z, tail, b = first(x), Sequential(*rest), np.zeros(config.features)
     norms, losses = np.empty((2, config.steps))
     for step in range(config.steps):
-        y, cache = batchnorm_forward(z + b, np.ones(len(b)), np.zeros(len(b)), config.eps)
+        y, cache = plain_batchnorm(z + b, config.eps)
         losses[step], dy = loss_and_backward(tail, y, labels)
         dz = dy * cache.inv_std if detached else batchnorm_backward(dy, cache)[0]
         b = b - config.lr * dz.sum(axis=0)
@@ -128,10 +111,14 @@ S10_DETACHED_BIAS = Experiment(
         "vanishes.",
         "It is the other way round: the subtraction cancels the bias. The bias runs away only if "
         "its update ignores that the mean depends on it; the loss does not notice.",
-        "identity", "04", "Ioffe & Szegedy 2015, section 2",
+        "identity",
+        "04",
+        "Ioffe & Szegedy 2015, section 2",
     ),
-    DetachedBias(), run=_run_s10, judge=_judge_s10,
-)  # fmt: skip
+    DetachedBias(),
+    run=_run_s10,
+    judge=_judge_s10,
+)
 
 
 # B1: the bias of the layer before batch norm.
@@ -139,19 +126,9 @@ S10_DETACHED_BIAS = Experiment(
 
 @dataclass(frozen=True)
 class RedundantBias:
-    """Two networks with the same weights, one with a random bias before batch norm; 0.1 s.
+    """Two networks with the same weights, one with a random bias before batch norm; 0.1 s."""
 
-    Parameters
-    ----------
-    rows : int
-        Batch of the identities.
-    features, steps, batch_size : int
-    lr, eps : float
-    seed : int
-        Of the weights, the biases and the batches.
-    """
-
-    rows: int = 128
+    rows: int = 128  # of the identities
     features: int = 32
     steps: int = 60
     batch_size: int = 64
@@ -162,21 +139,20 @@ class RedundantBias:
 
 def _run_b1(config):
     digits = load_digits()
-    x, labels = digits.x_train, digits.y_train
+    x, labels = digits.x_train[: config.rows], digits.y_train[: config.rows]
     plain, biased = (network(config.features, b, config.seed, config.eps) for b in (False, True))
     bias = np.random.default_rng(config.seed).normal(0, 10, config.features)
     biased[0].bias[...] = bias
-    x_few, labels_few = x[: config.rows], labels[: config.rows]
-    before = _difference(plain, biased, x_few)
-    loss_and_backward(biased, x_few, labels_few)
+    before = _difference(plain, biased, x)
+    loss_and_backward(biased, x, labels)
     sizes = {name: np.abs(g).max() for name, g in biased.grads.items()}
+    schedule = {"steps": config.steps, "batch_size": config.batch_size}
     for model in (plain, biased):
-        fit(model, x, labels, SGD(model, config.lr), steps=config.steps,
-            batch_size=config.batch_size, rng=np.random.default_rng(config.seed))  # fmt: skip
+        train(model, digits, config.lr, config.seed, **schedule)
     return {
         "shift": np.abs(bias).max(),
         "before": before,
-        "after": _difference(plain, biased, x_few),
+        "after": _difference(plain, biased, x),
         "moved": np.abs(biased[0].bias - bias).max(),
         **{f"gradient_of_{name}": size for name, size in sizes.items()},
     }
@@ -209,7 +185,11 @@ B1_REDUNDANT_BIAS = Experiment(
         "That bias and no other: batch norm's own beta stays, and so does the bias of the last "
         "layer. With averaged or frozen statistics the bias counts; with detached ones it "
         "still drops out, but drifts.",
-        "identity", "04", "Ioffe & Szegedy 2015, section 3.2; algebra",
+        "identity",
+        "04",
+        "Ioffe & Szegedy 2015, section 3.2; algebra",
     ),
-    RedundantBias(), run=_run_b1, judge=_judge_b1,
-)  # fmt: skip
+    RedundantBias(),
+    run=_run_b1,
+    judge=_judge_b1,
+)

@@ -19,22 +19,12 @@ EXACT = 1e-9
 
 @dataclass(frozen=True)
 class ScaledWeights:
-    """One layer, one batch; takes some milliseconds.
-
-    Parameters
-    ----------
-    rows, features : int
-    scales : tuple of float
-        Factors of the weights, at least one of them negative.
-    eps : tuple of float
-        The first one small enough to play no part, the last one in use.
-    seed : int
-    """
+    """One layer, one batch; takes some milliseconds."""
 
     rows: int = 128
     features: int = 32
-    scales: tuple[float, ...] = (0.1, 3.0, 100.0, -2.0)
-    eps: tuple[float, ...] = (0.0, 1e-5)
+    scales: tuple[float, ...] = (0.1, 3.0, 100.0, -2.0)  # of the weights, with a negative one
+    eps: tuple[float, ...] = (0.0, 1e-5)  # the first plays no part, the last is in use
     seed: int = 0
 
 
@@ -51,15 +41,13 @@ def _run_b2(config):
         return batchnorm_forward(x @ (scale * weight).T, sign * gamma, beta, eps)[0]
 
     def table(other):
-        return np.array(
-            [[np.abs(output(a, eps) - other(a, eps)).max() for a in config.scales]
-             for eps in config.eps]
-        )  # fmt: skip
+        changes = [[output(a, eps) - other(a, eps) for a in config.scales] for eps in config.eps]
+        return np.abs(changes).max(axis=(2, 3))  # (len(eps), len(scales))
 
     return {
         "scales": np.array(config.scales),
         "eps": np.array(config.eps),
-        "change": table(lambda a, eps: output(1.0, eps)),  # (len(eps), len(scales))
+        "change": table(lambda a, eps: output(1.0, eps)),
         "change_of_mirrored": table(lambda a, eps: output(1.0, eps, np.sign(a))),
         "change_of_shrunk_eps": table(lambda a, eps: output(1.0, eps / a**2, np.sign(a))),
     }
@@ -87,40 +75,30 @@ B2_SCALED_WEIGHTS = Experiment(
         "BN((aW)u) = BN(Wu) for every number a.",
         "For a > 0 and a^2 Var >> eps; exactly, scaling by a is dividing eps by a^2. A negative a "
         "turns x_hat into -x_hat.",
-        "identity", "04", "Ioffe & Szegedy 2015, section 3.3; algebra",
+        "identity",
+        "04",
+        "Ioffe & Szegedy 2015, section 3.3; algebra",
     ),
-    ScaledWeights(), run=_run_b2, judge=_judge_b2,
-)  # fmt: skip
+    ScaledWeights(),
+    run=_run_b2,
+    judge=_judge_b2,
+)
 
 
 # B3: the gradients.
 
 
 def gradients(config, scale=1.0, eps=0.0):
-    """Loss of the network of `redundant_bias` at scale * W, and its gradients.
+    """Loss of `redundant_bias.network` at scale * W, gradient dx (rows, 64), model with its grads.
 
-    Parameters
-    ----------
-    config : ScaledWeights
-    scale : float or ndarray, shape (features, 1)
-        Factor of all weights, or one for each row.
-    eps : float
-
-    Returns
-    -------
-    loss : float
-    dx : ndarray, shape (rows, 64)
-    model : Sequential
-        With its ``grads``.
+    `scale` is one factor or (features, 1), one for each row of W.
     """
     digits = load_digits()
+    x, labels = digits.x_train[: config.rows], digits.y_train[: config.rows]
     model = network(config.features, bias=False, seed=config.seed, eps=eps)
     model[1].weight[...] = np.random.default_rng(config.seed).uniform(0.5, 2, config.features)
     model[0].weight *= scale
-    loss, dx = loss_and_backward(
-        model, digits.x_train[: config.rows], digits.y_train[: config.rows]
-    )
-    return loss, dx, model
+    return *loss_and_backward(model, x, labels), model
 
 
 def row_cosines(weight, gradient):
@@ -181,7 +159,11 @@ B3_SCALED_GRADIENT = Experiment(
         "weights is 1/a of what it was.",
         "For a > 0. Differentiate f(aW) = f(W) in W: a f'(aW) = f'(W). Differentiate it in a at "
         "a = 1: the gradient of each row is orthogonal to the row.",
-        "identity", "04", "Ioffe & Szegedy 2015, section 3.3; algebra",
+        "identity",
+        "04",
+        "Ioffe & Szegedy 2015, section 3.3; algebra",
     ),
-    ScaledWeights(), run=_run_b3, judge=_judge_b3,
-)  # fmt: skip
+    ScaledWeights(),
+    run=_run_b3,
+    judge=_judge_b3,
+)

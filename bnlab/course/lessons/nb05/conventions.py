@@ -15,31 +15,15 @@ from bnlab.layers import BatchNorm
 
 @dataclass(frozen=True)
 class Convention:
-    """How one library keeps its running statistics.
+    """How one library keeps its running statistics."""
 
-    Parameters
-    ----------
-    multiplies : {"new", "old", "none"}
-        What momentum multiplies; "none" weighs all batches alike.
-    momentum, eps : float or None
-        The defaults; None where there is none.
-    variance : {"biased", "unbiased"}
-        What the running variance is fed.
-    start : {"0 and 1", "debiased", "first batch", "inputs", "none"}
-        Where mean and variance start; "debiased" divides by 1 - (share of the start).
-    channel_axis : int or None
-    names : str
-        Scale, shift, running mean, running variance; or what to know about them.
-    source : str
-    """
-
-    multiplies: str
-    momentum: float | None
-    eps: float | None
-    variance: str
-    start: str
+    multiplies: str  # by momentum: "new", "old", or "none" where all batches weigh alike
+    momentum: float | None  # the default, None where there is none
+    eps: float | None  # the default
+    variance: str  # what the running variance is fed: "biased" or "unbiased"
+    start: str  # "0 and 1", "debiased" (of the share of the start), "first batch", "inputs", "none"
     channel_axis: int | None
-    names: str
+    names: str  # scale, shift, running mean, running variance; or what to know about them
     source: str
 
 
@@ -95,54 +79,20 @@ CONVENTIONS = {
 
 @dataclass(frozen=True)
 class Ours:
-    """The settings of `layers.BatchNorm` that do what another library does.
-
-    Parameters
-    ----------
-    momentum : float or None
-    eps : float
-    var_factor : float
-        Multiplies the running variance that the library has stored; the result is ours.
-    """
+    """The settings of `layers.BatchNorm` that do what another library does."""
 
     momentum: float | None
     eps: float
-    var_factor: float
+    var_factor: float  # times the running variance that the library has stored is ours
 
 
 def to_ours(library, momentum, eps, m):
-    r"""Translate another library's momentum, eps and variance rule into those of this course.
+    """Translate another library's settings, for averages of batches of m values per channel.
 
-    .. math:: \mathrm{momentum} = 1 - \mathrm{momentum}_{old}, \quad
-              \mathrm{running\_var} = \frac{m}{m - 1}\,\mathrm{running\_var}_{biased}
+    The factor is right for what came from batches; the share of the start values, which libraries
+    that debias remove, is not multiplied by it. A trained model that is only evaluated elsewhere
+    needs nothing but its eps: every library divides by the variance that is stored.
 
-    Exact for everything the averages have taken from batches. The share of the start values,
-    ``(1 - momentum)**t`` after t steps, is not multiplied by the factor; libraries that debias
-    have removed it. A trained model that is only evaluated elsewhere needs nothing but its eps:
-    every library divides by the variance that is stored.
-
-    Parameters
-    ----------
-    library : str
-        A key of `CONVENTIONS`.
-    momentum : float or None
-        As that library means it; None weighs all batches alike (PyTorch and the paper only).
-    eps : float
-        Means the same everywhere, although the defaults differ.
-    m : int
-        Values per channel in a batch of the training that filled the averages.
-
-    Returns
-    -------
-    Ours
-
-    Raises
-    ------
-    ValueError
-        If the library is not in the table, or a number makes no sense there.
-
-    Examples
-    --------
     >>> to_ours("Keras 3", momentum=0.75, eps=1e-3, m=32)
     Ours(momentum=0.25, eps=0.001, var_factor=1.032258064516129)
     >>> to_ours("PyTorch", momentum=0.1, eps=1e-5, m=32)
@@ -172,25 +122,10 @@ def _weight_of_the_new(library, convention, momentum):
 
 
 def closed_form(start, values, momentum):
-    r"""Running average after each value, without a loop over the steps.
+    """Running average after each of the values, (T,) or (T, C), without a loop over the steps.
 
-    .. math:: r_t = (1 - a)^t\, r_0 + \sum_{k=1}^{t} a\,(1 - a)^{t - k}\, v_k, \quad
-              a = \mathrm{momentum}
+    ``r_t = (1 - a)^t r_0 + sum_k a (1 - a)^(t - k) v_k``, with the momentum a on the new value.
 
-    Parameters
-    ----------
-    start : float or ndarray, shape (C,)
-    values : ndarray, shape (T,) or (T, C)
-        Mean, or unbiased variance, of each batch.
-    momentum : float
-        Weight of the new value.
-
-    Returns
-    -------
-    ndarray, shape of values
-
-    Examples
-    --------
     >>> closed_form(1.0, np.array([0.0, 0.0, 8.0]), momentum=0.5)
     array([0.5  , 0.25 , 4.125])
     """
@@ -247,9 +182,8 @@ def _judge_t4(arrays):
     The measurement has to hold too: closed form, torch, and the share of the start value.
     """
     old = arrays["keeps_the_old"]
-    gaps = [arrays["closed_form"], arrays["torch"],
-            np.abs(arrays["left"] - arrays["predicted"]).max()]  # fmt: skip
-    holds = max(gaps) <= EXACT
+    start = np.abs(arrays["left"] - arrays["predicted"]).max()
+    holds = max(arrays["closed_form"], arrays["torch"], start) <= EXACT
     verdict = {0: "WRONG", len(old): "RIGHT"}.get(int(old.sum()), "IMPRECISE")
     measured = (
         f"true of {old.sum()} of {len(old)} conventions, not of PyTorch's; closed form and torch "
@@ -265,7 +199,11 @@ T4_MOMENTUM = Experiment(
         "Momentum says how much of the running average is kept at each step.",
         "In most libraries. PyTorch's momentum is the weight of the new value, so 0.99 there is "
         "0.01 here. With weight a on the new value, (1 - a)^t of the start is left after t steps.",
-        "identity", "05", "documentation and source of each library; torch is run",
+        "identity",
+        "05",
+        "documentation and source of each library; torch is run",
     ),
-    Stream(), run=_run_t4, judge=_judge_t4,
-)  # fmt: skip
+    Stream(),
+    run=_run_t4,
+    judge=_judge_t4,
+)

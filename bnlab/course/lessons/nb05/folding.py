@@ -13,22 +13,10 @@ from bnlab.layers import BatchNorm, Sequential
 
 
 def fold_network(model, eps=None):
-    """Copy of a network without its BatchNorm layers, each folded into the layer before it.
+    """Copy of a network with each BatchNorm folded into the Linear or Conv2d before it.
 
-    Parameters
-    ----------
-    model : Sequential
-        Every BatchNorm follows a Linear or a Conv2d. It is not modified.
-    eps : float, optional
-        By default each layer's own; 0 is the mistake of forgetting it.
+    `eps` is by default each layer's own; 0 is the mistake of forgetting it.
 
-    Returns
-    -------
-    Sequential
-        In evaluation mode.
-
-    Examples
-    --------
     >>> from bnlab.layers import mlp
     >>> model = mlp([2, 3, 1], rng=np.random.default_rng(0))
     >>> [type(layer).__name__ for layer in fold_network(model)]
@@ -38,10 +26,9 @@ def fold_network(model, eps=None):
     for layer in copy.deepcopy(model):
         if isinstance(layer, BatchNorm):
             below = layers[-1]
-            below.weight, below.bias = fold_batchnorm(
-                below.weight, below.bias, layer.weight, layer.bias,
-                layer.running_mean, layer.running_var, layer.eps if eps is None else eps,
-            )  # fmt: skip
+            affine = layer.weight, layer.bias, layer.running_mean, layer.running_var
+            used = layer.eps if eps is None else eps
+            below.weight, below.bias = fold_batchnorm(below.weight, below.bias, *affine, used)
         else:
             layers.append(layer)
     return Sequential(*layers).eval()
@@ -68,8 +55,6 @@ def _one_seed_t6(config, seed):
     }
 
 
-
-
 def _judge_t6(arrays):
     """RIGHT if the logits agree to single precision, and would not without eps."""
     folded, without_eps = arrays["folded"].max(), arrays["without_eps"].min()
@@ -88,7 +73,11 @@ T6_FOLDING = Experiment(
         "For inference, batch norm can be folded into the linear layer before it.",
         "Yes: W' = s W and b' = beta + (b - mean) s with s = gamma / sqrt(var + eps). eps is part "
         "of s.",
-        "identity", "05", "algebra; Ioffe & Szegedy 2015, Algorithm 2",
+        "identity",
+        "05",
+        "algebra; Ioffe & Szegedy 2015, Algorithm 2",
     ),
-    Fold(), one_seed=_one_seed_t6, judge=_judge_t6,
-)  # fmt: skip
+    Fold(),
+    one_seed=_one_seed_t6,
+    judge=_judge_t6,
+)

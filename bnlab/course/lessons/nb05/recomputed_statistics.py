@@ -5,42 +5,28 @@ they undo some shifts (AdaBN), and not others.
 """
 
 import copy
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
 
-from bnlab.course.experiments.bench import batches_of, batchnorm_layers, trained_net
+from bnlab.course.experiments.bench import (
+    batches_of,
+    batchnorm_layers,
+    points_gained,
+    trained_net,
+)
 from bnlab.course.experiments.evidence import Claim, Experiment
-from bnlab.data import Digits, brightness, contrast, invert, load_digits, rotate
+from bnlab.data import brightness, contrast, invert, load_digits, rotate
 from bnlab.training import evaluate
 
 
 def with_statistics_of(model, x, batch_size):
-    """Copy of a model whose running statistics are those of `x`; no label, no gradient.
+    """Copy of a model whose running statistics are means over the full batches of x, (N, ...).
 
-    The batches go through in training mode and are averaged with equal weights; every other
-    number of the model stays as it is.
+    Everything else stays as it is. Sources: Wu & Johnson 2021 (arXiv:2105.07576), section 3, on
+    training inputs; Li et al. 2016 (arXiv:1603.04779) on inputs of another kind.
 
-    Parameters
-    ----------
-    model : Sequential
-        It is not modified.
-    x : ndarray, shape (N, ...)
-    batch_size : int
-        An incomplete last batch is left out.
-
-    Returns
-    -------
-    Sequential
-        In evaluation mode.
-
-    References
-    ----------
-    Wu & Johnson 2021 (arXiv:2105.07576), section 3, on training inputs; Li et al. 2016
-    (arXiv:1603.04779) on inputs of another kind.
-
-    Examples
-    --------
     >>> from bnlab.layers import BatchNorm, Sequential
     >>> model = with_statistics_of(Sequential(BatchNorm(1)), np.array([[2.0], [6.0]]), batch_size=2)
     >>> model[0].running_mean, model[0].running_var, model[0].momentum
@@ -57,12 +43,6 @@ def with_statistics_of(model, x, batch_size):
     for layer, momentum in zip(layers, momenta, strict=True):
         layer.momentum = momentum
     return fresh.eval()
-
-
-def _gain(better, worse):
-    """Mean difference in points, and twice its standard error, paired by seed."""
-    gain = 100 * (better - worse)
-    return gain.mean(), 2 * gain.std(ddof=1) / np.sqrt(len(gain))
 
 
 # T5: running averages lag early in training.
@@ -93,12 +73,10 @@ def _one_seed_t5(config, seed):
     return {**result, "left": (1 - config.early_momentum) ** config.early_steps}
 
 
-
-
 def _judge_t5(arrays):
     """RIGHT if recomputing gains early, more than two standard errors, and less later."""
-    early, error = _gain(arrays["early_recomputed"], arrays["early_running"])
-    late, late_error = _gain(arrays["late_recomputed"], arrays["late_running"])
+    early, error = points_gained(arrays["early_recomputed"], arrays["early_running"])
+    late, late_error = points_gained(arrays["late_recomputed"], arrays["late_running"])
     mean = {name: 100 * value.mean() for name, value in arrays.items()}
     if early <= error:
         verdict = "NOT REPRODUCED"
@@ -122,10 +100,14 @@ T5_LAG = Experiment(
         "from training data do better.",
         "Yes, as long as part of the start values is left and the weights move fast. Once "
         "training has converged there is nothing to gain.",
-        "experiment", "05", "Wu & Johnson 2021, section 3",
+        "experiment",
+        "05",
+        "Wu & Johnson 2021, section 3",
     ),
-    Early(), one_seed=_one_seed_t5, judge=_judge_t5,
-)  # fmt: skip
+    Early(),
+    one_seed=_one_seed_t5,
+    judge=_judge_t5,
+)
 
 
 # S3: inputs of another kind.
@@ -153,16 +135,14 @@ def _one_seed_s3(config, seed):
     model = trained_net(digits, seed, steps=config.steps, lr=config.lr)
     result = {"clean": evaluate(model, digits.x_test, digits.y_test)}
     for name in config.shifts:
-        moved = Digits(SHIFTS[name](digits.x_train), digits.y_train, SHIFTS[name](digits.x_val),
-                       digits.y_val, SHIFTS[name](digits.x_test), digits.y_test)  # fmt: skip
+        x = {part: SHIFTS[name](getattr(digits, part)) for part in ("x_train", "x_val", "x_test")}
+        moved = dataclasses.replace(digits, **x)
         adapted = with_statistics_of(model, moved.x_val, len(moved.x_val))  # 202 images, no labels
         retrained = trained_net(moved, seed, steps=config.steps, lr=config.lr)
         models = {"as_it_is": model, "adapted": adapted, "retrained": retrained}
         for how, tested in models.items():
             result[f"{name}_{how}"] = evaluate(tested, moved.x_test, moved.y_test)
     return result
-
-
 
 
 def _recovered(arrays, shift):
@@ -201,7 +181,11 @@ S3_RETRAIN = Experiment(
         "Not always. Re-estimating only the statistics of batch norm on shifted inputs, without "
         "labels, undoes a change of contrast, helps a little against a rotation, and not at all "
         "against an inversion.",
-        "experiment", "05", "Li et al. 2016; Ioffe & Szegedy 2015, section 5",
+        "experiment",
+        "05",
+        "Li et al. 2016; Ioffe & Szegedy 2015, section 5",
     ),
-    Shifted(), one_seed=_one_seed_s3, judge=_judge_s3,
-)  # fmt: skip
+    Shifted(),
+    one_seed=_one_seed_s3,
+    judge=_judge_s3,
+)

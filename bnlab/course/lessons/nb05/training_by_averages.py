@@ -10,33 +10,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from bnlab.batchnorm import batchnorm_forward, batchnorm_inference
+from bnlab.course.experiments.bench import points_gained, scores, train
 from bnlab.course.experiments.evidence import Claim, Experiment
 from bnlab.course.experiments.seeds import over_seeds
 from bnlab.data import load_digits
 from bnlab.layers import BatchNorm, Linear, ReLU, Sequential
-from bnlab.optim import SGD
-from bnlab.training import evaluate, fit
 
 
 class BatchNormByAverages(BatchNorm):
-    r"""Batch norm whose training batches are normalized by the running averages.
+    """Batch norm whose training batches are normalized by the running averages, which move first.
 
-    First the averages move, ``r = (1 - a) r + a batch``, then they normalize. The gradient
-    through mean and variance has the weight w of the batch in them:
-
-    .. math:: dx = \frac{\gamma}{\sqrt{r_{var} + \epsilon}} \left( dy - w\,\mathrm{mean}(dy)
-              - w\,\frac{(x - \mu)\,\mathrm{mean}(dy\,(x - r_{mean}))}{r_{var} + \epsilon} \right)
-
-    Batch norm proper has w = 1 and the batch in the place of r.
-
-    Parameters
-    ----------
-    num_features : int
-    momentum : float
-        The weight a of the new value.
-    gradient : float
-        w: `momentum` for the true gradient, 0 to stop it at the averages.
-    dtype : dtype
+    `gradient` is the weight of the batch in them on the way back: `momentum` for the true gradient,
+    0 to stop it at the averages. Batch norm proper has 1, and the batch in the place of averages.
     """
 
     def __init__(self, num_features, momentum, gradient, *, dtype=np.float64):
@@ -68,26 +53,12 @@ METHODS = {
 
 
 def network(method, seed, momentum=0.1):
-    """64-100-100-100-10 with ReLU, biases in every linear layer, and one way to normalize.
-
-    Parameters
-    ----------
-    method : str
-        A key of `METHODS`.
-    seed : int
-        The same seed gives the same weights with every method.
-    momentum : float
-        Weight of the new value in the averages.
-
-    Returns
-    -------
-    Sequential
-    """
+    """64-100-100-100-10 with ReLU, biases in every linear layer, and one of the `METHODS`."""
     rng = np.random.default_rng(seed)
     layers = []
     for features in (64, 100, 100):
-        layers += [Linear(features, 100, rng=rng, dtype=np.float32),
-                   METHODS[method](100, momentum, np.float32), ReLU()]  # fmt: skip
+        linear = Linear(features, 100, rng=rng, dtype=np.float32)
+        layers += [linear, METHODS[method](100, momentum, np.float32), ReLU()]
     return Sequential(*layers, Linear(100, 10, rng=rng, dtype=np.float32))
 
 
@@ -99,10 +70,7 @@ def largest_bias(model):
 
 @dataclass(frozen=True)
 class Race:
-    """Each method at each rate, the same weights and batches; 40 seconds.
-
-    A rate counts by its accuracy on the validation images.
-    """
+    """Each method at each rate, the same weights and batches; 40 seconds."""
 
     lrs: tuple[float, ...] = (0.1, 0.3, 1.0)
     momentum: float = 0.1
@@ -115,12 +83,8 @@ class Race:
 def _train(config, digits, method, lr, seed):
     """Accuracy on validation and test images, and how far the biases have gone."""
     model = network(method, seed, config.momentum)
-    rng = np.random.default_rng(seed)
-    fit(model, digits.x_train, digits.y_train, SGD(model, lr), steps=config.steps,
-        batch_size=config.batch_size, rng=rng)  # fmt: skip
-    on_val, on_test = (evaluate(model, x, y) for x, y in (
-        (digits.x_val, digits.y_val), (digits.x_test, digits.y_test)))  # fmt: skip
-    return on_val, on_test, largest_bias(model)
+    train(model, digits, lr, seed, steps=config.steps, batch_size=config.batch_size)
+    return *scores(model, digits), largest_bias(model)
 
 
 def _one_seed_a2(config, seed):
@@ -135,39 +99,30 @@ def _run_a2(config):
 
 
 def _judge_a2(arrays):
-    """Compare at the best rate of each method, and at the largest rate.
-
-    WRONG if averages lose at their own best rate, by more than two standard errors, paired by
-    seed, whichever way the gradient goes. IMPRECISE if they lose only at the largest rate.
-    """
+    """WRONG if both averages lose at their own best rates, IMPRECISE if only at the largest rate."""
     best = arrays["on_val"].mean(axis=0).argmax(axis=1)  # (methods,)
-    tuned = 100 * arrays["on_test"][:, range(len(best)), best]  # (S, methods)
-    fastest = 100 * arrays["on_test"][:, :, -1]
-    if _loses(tuned):
-        verdict = "WRONG"
-    elif _loses(fastest):
-        verdict = "IMPRECISE"
-    else:
-        verdict = "RIGHT"
+    lost, clearly = _lost(arrays["on_test"][:, range(len(best)), best])
+    _, clearly_when_fast = _lost(arrays["on_test"][:, :, -1])
+    verdict = "WRONG" if clearly else "IMPRECISE" if clearly_when_fast else "RIGHT"
     by_rate = 100 * arrays["on_test"].mean(axis=0)
-    rows = [f"rate {lr:g}: {', '.join(f'{v:.1f}%' for v in by_rate[:, k])}"
-            for k, lr in enumerate(arrays["lrs"])]  # fmt: skip
+    rows = [
+        f"rate {lr:g}: {', '.join(f'{v:.1f}%' for v in column)}"
+        for lr, column in zip(arrays["lrs"], by_rate.T, strict=True)
+    ]
     drift = arrays["bias"][:, :, 0]
     measured = (
         f"batch statistics, averages (gradient through, stopped): {'; '.join(rows)}; biases reach "
         f"{drift[:, 0].max():.0e} with batch statistics, {drift[:, 1:].min():.1f} to "
         f"{drift[:, 1:].max():.1f} with averages at rate {arrays['lrs'][0]:g}"
     )
-    lost = tuned[:, :1] - tuned[:, 1:]
-    spread = f"{len(tuned)} seeds, {lost.mean(axis=0).min():.1f} points lost at the best rates"
-    return verdict, measured, spread
+    seeds = f"{len(drift)} seeds, {lost.min():.1f} points lost at the best rates"
+    return verdict, measured, seeds
 
 
-def _loses(accuracy):
-    """Whether both kinds of averages stay below batch statistics, (S, methods)."""
-    lost = accuracy[:, :1] - accuracy[:, 1:]
-    error = lost.std(axis=0, ddof=1) / np.sqrt(len(lost))
-    return bool((lost.mean(axis=0) > 2 * error).all())
+def _lost(accuracy):
+    """Points (2,) that averages lose of (S, methods), and whether both exceed two standard errors."""
+    lost, error = points_gained(accuracy[:, :1], accuracy[:, 1:])
+    return lost, bool((lost > error).all())
 
 
 A2_AVERAGES = Experiment(
@@ -176,7 +131,11 @@ A2_AVERAGES = Experiment(
         "While training, normalize by the running averages of mean and variance.",
         "Algorithm 1 normalizes by the statistics of the batch and differentiates through them. "
         "The averages are a by-product for test time; with them training is slower, or breaks.",
-        "experiment", "05", "Ioffe & Szegedy 2015, Algorithm 1 and section 2",
+        "experiment",
+        "05",
+        "Ioffe & Szegedy 2015, Algorithm 1 and section 2",
     ),
-    Race(), run=_run_a2, judge=_judge_a2,
-)  # fmt: skip
+    Race(),
+    run=_run_a2,
+    judge=_judge_a2,
+)

@@ -1,7 +1,6 @@
 """Claims about batch norm of images: one mean per channel, over all images and all pixels.
 
-The channels of these experiments are four feature maps of the digits, made by kernels that say
-what they look for, so that each channel has a level and a spread of its own.
+The channels are four feature maps of the digits, each with a level and a spread of its own.
 """
 
 from dataclasses import dataclass
@@ -10,10 +9,9 @@ import numpy as np
 
 from bnlab import functional as F
 from bnlab.batchnorm import batchnorm_forward, batchnorm_inference, fold_batchnorm
+from bnlab.course.experiments.bench import EXACT, plain_batchnorm
 from bnlab.course.experiments.evidence import Claim, Definition, Experiment
 from bnlab.data import load_digits
-
-EXACT = 1e-12  # largest difference of two float64 results that are the same formula
 
 KERNELS = {
     "ink": [[1, 1, 1], [1, 1, 1], [1, 1, 1]],
@@ -29,21 +27,7 @@ def kernel_weights():
 
 
 def feature_maps(n):
-    """Feature maps of the first n training images, one channel for each of the four `KERNELS`.
-
-    Parameters
-    ----------
-    n : int
-
-    Returns
-    -------
-    ndarray, shape (n, 4, 8, 8)
-
-    Examples
-    --------
-    >>> feature_maps(2).shape
-    (2, 4, 8, 8)
-    """
+    """Feature maps (n, 4, 8, 8) of the first n training images, a channel for each kernel."""
     maps, _ = F.conv2d_forward(load_digits().images("train")[:n], kernel_weights(), padding=1)
     return maps
 
@@ -57,11 +41,6 @@ class Maps:
     seed: int = 0
 
 
-def _plain(x, eps):
-    """x_hat: batch norm with gamma 1 and beta 0."""
-    return batchnorm_forward(x, np.ones(x.shape[1]), np.zeros(x.shape[1]), eps)[0]
-
-
 # C1: a sentence of the paper.
 
 C1_PER_CHANNEL = Definition(
@@ -70,10 +49,12 @@ C1_PER_CHANNEL = Definition(
         "In a convolutional layer batch norm has one gamma and one beta for each feature map, and "
         "takes its statistics over the batch and all positions.",
         "Yes: every place of a map is treated alike, as the convolution itself does.",
-        "definition", "06", "Ioffe & Szegedy 2015, section 3.2",
+        "definition",
+        "06",
+        "Ioffe & Szegedy 2015, section 3.2",
     ),
     "RIGHT",
-)  # fmt: skip
+)
 
 
 # C2: images are a dense batch of pixels.
@@ -98,13 +79,12 @@ def _run_c2(config):
     gamma, beta = np.random.default_rng(config.seed).normal(size=(2, x.shape[1]))
     y, _ = batchnorm_forward(x, gamma, beta, config.eps)
     table, _ = batchnorm_forward(as_table(x), gamma, beta, config.eps)
-    theirs = torch.nn.functional.batch_norm(
-        torch.from_numpy(x), None, None, *map(torch.from_numpy, (gamma, beta)),
-        training=True, eps=config.eps,
-    ).numpy()  # fmt: skip
+    tensors = [torch.from_numpy(a) for a in (x, gamma, beta)]
+    options = {"training": True, "eps": config.eps}
+    theirs = torch.nn.functional.batch_norm(tensors[0], None, None, *tensors[1:], **options)
     return {
         "difference": np.abs(as_table(y) - table).max(),
-        "difference_torch": np.abs(y - theirs).max(),
+        "difference_torch": np.abs(y - theirs.numpy()).max(),
         "values": len(table),
         "shape": np.array(x.shape),
     }
@@ -128,30 +108,32 @@ C2_VALUES = Experiment(
         "values.",
         "Yes: it is the dense batch norm of a table with one row for each pixel of each image. "
         "The pixels of an image depend on each other, so m' is not a count of independent values.",
-        "identity", "06", "Ioffe & Szegedy 2015, section 3.2",
+        "identity",
+        "06",
+        "Ioffe & Szegedy 2015, section 3.2",
     ),
-    Maps(), run=_run_c2, judge=_judge_c2,
-)  # fmt: skip
+    Maps(),
+    run=_run_c2,
+    judge=_judge_c2,
+)
 
 
 # C3: the transpose left out.
 
 
 def normalize_reshaped(x, eps=1e-5):
-    """The mistake: batch norm of ``x.reshape(-1, C)``, without a transpose, and back.
-
-    It raises nothing and keeps the shape.
-    """
-    return _plain(x.reshape(-1, x.shape[1]), eps).reshape(x.shape)
+    """The mistake: ``x.reshape(-1, C)`` without a transpose, batch norm, and back; no error."""
+    return plain_batchnorm(x.reshape(-1, x.shape[1]), eps)[0].reshape(x.shape)
 
 
 def _run_c3(config):
     x = feature_maps(config.n)
+    right, reshaped = plain_batchnorm(x, config.eps)[0], normalize_reshaped(x, config.eps)
     channel = np.broadcast_to(np.arange(4)[:, None, None], x.shape)  # of each value
     column = channel.reshape(-1, 4)[:, 0]  # what the first column of the table is made of
     return {
-        "mean": np.abs(normalize_reshaped(x, config.eps).mean(axis=(0, 2, 3))).max(),
-        "mean_right": np.abs(_plain(x, config.eps).mean(axis=(0, 2, 3))).max(),
+        "mean": np.abs(reshaped.mean(axis=(0, 2, 3))).max(),
+        "mean_right": np.abs(right.mean(axis=(0, 2, 3))).max(),
         "shares": np.bincount(column, minlength=4) / len(column),
     }
 
@@ -174,10 +156,14 @@ C3_RESHAPE = Experiment(
         "Images (N, C, H, W) reshaped to (-1, C) without a transpose mix the channels.",
         "Yes: reshape moves nothing in memory, and there the width runs fastest. Transpose to "
         "(N, H, W, C) first.",
-        "identity", "06", "the definition of reshape; NumPy documentation",
+        "identity",
+        "06",
+        "the definition of reshape; NumPy documentation",
     ),
-    Maps(), run=_run_c3, judge=_judge_c3,
-)  # fmt: skip
+    Maps(),
+    run=_run_c3,
+    judge=_judge_c3,
+)
 
 
 # C4: a batch of one.
@@ -185,7 +171,7 @@ C3_RESHAPE = Experiment(
 
 def _refuses(x):
     try:
-        _plain(x, 1e-5)
+        plain_batchnorm(x, eps=1e-5)
     except ValueError:
         return True
     return False
@@ -197,7 +183,7 @@ def _run_c4(config):
     by_formula = (dense - dense.mean(axis=0)) / np.sqrt(dense.var(axis=0) + config.eps)
     return {
         "values": image.size // image.shape[1],
-        "std_image": _plain(image, config.eps).std(axis=(0, 2, 3)),
+        "std_image": plain_batchnorm(image, config.eps)[0].std(axis=(0, 2, 3)),
         "dense": np.abs(by_formula).max(),
         "refused": _refuses(dense),
         "refused_pixel": _refuses(image.mean(axis=(2, 3), keepdims=True)),
@@ -223,10 +209,14 @@ C4_ONE_IMAGE = Experiment(
         "a dense layer.",
         "Yes, as long as the map has more than one pixel: m' = H W. The mean and the variance are "
         "then those of one image, so they are noisy.",
-        "identity", "06", "Ioffe & Szegedy 2015, section 3.2",
+        "identity",
+        "06",
+        "Ioffe & Szegedy 2015, section 3.2",
     ),
-    Maps(n=1), run=_run_c4, judge=_judge_c4,
-)  # fmt: skip
+    Maps(n=1),
+    run=_run_c4,
+    judge=_judge_c4,
+)
 
 
 # C5: for inference, one convolution.
@@ -243,26 +233,15 @@ class ConvLayer:
 
 
 def settled_layer(config):
-    """A convolution with padding and the batch norm after it, with settled running statistics.
+    """A convolution with padding, and gamma, beta, mean and variance of a settled batch norm.
 
-    Channel 0 is nearly dead: its kernel is a thousand times smaller than the others, so that its
-    variance is near eps.
-
-    Returns
-    -------
-    weight : ndarray, shape (channels, 4, 3, 3)
-    norm : tuple
-        gamma, beta, running_mean, running_var, each of shape (channels,).
-
-    Examples
-    --------
     >>> weight, (gamma, beta, running_mean, running_var) = settled_layer(ConvLayer(channels=6))
     >>> weight.shape, running_var.shape
     ((6, 4, 3, 3), (6,))
     """
     rng = np.random.default_rng(config.seed)
     weight = rng.normal(0, np.sqrt(2 / 36), (config.channels, 4, 3, 3))
-    weight[0] /= 1000
+    weight[0] /= 1000  # channel 0 is nearly dead: its variance is near eps
     gamma, beta = rng.uniform(0.5, 2, config.channels), rng.normal(size=config.channels)
     z, _ = F.conv2d_forward(feature_maps(config.n), weight, padding=1)
     return weight, (gamma, beta, z.mean(axis=(0, 2, 3)), z.var(axis=(0, 2, 3), ddof=1))
@@ -306,7 +285,11 @@ C5_FOLDING = Experiment(
         "For inference, a convolution and the batch norm after it are one convolution.",
         "Yes: each kernel is multiplied by gamma / sqrt(var + eps) of its output channel, and the "
         "rest becomes the bias.",
-        "identity", "06", "algebra; Ioffe & Szegedy 2015, Algorithm 2",
+        "identity",
+        "06",
+        "algebra; Ioffe & Szegedy 2015, Algorithm 2",
     ),
-    ConvLayer(), run=_run_c5, judge=_judge_c5,
-)  # fmt: skip
+    ConvLayer(),
+    run=_run_c5,
+    judge=_judge_c5,
+)

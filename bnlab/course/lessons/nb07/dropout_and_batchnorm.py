@@ -9,35 +9,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bnlab.course.experiments.bench import train
 from bnlab.course.experiments.evidence import Claim, Experiment
 from bnlab.course.experiments.seeds import over_seeds
 from bnlab.course.lessons.nb05.recomputed_statistics import with_statistics_of
 from bnlab.data import load_digits
 from bnlab.layers import BatchNorm, Dropout, ReLU, mlp
-from bnlab.optim import SGD
-from bnlab.training import evaluate, fit
+from bnlab.training import evaluate
 
 
 def dropout_net(p, where, batchnorm, seed, dtype=np.float32):
-    """64-100-100-100-10 with ReLU; the weights depend on the seed alone.
+    """64-100-100-100-10 with ReLU and dropout of rate p; the weights depend on the seed alone.
 
-    Parameters
-    ----------
-    p : float
-        Probability of a zero; 0 for no dropout.
-    where : {"last batch norm", "last ReLU", "every ReLU"}
-        Directly before the last batch norm; after the last ReLU, where no batch norm follows; or
-        after every ReLU.
-    batchnorm : bool
-    seed : int
-    dtype : dtype
+    `where` is before the "last batch norm", after the "last ReLU" or after "every ReLU".
 
-    Returns
-    -------
-    Sequential
-
-    Examples
-    --------
     >>> [type(layer).__name__ for layer in dropout_net(0.5, "last ReLU", True, seed=0)[6:]]
     ['Linear', 'BatchNorm', 'ReLU', 'Dropout', 'Linear']
     """
@@ -57,19 +42,7 @@ def _places(model, where):
 
 
 def variance_ratios(model, x):
-    """Variance of what the last batch norm gets in evaluation mode, divided by its running_var.
-
-    Parameters
-    ----------
-    model : Sequential
-        Left in evaluation mode.
-    x : ndarray, shape (N, 64)
-
-    Returns
-    -------
-    ndarray, shape (C,)
-        1 where training and evaluation agree.
-    """
+    """Variance of what the last batch norm gets in evaluation mode over its running_var, (C,)."""
     model.eval()
     last = max(i for i, layer in enumerate(model) if isinstance(layer, BatchNorm))
     return model[:last](x).var(axis=0, ddof=1) / model[last].running_var
@@ -96,15 +69,15 @@ class VarianceShift:
 
 
 def _one_seed_r5(config, seed):
-    """Ratios and test errors in percent, an array over the rates each."""
+    """Ratios and test errors in percent, (rates,) each."""
     digits = load_digits(seed, np.float32)
     places = {"before": "last batch norm", "last": "last ReLU"}
+    schedule = {"steps": config.steps, "batch_size": config.batch_size}
     found = {f"{what}_{short}": [] for short in places for what in ("ratio", "error", "repaired")}
     for p in config.rates:
         for short, where in places.items():
             model = dropout_net(p, where, batchnorm=True, seed=seed)
-            fit(model, digits.x_train, digits.y_train, SGD(model, config.lr), steps=config.steps,
-                batch_size=config.batch_size, rng=np.random.default_rng(seed))  # fmt: skip
+            train(model, digits, config.lr, seed, **schedule)
             fresh = with_statistics_of(without_dropout(model), digits.x_train, config.batch_size)
             found[f"ratio_{short}"].append(np.median(variance_ratios(model, digits.x_train)))
             for name, tested in (("error", model), ("repaired", fresh)):
@@ -118,9 +91,9 @@ def _run_r5(config):
 
 
 def _judge_r5(arrays):
-    """RIGHT if dropout before batch norm lowers the ratio in every seed, the more the larger p.
+    """RIGHT if dropout before batch norm lowers the ratio, the more the larger p, and after it not.
 
-    And if dropout after the last batch norm leaves it near 1: else IMPRECISE. No shift: WRONG.
+    In every seed; IMPRECISE if it only lowers the ratio, WRONG if it does not.
     """
     before, last = arrays["ratio_before"], arrays["ratio_last"]  # (S, rates)
     shifted = (before < 0.9).all()
@@ -132,8 +105,9 @@ def _judge_r5(arrays):
     else:
         verdict = "IMPRECISE"
     mean = {name: values.mean(axis=0) for name, values in arrays.items() if name != "rates"}
-    listed = ", ".join(f"{r:.2f} at p = {p:g}" for r, p in
-                       zip(mean["ratio_before"], arrays["rates"], strict=True))  # fmt: skip
+    listed = ", ".join(
+        f"{r:.2f} at p = {p:g}" for r, p in zip(mean["ratio_before"], arrays["rates"], strict=True)
+    )
     measured = (
         f"variance at test time / running variance: {listed}, with dropout after batch "
         f"norm {last.min():.2f} to {last.max():.2f}; test error at p = "
@@ -152,7 +126,11 @@ R5_VARIANCE_SHIFT = Experiment(
         "Dropout below a batch norm layer shifts the variance at test time.",
         "Yes. The running variance is that of a feature with dropout on; at test time dropout is "
         "off and the variance smaller. Dropout after the last batch norm has no such effect.",
-        "experiment", "07", "Li, Chen, Hu & Yang 2019",
+        "experiment",
+        "07",
+        "Li, Chen, Hu & Yang 2019",
     ),
-    VarianceShift(), run=_run_r5, judge=_judge_r5,
-)  # fmt: skip
+    VarianceShift(),
+    run=_run_r5,
+    judge=_judge_r5,
+)

@@ -72,221 +72,113 @@ GHOST = Exercise(
     about_precision="Subtract the mean of the ghost first and square afterwards.",
 )
 
-
-def _normalized(x, gamma, beta, mean, var, eps):
-    return gamma * (x - mean) / np.sqrt(var + eps) + beta
-
-
-def _ghosts(x, ghost_size):
-    return x.reshape(-1, ghost_size, x.shape[1])
-
-
-def _repeated(statistic, ghost_size):
-    """A row for each ghost, (ghosts, C), to a row for each example."""
-    return np.repeat(statistic, ghost_size, axis=0)
-
-
-def _with_statistics(x, gamma, beta, ghost_size, eps, ddof=0):
-    ghosts = _ghosts(x, ghost_size)
-    mean = _repeated(ghosts.mean(axis=1), ghost_size)
-    var = _repeated(ghosts.var(axis=1, ddof=ddof), ghost_size)
-    return _normalized(x, gamma, beta, mean, var, eps)
-
-
-@GHOST.mistake(
-    "whole_batch",
-    "You normalize the whole batch at once, so ghost_size changes nothing. Each ghost of "
-    "ghost_size rows uses its own mean and variance.",
+GHOST.add_mistakes(
+    whole_batch=(
+        "You normalize the whole batch at once, so ghost_size changes nothing. Each ghost of "
+        "ghost_size rows uses its own mean and variance.",
+        {"ghosts": "x[None]"},
+    ),
+    size_taken_as_number=(
+        "You make ghost_size ghosts; ghost_size is the number of rows *in* a ghost.",
+        {"ghosts": "x.reshape(ghost_size, -1, x.shape[1])"},
+    ),
+    interleaved=(
+        "Your ghosts are interleaved: every k-th row. A ghost is a run of consecutive rows, so "
+        "the ghosts come first: x.reshape(-1, ghost_size, C), with statistics over axis 1.",
+        {
+            "ghosts": "x.reshape(ghost_size, -1, x.shape[1])",
+            "mean": "ghosts.mean(axis=0)",
+            "var": "ghosts.var(axis=0)",
+        },
+    ),
+    first_ghost_for_all=(
+        "You normalize every row by the mean and the variance of the first ghost; each ghost has "
+        "its own.",
+        {"mean": "ghosts[0].mean(axis=0)", "var": "ghosts[0].var(axis=0)"},
+    ),
+    pooled_variance=(
+        "Each ghost is centred by its own mean, but divided by the standard deviation of the "
+        "whole batch. The variance belongs to the ghost as well.",
+        {"var": "x.var(axis=0)"},
+    ),
+    averaged_variance=(
+        "Each ghost is centred by its own mean, but all are divided by the average of the ghosts' "
+        "variances. Each ghost uses its own.",
+        {"var": "ghosts.var(axis=1).mean(axis=0)"},
+    ),
+    pooled_mean=(
+        "You divide by the standard deviation of each ghost, but centre by the mean of the whole "
+        "batch. The mean belongs to the ghost as well.",
+        {"mean": "x.mean(axis=0)"},
+    ),
+    averaged_statistics=(
+        "You average the statistics of the ghosts and use the averages for all rows: that takes "
+        "the noise away again. Each ghost uses its own.",
+        {"mean": "ghosts.mean(axis=1).mean(axis=0)", "var": "ghosts.var(axis=1).mean(axis=0)"},
+    ),
+    unbiased_variance=(
+        "You divide the sum of squares by ghost_size - 1; Algorithm 1 divides by the number of "
+        "values, here ghost_size.",
+        {"var": "ghosts.var(axis=1, keepdims=True, ddof=1)"},
+    ),
+    divided_by_the_batch=(
+        "You divide the sum of squares of a ghost by the size of the whole batch; divide it by "
+        "ghost_size.",
+        {"var": "((ghosts - mean) ** 2).sum(axis=1, keepdims=True) / len(x)"},
+    ),
+    features_mixed=(
+        "You take one mean and one variance for a whole ghost; each feature of the ghost has its "
+        "own.",
+        {
+            "mean": "ghosts.mean(axis=(1, 2), keepdims=True)",
+            "var": "ghosts.var(axis=(1, 2), keepdims=True)",
+        },
+    ),
+    eps_outside_root=(
+        "You add eps to the standard deviation; it belongs to the variance, inside the square "
+        "root.",
+        {"x_hat": "(ghosts - mean) / (np.sqrt(var) + eps)"},
+    ),
+    eps_forgotten=(
+        "You leave eps out: a feature that is constant in one ghost gives 0 / 0. Add it to the "
+        "variance.",
+        {"x_hat": "(ghosts - mean) / np.sqrt(var)"},
+    ),
+    eps_fixed=(
+        "You always use 1e-5; use the argument eps.",
+        {"x_hat": "(ghosts - mean) / np.sqrt(var + 1e-5)"},
+    ),
+    no_scale_and_shift=(
+        "You return x_hat; the last line of Algorithm 1 is missing: y = gamma * x_hat + beta.",
+        {"return": "x_hat.reshape(x.shape)"},
+    ),
+    statistics_across_ghosts=(
+        "Rows with the same place in their ghost share your statistics, so every ghost_size-th "
+        "row. They run over the rows *in* a ghost: axis 1 of (ghosts, ghost_size, C).",
+        {"mean": "ghosts.mean(axis=0)", "var": "ghosts.var(axis=0)"},
+    ),
+    no_shift=(
+        "beta is missing: y = gamma * x_hat + beta.",
+        {"return": "gamma * x_hat.reshape(x.shape)"},
+    ),
+    no_scale=(
+        "gamma is missing: y = gamma * x_hat + beta.",
+        {"return": "x_hat.reshape(x.shape) + beta"},
+    ),
+    gamma_and_beta_swapped=(
+        "gamma is the factor, beta is what is added.",
+        {"return": "beta * x_hat.reshape(x.shape) + gamma"},
+    ),
+    other_ghosts_left_alone=(
+        "You normalize the first ghost and no other.",
+        {"return": "np.concatenate([gamma * x_hat[0] + beta, x[ghost_size:]])"},
+    ),
+    divides_by_variance=(
+        "You divide by the variance; divide by its square root, the standard deviation.",
+        {"x_hat": "(ghosts - mean) / (var + eps)"},
+    ),
+    not_centred=(
+        "You do not subtract the mean of the ghost first.",
+        {"x_hat": "ghosts / np.sqrt(var + eps)"},
+    ),
 )
-def _(x, gamma, beta, ghost_size, eps):
-    return _normalized(x, gamma, beta, x.mean(axis=0), x.var(axis=0), eps)
-
-
-@GHOST.mistake(
-    "size_taken_as_number",
-    "You make ghost_size ghosts; ghost_size is the number of rows *in* a ghost.",
-)
-def _(x, gamma, beta, ghost_size, eps):
-    parts = np.array_split(x, ghost_size)
-    return np.concatenate(
-        [_normalized(p, gamma, beta, p.mean(axis=0), p.var(axis=0), eps) for p in parts]
-    )
-
-
-@GHOST.mistake(
-    "interleaved",
-    "Your ghosts are interleaved: every k-th row. A ghost is a run of consecutive rows, so the "
-    "ghosts come first: x.reshape(-1, ghost_size, C), with statistics over axis 1.",
-)
-def _(x, gamma, beta, ghost_size, eps):
-    ghosts = x.reshape(ghost_size, -1, x.shape[1])
-    mean, var = ghosts.mean(axis=0), ghosts.var(axis=0)
-    return _normalized(ghosts, gamma, beta, mean, var, eps).reshape(x.shape)
-
-
-@GHOST.mistake(
-    "first_ghost_for_all",
-    "You normalize every row by the mean and the variance of the first ghost; each ghost has its "
-    "own.",
-)
-def _(x, gamma, beta, ghost_size, eps):
-    first = x[:ghost_size]
-    return _normalized(x, gamma, beta, first.mean(axis=0), first.var(axis=0), eps)
-
-
-@GHOST.mistake(
-    "pooled_variance",
-    "Each ghost is centred by its own mean, but divided by the standard deviation of the whole "
-    "batch. The variance belongs to the ghost as well.",
-)
-def _(x, gamma, beta, ghost_size, eps):
-    mean = _repeated(_ghosts(x, ghost_size).mean(axis=1), ghost_size)
-    return _normalized(x, gamma, beta, mean, x.var(axis=0), eps)
-
-
-@GHOST.mistake(
-    "averaged_variance",
-    "Each ghost is centred by its own mean, but all are divided by the average of the ghosts' "
-    "variances. Each ghost uses its own.",
-)
-def _(x, gamma, beta, ghost_size, eps):
-    ghosts = _ghosts(x, ghost_size)
-    mean = _repeated(ghosts.mean(axis=1), ghost_size)
-    return _normalized(x, gamma, beta, mean, ghosts.var(axis=1).mean(axis=0), eps)
-
-
-@GHOST.mistake(
-    "pooled_mean",
-    "You divide by the standard deviation of each ghost, but centre by the mean of the whole "
-    "batch. The mean belongs to the ghost as well.",
-)
-def _(x, gamma, beta, ghost_size, eps):
-    var = _repeated(_ghosts(x, ghost_size).var(axis=1), ghost_size)
-    return _normalized(x, gamma, beta, x.mean(axis=0), var, eps)
-
-
-@GHOST.mistake(
-    "averaged_statistics",
-    "You average the statistics of the ghosts and use the averages for all rows: that takes the "
-    "noise away again. Each ghost uses its own.",
-)
-def _(x, gamma, beta, ghost_size, eps):
-    ghosts = _ghosts(x, ghost_size)
-    mean, var = ghosts.mean(axis=(0, 1)), ghosts.var(axis=1).mean(axis=0)
-    return _normalized(x, gamma, beta, mean, var, eps)
-
-
-@GHOST.mistake(
-    "unbiased_variance",
-    "You divide the sum of squares by ghost_size - 1; Algorithm 1 divides by the number of "
-    "values, here ghost_size.",
-)
-def _(x, gamma, beta, ghost_size, eps):
-    return _with_statistics(x, gamma, beta, ghost_size, eps, ddof=1)
-
-
-@GHOST.mistake(
-    "divided_by_the_batch",
-    "You divide the sum of squares of a ghost by the size of the whole batch; divide it by "
-    "ghost_size.",
-)
-def _(x, gamma, beta, ghost_size, eps):
-    ghosts = _ghosts(x, ghost_size)
-    mean = _repeated(ghosts.mean(axis=1), ghost_size)
-    var = _repeated(ghosts.var(axis=1), ghost_size) * ghost_size / len(x)
-    return _normalized(x, gamma, beta, mean, var, eps)
-
-
-@GHOST.mistake(
-    "features_mixed",
-    "You take one mean and one variance for a whole ghost; each feature of the ghost has its own.",
-)
-def _(x, gamma, beta, ghost_size, eps):
-    ghosts = _ghosts(x, ghost_size)
-    mean = _repeated(ghosts.mean(axis=(1, 2))[:, None], ghost_size)
-    var = _repeated(ghosts.var(axis=(1, 2))[:, None], ghost_size)
-    return _normalized(x, gamma, beta, mean, var, eps)
-
-
-@GHOST.mistake(
-    "eps_outside_root",
-    "You add eps to the standard deviation; it belongs to the variance, inside the square root.",
-)
-def _(x, gamma, beta, ghost_size, eps):
-    ghosts = _ghosts(x, ghost_size)
-    mean = _repeated(ghosts.mean(axis=1), ghost_size)
-    std = _repeated(ghosts.std(axis=1), ghost_size)
-    return gamma * (x - mean) / (std + eps) + beta
-
-
-@GHOST.mistake(
-    "eps_forgotten",
-    "You leave eps out: a feature that is constant in one ghost gives 0 / 0. Add it to the "
-    "variance.",
-)
-def _(x, gamma, beta, ghost_size, eps):
-    return _with_statistics(x, gamma, beta, ghost_size, 0.0)
-
-
-@GHOST.mistake(
-    "eps_fixed",
-    "You always use 1e-5; use the argument eps.",
-)
-def _(x, gamma, beta, ghost_size, eps):
-    return _with_statistics(x, gamma, beta, ghost_size, 1e-5)
-
-
-@GHOST.mistake(
-    "no_scale_and_shift",
-    "You return x_hat; the last line of Algorithm 1 is missing: y = gamma * x_hat + beta.",
-)
-def _(x, gamma, beta, ghost_size, eps):
-    return _with_statistics(x, 1.0, 0.0, ghost_size, eps)
-
-
-@GHOST.mistake(
-    "statistics_across_ghosts",
-    "Rows with the same place in their ghost share your statistics, so every ghost_size-th row. "
-    "They run over the rows *in* a ghost: axis 1 of (ghosts, ghost_size, C).",
-)
-def _(x, gamma, beta, ghost_size, eps):
-    ghosts = _ghosts(x, ghost_size)
-    mean, var = ghosts.mean(axis=0), ghosts.var(axis=0)
-    return _normalized(ghosts, gamma, beta, mean, var, eps).reshape(x.shape)
-
-
-@GHOST.mistake("no_shift", "beta is missing: y = gamma * x_hat + beta.")
-def _(x, gamma, beta, ghost_size, eps):
-    return _with_statistics(x, gamma, 0.0, ghost_size, eps)
-
-
-@GHOST.mistake("no_scale", "gamma is missing: y = gamma * x_hat + beta.")
-def _(x, gamma, beta, ghost_size, eps):
-    return _with_statistics(x, 1.0, beta, ghost_size, eps)
-
-
-@GHOST.mistake("gamma_and_beta_swapped", "gamma is the factor, beta is what is added.")
-def _(x, gamma, beta, ghost_size, eps):
-    return _with_statistics(x, beta, gamma, ghost_size, eps)
-
-
-@GHOST.mistake("other_ghosts_left_alone", "You normalize the first ghost and no other.")
-def _(x, gamma, beta, ghost_size, eps):
-    first = _with_statistics(x[:ghost_size], gamma, beta, ghost_size, eps)
-    return np.concatenate([first, x[ghost_size:]])
-
-
-@GHOST.mistake(
-    "divides_by_variance",
-    "You divide by the variance; divide by its square root, the standard deviation.",
-)
-def _(x, gamma, beta, ghost_size, eps):
-    ghosts = _ghosts(x, ghost_size)
-    mean, var = (_repeated(s, ghost_size) for s in (ghosts.mean(axis=1), ghosts.var(axis=1)))
-    return gamma * (x - mean) / (var + eps) + beta
-
-
-@GHOST.mistake("not_centred", "You do not subtract the mean of the ghost first.")
-def _(x, gamma, beta, ghost_size, eps):
-    var = _repeated(_ghosts(x, ghost_size).var(axis=1), ghost_size)
-    return _normalized(x, gamma, beta, 0.0, var, eps)

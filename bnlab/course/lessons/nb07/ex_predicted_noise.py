@@ -38,123 +38,70 @@ NOISE = Exercise(
     difficulty=1,
 )
 
-
-@NOISE.mistake(
-    "with_replacement",
-    "1 / sqrt(m) holds if a value may be drawn twice. A mini-batch holds each example once, so "
-    "the noise has to fall to 0 at m = n: multiply the variance by (n - m) / (n - 1).",
+NOISE.add_mistakes(
+    with_replacement=(
+        "1 / sqrt(m) holds if a value may be drawn twice. A mini-batch holds each example once, "
+        "so the noise has to fall to 0 at m = n: multiply the variance by (n - m) / (n - 1).",
+        {"return": "1 / np.sqrt(m)"},
+    ),
+    variance_for_noise=(
+        "This is the variance of the batch mean; the noise, as a standard deviation, is its root.",
+        {"return": "(n - m) / ((n - 1) * m)"},
+    ),
+    n_for_n_minus_1=(
+        "You divide by n; a finite set of n values needs n - 1. Check m = 1: a single value "
+        "misses the mean by exactly one standard deviation (rms).",
+        {"return": "np.sqrt((n - m) / (n * m))"},
+    ),
+    swapped_arguments=(
+        "m and n are swapped: m is the batch, n the set it is drawn from.",
+        {"return": "predicted_noise(n, m)"},
+    ),
+    m_forgotten=(
+        "You have the correction for a finite set alone; the variance of a mean of m values is "
+        "also divided by m.",
+        {"return": "np.sqrt((n - m) / (n - 1))"},
+    ),
+    m_outside_root=(
+        "You divide by m outside the root; the variance of a mean falls as 1 / m, so the noise "
+        "falls as 1 / sqrt(m).",
+        {"return": "np.sqrt((n - m) / (n - 1)) / m"},
+    ),
+    root_forgotten_for_the_correction=(
+        "You multiply the standard deviation 1 / sqrt(m) by (n - m) / (n - 1); this factor "
+        "belongs to the variance, so its root belongs to the noise.",
+        {"return": "(n - m) / (n - 1) / np.sqrt(m)"},
+    ),
+    m_minus_1=(
+        "Your divisor holds m - 1 in place of m. The minus 1 belongs to n, the size of the set.",
+        {"return": "np.sqrt((n - m) / ((n - 1) * (m - 1)))"},
+    ),
+    parentheses_forgotten=(
+        "n - 1 * m is n - m: put n - 1 in parentheses.",
+        {"return": "np.sqrt((n - m) / (n - 1 * m))"},
+    ),
+    one_over_m=(
+        "1 / m is the variance of a mean of values drawn *with* replacement. The noise is a "
+        "standard deviation, so take the root, and a batch is drawn without replacement.",
+        {"return": "1 / m"},
+    ),
+    unused_share=(
+        "You multiply 1 / sqrt(m) by the share of the set that is not in the batch, 1 - m / n. "
+        "The factor is (n - m) / (n - 1), and its root belongs to the noise.",
+        {"return": "(1 - m / n) / np.sqrt(m)"},
+    ),
+    noises_subtracted=(
+        "You subtract 1 / sqrt(n). It is 0 at m = n, as it should be, but standard deviations do "
+        "not subtract; multiply the variance 1 / m by (n - m) / (n - 1).",
+        {"return": "1 / np.sqrt(m) - 1 / np.sqrt(n)"},
+    ),
+    multiplied_by_m=(
+        "Your m stands on the wrong side: the mean of more values is less noisy. In "
+        "(n - m) / (n - 1) / m it divides; without parentheses, / (n - 1) * m multiplies.",
+        {"return": "np.sqrt((n - m) / (n - 1) * m)"},
+    ),
+    root_of_the_divisor=(
+        "You take the root of the divisor alone; the root goes over the whole fraction.",
+        {"return": "(n - m) / np.sqrt((n - 1) * m)"},
+    ),
 )
-def _(m, n):
-    return 1 / np.sqrt(m)
-
-
-@NOISE.mistake(
-    "variance_for_noise",
-    "This is the variance of the batch mean; the noise, as a standard deviation, is its root.",
-)
-def _(m, n):
-    return (n - m) / ((n - 1) * m)
-
-
-@NOISE.mistake(
-    "n_for_n_minus_1",
-    "You divide by n; a finite set of n values needs n - 1. Check m = 1: a single value misses "
-    "the mean by exactly one standard deviation (rms).",
-)
-def _(m, n):
-    return np.sqrt((n - m) / (n * m))
-
-
-@NOISE.mistake(
-    "swapped_arguments",
-    "m and n are swapped: m is the batch, n the set it is drawn from.",
-)
-def _(m, n):
-    return np.sqrt((m - n) / ((m - 1) * n))
-
-
-@NOISE.mistake(
-    "m_forgotten",
-    "You have the correction for a finite set alone; the variance of a mean of m values is also "
-    "divided by m.",
-)
-def _(m, n):
-    return np.sqrt((n - m) / (n - 1))
-
-
-@NOISE.mistake(
-    "m_outside_root",
-    "You divide by m outside the root; the variance of a mean falls as 1 / m, so the noise falls "
-    "as 1 / sqrt(m).",
-)
-def _(m, n):
-    return np.sqrt((n - m) / (n - 1)) / m
-
-
-@NOISE.mistake(
-    "root_forgotten_for_the_correction",
-    "You multiply the standard deviation 1 / sqrt(m) by (n - m) / (n - 1); this factor belongs to "
-    "the variance, so its root belongs to the noise.",
-)
-def _(m, n):
-    return (n - m) / (n - 1) / np.sqrt(m)
-
-
-@NOISE.mistake(
-    "m_minus_1",
-    "Your divisor holds m - 1 in place of m. The minus 1 belongs to n, the size of the set.",
-)
-def _(m, n):
-    return np.sqrt((n - m) / ((n - 1) * (m - 1)))
-
-
-@NOISE.mistake(
-    "parentheses_forgotten",
-    "n - 1 * m is n - m: put n - 1 in parentheses.",
-)
-def _(m, n):
-    return np.sqrt((n - m) / (n - 1 * m))
-
-
-@NOISE.mistake(
-    "one_over_m",
-    "1 / m is the variance of a mean of values drawn *with* replacement. The noise is a standard "
-    "deviation, so take the root, and a batch is drawn without replacement.",
-)
-def _(m, n):
-    return 1 / m
-
-
-@NOISE.mistake(
-    "unused_share",
-    "You multiply 1 / sqrt(m) by the share of the set that is not in the batch, 1 - m / n. The "
-    "factor is (n - m) / (n - 1), and its root belongs to the noise.",
-)
-def _(m, n):
-    return (1 - m / n) / np.sqrt(m)
-
-
-@NOISE.mistake(
-    "noises_subtracted",
-    "You subtract 1 / sqrt(n). It is 0 at m = n, as it should be, but standard deviations do not "
-    "subtract; multiply the variance 1 / m by (n - m) / (n - 1).",
-)
-def _(m, n):
-    return 1 / np.sqrt(m) - 1 / np.sqrt(n)
-
-
-@NOISE.mistake(
-    "multiplied_by_m",
-    "Your m stands on the wrong side: the mean of more values is less noisy. In "
-    "(n - m) / (n - 1) / m it divides; without parentheses, / (n - 1) * m multiplies.",
-)
-def _(m, n):
-    return np.sqrt((n - m) / (n - 1) * m)
-
-
-@NOISE.mistake(
-    "root_of_the_divisor",
-    "You take the root of the divisor alone; the root goes over the whole fraction.",
-)
-def _(m, n):
-    return (n - m) / np.sqrt((n - 1) * m)

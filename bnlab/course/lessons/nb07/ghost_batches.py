@@ -10,33 +10,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from bnlab.batchnorm import batchnorm_backward, batchnorm_forward
-from bnlab.course.experiments.bench import paired_interval, rate_sweep
+from bnlab.course.experiments.bench import paired_interval, rate_sweep, replace_batchnorms
 from bnlab.course.experiments.evidence import Claim, Experiment
 from bnlab.data import load_digits
 from bnlab.layers import BatchNorm, mlp
 
 
 def split_in_ghosts(x, ghost_size):
-    """Make a channel of its own of each feature of each ghost; consecutive rows are a ghost.
+    """Rows (N, C) as (ghost_size, ghosts * C): the features of a ghost are channels of their own.
 
-    Parameters
-    ----------
-    x : ndarray, shape (N, C)
-    ghost_size : int
-        Rows in a ghost batch; it divides N.
-
-    Returns
-    -------
-    ndarray, shape (ghost_size, N // ghost_size * C)
-        The features of the first ghost, then those of the second, and so on.
-
-    Raises
-    ------
-    ValueError
-        If the ghosts would not have equal size.
-
-    Examples
-    --------
     >>> split_in_ghosts(np.array([[1, 5], [2, 6], [3, 7], [4, 8]]), 2)
     array([[1, 5, 3, 7],
            [2, 6, 4, 8]])
@@ -53,8 +35,6 @@ def split_in_ghosts(x, ghost_size):
 def from_ghosts(y, features):
     """Undo `split_in_ghosts`: the rows in their old order, shape (N, features).
 
-    Examples
-    --------
     >>> from_ghosts(np.array([[1, 5, 3, 7], [2, 6, 4, 8]]), features=2)
     array([[1, 5],
            [2, 6],
@@ -65,24 +45,11 @@ def from_ghosts(y, features):
 
 
 class GhostBatchNorm(BatchNorm):
-    r"""Batch norm in which each ghost batch normalizes itself, for inputs (N, C).
+    """Batch norm of (N, C) in which each ghost, `ghost_size` consecutive rows, normalizes itself.
 
-    One gamma and one beta serve all ghosts. The running statistics are fed the averages over the
-    ghosts. In evaluation mode it is ordinary batch norm.
+    One gamma and one beta serve all; the running statistics are fed the averages over the ghosts
+    (Hoffer, Hubara & Soudry 2017, arXiv:1705.08741, section 4).
 
-    Parameters
-    ----------
-    num_features : int
-    ghost_size : int
-        Consecutive rows that share their statistics; it divides N.
-    dtype : dtype
-
-    References
-    ----------
-    Hoffer, Hubara & Soudry 2017 (arXiv:1705.08741), section 4.
-
-    Examples
-    --------
     >>> layer = GhostBatchNorm(1, ghost_size=3)
     >>> layer.forward(np.array([[1.0], [2.0], [6.0], [10.0], [20.0], [60.0]])).ravel().round(2)
     array([-0.93, -0.46,  1.39, -0.93, -0.46,  1.39])
@@ -116,16 +83,13 @@ class GhostBatchNorm(BatchNorm):
 def ghost_net(ghost_size, seed, dtype=np.float32):
     """64-100-100-100-10 with ReLU and ghost batch norm; the same weights for the same seed.
 
-    Examples
-    --------
     >>> [type(layer).__name__ for layer in ghost_net(8, seed=0)[:3]]
     ['Linear', 'GhostBatchNorm', 'ReLU']
     """
     model = mlp([64, 100, 100, 100, 10], rng=np.random.default_rng(seed), dtype=dtype)
-    for i, layer in enumerate(model):
-        if isinstance(layer, BatchNorm):
-            model.layers[i] = GhostBatchNorm(layer.num_features, ghost_size, dtype=dtype)
-    return model
+    return replace_batchnorms(
+        model, lambda layer: GhostBatchNorm(layer.num_features, ghost_size, dtype=dtype)
+    )
 
 
 @dataclass(frozen=True)
@@ -147,14 +111,12 @@ def _one_seed_r2(config, seed):
     """Errors in percent; the images, weights and mini-batches are the same for all sizes."""
     digits = load_digits(seed, config.dtype)
     found = {"lrs": np.array(config.lrs)}
+    schedule = {"steps": config.steps, "batch_size": config.batch_size}
     for size in config.ghost_sizes:
         make = functools.partial(ghost_net, size, seed, config.dtype)
-        accuracy = rate_sweep(make, digits, config.lrs, seed, steps=config.steps,
-                              batch_size=config.batch_size)  # fmt: skip
+        accuracy = rate_sweep(make, digits, config.lrs, seed, **schedule)
         found[f"val_error_{size}"], found[f"error_{size}"] = 100 * (1 - accuracy.T)  # (R,) each
     return found
-
-
 
 
 def ghost_sizes(arrays):
@@ -167,19 +129,7 @@ def ghost_sizes(arrays):
 
 
 def change_of_error(arrays, size):
-    """Test error with ghosts of this size minus that of the whole batch, in points.
-
-    Parameters
-    ----------
-    arrays : dict
-        Of a sweep with R rates.
-    size : int
-
-    Returns
-    -------
-    ndarray, shape (R, 2)
-        `paired_interval` at each rate: mean and half width.
-    """
+    """Test error with ghosts of this size minus that of the whole batch: points +- half, (R, 2)."""
     difference = arrays[f"error_{size}"] - arrays[f"error_{ghost_sizes(arrays)[0]}"]  # (S, R)
     return np.array([paired_interval(d) for d in difference.T])
 
@@ -192,10 +142,9 @@ def chosen_ghosts(arrays):
 
 
 def _judge_r2(arrays):
-    """Look at the 95% interval of (error with the chosen ghosts - with the whole batch).
+    """RIGHT if the interval of the chosen ghosts' change is below 0 at the whole batch's best rate.
 
-    RIGHT if it is below 0 at the rate that is the best one of the whole batch on the validation
-    images, IMPRECISE if it is so only at another rate. WRONG if it is above 0 at the best rate.
+    IMPRECISE if it is so at another rate only, WRONG if it is above 0 at the best rate.
     """
     whole, *ghosts = ghost_sizes(arrays)
     lrs, chosen = arrays["lrs"][0], chosen_ghosts(arrays)
@@ -209,11 +158,15 @@ def _judge_r2(arrays):
     else:
         verdict = "IMPRECISE" if lower.any() else "NOT REPRODUCED"
     errors = np.array([arrays[f"error_{size}"].mean(axis=0) for size in (whole, *ghosts)])
-    listed = "; ".join(f"rate {lr:g}: {', '.join(f'{e:.1f}%' for e in column)}"
-                       for lr, column in zip(lrs, errors.T, strict=True))  # fmt: skip
+    listed = "; ".join(
+        f"rate {lr:g}: {', '.join(f'{e:.1f}%' for e in column)}"
+        for lr, column in zip(lrs, errors.T, strict=True)
+    )
     measured = f"test error with ghosts of {', '.join(map(str, (whole, *ghosts)))}: {listed}"
-    intervals = ", ".join(f"{mean:+.2f} +- {half:.2f} with {size}"
-                          for size, (mean, half) in zip(chosen, changes, strict=True))  # fmt: skip
+    intervals = ", ".join(
+        f"{mean:+.2f} +- {half:.2f} with {size}"
+        for size, (mean, half) in zip(chosen, changes, strict=True)
+    )
     spread = (
         f"{len(arrays['lrs'])} paired seeds; points against {whole}, ghosts chosen on validation "
         f"images: {intervals}; best rate of {whole} there: {lrs[best]:g}"
@@ -227,7 +180,11 @@ R2_GHOST_BATCHES = Experiment(
         "A larger batch makes batch norm less noisy, so it regularizes less.",
         "Yes, up to a point: with the gradient's batch kept, smaller ghosts give a lower test "
         "error, until they are so small that the noise does harm.",
-        "experiment", "07", "Hoffer, Hubara & Soudry 2017; Summers & Dinneen 2020",
+        "experiment",
+        "07",
+        "Hoffer, Hubara & Soudry 2017; Summers & Dinneen 2020",
     ),
-    GhostSweep(), one_seed=_one_seed_r2, judge=_judge_r2,
-)  # fmt: skip
+    GhostSweep(),
+    one_seed=_one_seed_r2,
+    judge=_judge_r2,
+)

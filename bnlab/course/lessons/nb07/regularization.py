@@ -1,7 +1,7 @@
 """Claims about the noise of the mini-batch: how large it is, where it acts, what it is good for.
 
-A mini-batch is a sample of the training set, so its mean and its variance miss those of the
-training set by a random amount. Whether this noise regularizes is tested in `ghost_batches`.
+The mean and the variance of a mini-batch miss those of the training set by a random amount.
+Whether this noise regularizes is tested in `ghost_batches`.
 """
 
 from dataclasses import dataclass
@@ -28,8 +28,6 @@ class ManyBatches:
 def without_replacement(m, n):
     """Predict the noise of a mean of m values drawn from n, in standard deviations.
 
-    Examples
-    --------
     >>> float(without_replacement(1, 100)), float(without_replacement(100, 100))
     (1.0, 0.0)
     """
@@ -37,23 +35,11 @@ def without_replacement(m, n):
 
 
 def noise_of_batches(z, m, batches, rng):
-    """How far mean and variance of random batches are from those of the whole set.
+    """How far mean and variance of random batches of m rows of z (N, C) are from those of z.
 
-    Parameters
-    ----------
-    z : ndarray, shape (N, C)
-    m, batches : int
-    rng : numpy.random.Generator
+    Rms of (batch mean - mean) / standard deviation, and standard deviation of batch variance /
+    variance, rms over features.
 
-    Returns
-    -------
-    of_mean : float
-        Root mean square of (batch mean - mean) / standard deviation, over batches and features.
-    of_variance : float
-        Standard deviation of batch variance / variance over batches, rms over features.
-
-    Examples
-    --------
     >>> z = np.random.default_rng(0).normal(size=(500, 4))
     >>> noise_of_batches(z, 500, batches=2, rng=np.random.default_rng(0))
     (0.0, 0.0)
@@ -85,22 +71,17 @@ def _run_r1(config):
 
 
 def _judge_r1(arrays):
-    """RIGHT if noise falls with m and equals the prediction within 5% at every size.
-
-    IMPRECISE if it only falls; WRONG if it does not.
-    """
+    """RIGHT if noise falls with m and is as predicted within 5%, IMPRECISE if it only falls."""
     noise = arrays["mean"].mean(axis=0)
-    ratio = noise / arrays["predicted"]
-    if not (np.diff(noise) < 0).all():
-        verdict = "WRONG"
-    else:
-        verdict = "RIGHT" if np.abs(ratio - 1).max() < 0.05 else "IMPRECISE"
+    close = bool(np.abs(noise / arrays["predicted"] - 1).max() < 0.05)
+    falls = (np.diff(noise) < 0).all()
+    verdict = "WRONG" if not falls else "RIGHT" if close else "IMPRECISE"
     listed = ", ".join(
         f"{arrays['predicted'][i]:.3f} at m = {arrays['sizes'][i]}" for i in (0, 4, -1)
     )
     measured = (
-        f"noise of the batch mean as sampling without replacement predicts it, within 5%: "
-        f"{bool(np.abs(ratio - 1).max() < 0.05)}; that is {listed}"
+        f"noise of the batch mean as sampling without replacement predicts it, within 5%: {close}; "
+        f"that is {listed}"
     )
     return verdict, measured, f"{len(arrays['mean'])} seeds, N = {arrays['n'][0]}"
 
@@ -111,29 +92,20 @@ R1_NOISE = Experiment(
         "Mini-batch statistics are noisy, and this noise regularizes as dropout does.",
         "The size of the noise follows from sampling without replacement. It resembles dropout in "
         "kind: random in training, absent at test time. That it regularizes is claim R2.",
-        "experiment", "07", "Ioffe & Szegedy 2015, section 3.4; Luo et al. 2019",
+        "experiment",
+        "07",
+        "Ioffe & Szegedy 2015, section 3.4; Luo et al. 2019",
     ),
-    ManyBatches(), run=_run_r1, judge=_judge_r1,
-)  # fmt: skip
+    ManyBatches(),
+    run=_run_r1,
+    judge=_judge_r1,
+)
 
 
 def logits_in_company(model, x, sizes, batches, rng):
-    """Logits of the first row of x in training mode, with random other rows beside it.
+    """Logits of x[0] in training mode, in batches of these sizes with random other rows of x.
 
-    Parameters
-    ----------
-    model : Sequential
-        Its running statistics are left as they were.
-    x : ndarray, shape (N, ...)
-    sizes : sequence of int
-        Batch sizes, the first row included.
-    batches : int
-        Draws for each size.
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    ndarray, shape (len(sizes), batches, K)
+    Returns (len(sizes), batches, K); the model's running statistics are left as they were.
     """
     saved = model.state_dict()
     model.train()
@@ -154,10 +126,12 @@ R4_DELIBERATE = Definition(
         "It is used as one on purpose: ghost batches keep its noise in large-batch training. As "
         "the only regularizer it is hard to control, because its strength hangs on the batch "
         "size.",
-        "definition", "07", "Hoffer, Hubara & Soudry 2017; Summers & Dinneen 2020",
+        "definition",
+        "07",
+        "Hoffer, Hubara & Soudry 2017; Summers & Dinneen 2020",
     ),
     "CONTESTED",
-)  # fmt: skip
+)
 
 R6_PARAMETERS = Definition(
     Claim(
@@ -165,7 +139,9 @@ R6_PARAMETERS = Definition(
         "The noise of batch norm makes gamma and beta generalize.",
         "The noise is in the mean and the variance, so it moves every activation of the layer, "
         "and with it the gradients of all weights below and above, not of gamma and beta alone.",
-        "definition", "07", "Ioffe & Szegedy 2015, Algorithm 1 and section 3.4",
+        "definition",
+        "07",
+        "Ioffe & Szegedy 2015, Algorithm 1 and section 3.4",
     ),
     "WRONG",
-)  # fmt: skip
+)

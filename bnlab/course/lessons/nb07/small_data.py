@@ -52,25 +52,20 @@ def _one_seed_r3(config, seed):
     x, x_rest = np.split(digits.x_train, [config.images])
     y, y_rest = np.split(digits.y_train, [config.images])
     x_test, y_test = np.r_[digits.x_test, x_rest], np.r_[digits.y_test, y_rest]
-    errors = {}
+    errors, schedule = {}, {"steps": config.steps, "batch_size": config.batch_size}
     for name in config.recipes:
         recipe = RECIPES[name]
         model = dropout_net(recipe.dropout, "every ReLU", recipe.batchnorm, seed, config.dtype)
-        fit(model, x, y, SGD(model, recipe.lr, weight_decay=recipe.decay), steps=config.steps,
-            batch_size=config.batch_size, rng=np.random.default_rng(seed))  # fmt: skip
+        optimizer = SGD(model, recipe.lr, weight_decay=recipe.decay)
+        fit(model, x, y, optimizer, rng=np.random.default_rng(seed), **schedule)
         errors[name] = 100 * (1 - evaluate(model, x_test, y_test))
     return errors
 
 
-
-
 def _judge_r3(arrays):
-    """Add dropout, and L2, to batch norm: 95% intervals of the change, paired by seed.
-
-    One of them lowers the error: IMPRECISE. Both raise it: RIGHT. Otherwise NOT REPRODUCED.
-    """
-    changes = {name: paired_interval(arrays[f"bn_{name}"] - arrays["bn"])
-               for name in ("dropout", "l2")}  # fmt: skip
+    """RIGHT if dropout and L2 both raise the error of batch norm, IMPRECISE if one lowers it."""
+    bn = arrays["bn"]
+    changes = {name: paired_interval(arrays[f"bn_{name}"] - bn) for name in ("dropout", "l2")}
     if any(mean + half < 0 for mean, half in changes.values()):
         verdict = "IMPRECISE"
     elif all(mean - half > 0 for mean, half in changes.values()):
@@ -83,7 +78,7 @@ def _judge_r3(arrays):
     spread = ", ".join(
         f"{name} {mean:+.1f} +- {half:.1f}" for name, (mean, half) in changes.items()
     )
-    seeds = f"{len(arrays['bn'])} paired seeds, added to bn in points: {spread}"
+    seeds = f"{len(bn)} paired seeds, added to bn in points: {spread}"
     return verdict, f"median test error {listed}", seeds
 
 
@@ -93,7 +88,11 @@ R3_WITHOUT_DROPOUT = Experiment(
         "With batch norm, remove dropout and reduce L2.",
         "That was one paper's recipe for its network and its data, where L2 was divided by five. "
         "With little data both may still help: try them.",
-        "experiment", "07", "Ioffe & Szegedy 2015, section 4.2.1",
+        "experiment",
+        "07",
+        "Ioffe & Szegedy 2015, section 4.2.1",
     ),
-    SmallData(), one_seed=_one_seed_r3, judge=_judge_r3,
-)  # fmt: skip
+    SmallData(),
+    one_seed=_one_seed_r3,
+    judge=_judge_r3,
+)

@@ -1,12 +1,12 @@
 """Claim W3: batch norm makes very deep networks easy to train."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from bnlab.course.experiments.bench import accuracy_at_best, both_sides, deep_net, rate_sweep
 from bnlab.course.experiments.evidence import Claim, Experiment
-from bnlab.course.experiments.seeds import over_seeds
 from bnlab.course.lessons.nb08.residual import KINDS, residual_net
 from bnlab.data import load_digits
 
@@ -27,47 +27,32 @@ class Deep:
     seeds: tuple[int, ...] = (0, 1, 2)
 
 
-def _plain(config, digits, activation, seed):
-    """Accuracy at each rate of the network without skips, (R, 2) a side."""
-
-    def side(batchnorm):
-        def make():
-            return deep_net(batchnorm, seed, activation=activation, depth=config.depth,
-                            width=config.width)  # fmt: skip
-
-        return rate_sweep(make, digits, config.lrs, seed, steps=config.steps)
-
-    return both_sides(side)
-
-
 def _one_seed_w3(config, seed):
     digits = load_digits(seed, np.float32)
+    shape = {"depth": config.depth, "width": config.width}
+    blocks = {"blocks": config.blocks, "width": config.block_width}
+
+    def without_skips(activation, batchnorm):
+        make = partial(deep_net, batchnorm, seed, activation=activation, **shape)
+        return rate_sweep(make, digits, config.lrs, seed, steps=config.steps)  # (R, 2)
+
+    def with_skips(kind):
+        make = partial(residual_net, kind, seed, **blocks)
+        return rate_sweep(make, digits, config.block_lrs, seed, steps=config.block_steps)
+
     result = {"depth": config.depth, "blocks": config.blocks}
     for name in config.activations:
-        sides = _plain(config, digits, name, seed)
-        result |= {f"{name}_{side}": accuracy for side, accuracy in sides.items()}
-    for kind in KINDS:
-
-        def make(kind=kind):
-            return residual_net(kind, seed, blocks=config.blocks, width=config.block_width)
-
-        result[f"residual_{kind}"] = rate_sweep(make, digits, config.block_lrs, seed,
-                                                steps=config.block_steps)  # fmt: skip
-    return result
-
-
-@np.errstate(over="ignore", invalid="ignore")
-def _run_w3(config):
-    return over_seeds(_one_seed_w3, config)
+        result |= both_sides(partial(without_skips, name), prefix=f"{name}_")
+    return result | {f"residual_{kind}": with_skips(kind) for kind in KINDS}
 
 
 def _judge_w3(arrays):
     """RIGHT if it gains 2 points with every activation and no other way does better with skips.
 
-    IMPRECISE if it gains 10 points with some activation but this does not hold. Else WRONG.
+    Otherwise IMPRECISE if it gains more than 10 points with some activation, else WRONG.
     """
-    mean = {name: 100 * accuracy_at_best(value).mean() for name, value in arrays.items()
-            if name not in ("depth", "blocks")}  # fmt: skip
+    swept = {name: array for name, array in arrays.items() if name not in ("depth", "blocks")}
+    mean = {name: 100 * accuracy_at_best(accuracy).mean() for name, accuracy in swept.items()}
     names = [n.removesuffix("_bn") for n in mean if n.endswith("_bn") and n != "residual_bn"]
     gains = [mean[f"{n}_bn"] - mean[f"{n}_plain"] for n in names]
     only_way = mean["residual_bn"] >= mean["residual_skipinit"]
@@ -94,7 +79,11 @@ W3_DEPTH = Experiment(
         "Half true: it rescues deep sigmoid nets, and gains nothing with tanh and ReLU. With skip "
         "connections 100 layers train, and there are other ways to make them do so than batch "
         "norm.",
-        "experiment", "08", "Yang et al. 2019; De & Smith 2020",
+        "experiment",
+        "08",
+        "Yang et al. 2019; De & Smith 2020",
     ),
-    Deep(), run=_run_w3, judge=_judge_w3,
-)  # fmt: skip
+    Deep(),
+    one_seed=_one_seed_w3,
+    judge=_judge_w3,
+)

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -27,19 +28,7 @@ class Untrained:
 
 
 def sizes_by_layer(model, x, y):
-    """Root mean square of what each hidden layer puts out, and the norm of its gradient.
-
-    Parameters
-    ----------
-    model : Sequential
-        Untrained; hidden layers end in an activation.
-    x : ndarray, shape (N, D)
-    y : ndarray of int, shape (N,)
-
-    Returns
-    -------
-    forward, backward : ndarray, shape (L,)
-    """
+    """Root mean square of what each hidden layer puts out, and the norm of its gradient, (2, L)."""
     ends = tuple(ACTIVATIONS.values())
     forward, backward = [], []
     for layer in model.train():
@@ -51,7 +40,7 @@ def sizes_by_layer(model, x, y):
         if isinstance(layer, ends):
             backward.append(np.linalg.norm(dx))
         dx = layer.backward(dx)
-    return np.array(forward), np.array(backward[::-1])
+    return np.array([forward, backward[::-1]])
 
 
 def growth_per_layer(sizes, skip):
@@ -69,32 +58,23 @@ def _one_seed_w14(config, seed):
     x, y = digits.x_train[: config.rows], digits.y_train[: config.rows]
     shape = [64, *[config.width] * config.depth, 10]
 
-    def sizes(batchnorm, activation):
-        model = mlp(shape, activation=ACTIVATIONS[activation], batchnorm=batchnorm,
-                    rng=np.random.default_rng(seed))  # fmt: skip
-        return sizes_by_layer(model, x, y)
+    def sizes(activation, batchnorm):
+        options = {"activation": ACTIVATIONS[activation], "batchnorm": batchnorm}
+        return sizes_by_layer(mlp(shape, rng=np.random.default_rng(seed), **options), x, y)
 
     result = {"skip": config.skip}
     for name in config.activations:
-        sides = both_sides(lambda batchnorm, name=name: sizes(batchnorm, name))
-        result |= {f"{name}_{side}": found for side, found in sides.items()}  # (2, L)
+        result |= both_sides(partial(sizes, name), prefix=f"{name}_")  # (2, L) each
     return result
 
 
-
-
 def _judge_w14(arrays):
-    """RIGHT if with batch norm neither direction grows or shrinks tenfold over the layers.
-
-    IMPRECISE if that holds for the forward direction alone.
-    """
+    """RIGHT if neither direction changes tenfold over the layers, IMPRECISE if backward does."""
     skip = int(arrays["skip"][0])
     forward, backward = arrays["relu_bn"][:, 0], arrays["relu_bn"][:, 1]  # (S, L)
     steady = (forward.max(axis=1) < 10 * forward.min(axis=1)).all()
     steady_back = (backward.max(axis=1) < 10 * backward.min(axis=1)).all()
-    verdict = {(True, True): "RIGHT", (True, False): "IMPRECISE"}.get(
-        (bool(steady), bool(steady_back)), "WRONG"
-    )
+    verdict = "WRONG" if not steady else "RIGHT" if steady_back else "IMPRECISE"
     growth = np.array([growth_per_layer(sizes, skip) for sizes in backward])
     measured = (
         f"ReLU, {forward.shape[1]} layers with batch norm: outputs of one size within a factor "
@@ -110,7 +90,11 @@ W14_SIGNALS = Experiment(
         "With batch norm signals neither explode nor vanish.",
         "Forward that is so. Backward, at initialisation, each ReLU layer with batch norm makes "
         "the gradient sqrt(pi / (pi - 1)) = 1.21 times as large.",
-        "experiment", "08", "Yang et al. 2019 (arXiv:1902.08129)",
+        "experiment",
+        "08",
+        "Yang et al. 2019 (arXiv:1902.08129)",
     ),
-    Untrained(), one_seed=_one_seed_w14, judge=_judge_w14,
-)  # fmt: skip
+    Untrained(),
+    one_seed=_one_seed_w14,
+    judge=_judge_w14,
+)

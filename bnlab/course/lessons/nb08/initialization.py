@@ -1,6 +1,7 @@
 """Claims about initialisation: the size of the first weights, at many rates and two depths."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -24,33 +25,25 @@ def _one_seed_w2(config, seed):
     digits = load_digits(seed, np.float32)
 
     def sweep(batchnorm, depth, scale):
-        def make():
-            return deep_net(batchnorm, seed, depth=depth, scale=scale)
-
+        make = partial(deep_net, batchnorm, seed, depth=depth, scale=scale)
         return rate_sweep(make, digits, config.lrs, seed, steps=config.steps)
 
     def side(batchnorm):
-        return [[sweep(batchnorm, depth, scale) for scale in config.scales]
-                for depth in config.depths]  # fmt: skip
+        return [[sweep(batchnorm, d, scale) for scale in config.scales] for d in config.depths]
 
     fixed = {"scales": config.scales, "lrs": config.lrs, "depths": config.depths}
     return fixed | both_sides(side)  # (D, scales, R, 2)
 
 
-
-
 def _judge_w2(arrays):
-    """RIGHT if accuracy varies ten times less over the sizes up to 1 with batch norm.
-
-    Each size has its own best rate on the validation images. Less, but not ten times: IMPRECISE.
-    """
+    """RIGHT if accuracy varies ten times less over the sizes up to 1, IMPRECISE if just less."""
     small = arrays["scales"][0] <= 1
-    by_scale = {s: 100 * accuracy_at_best(arrays[s])[:, 0, small].mean(axis=0)
-                for s in ("plain", "bn")}  # fmt: skip
-    plain, bn = (np.ptp(by_scale[side]) for side in ("plain", "bn"))
+    at_best = [100 * accuracy_at_best(arrays[side])[:, 0, small] for side in ("plain", "bn")]
+    by_scale = [accuracy.mean(axis=0) for accuracy in at_best]  # each size at its own best rate
+    plain, bn = map(np.ptp, by_scale)
     verdict = "RIGHT" if bn < plain / 10 else "IMPRECISE" if bn < plain else "WRONG"
     sizes = arrays["scales"][0][small]
-    ranges = [f"{by_scale[s].min():.0f} to {by_scale[s].max():.0f}%" for s in ("plain", "bn")]
+    ranges = [f"{accuracy.min():.0f} to {accuracy.max():.0f}%" for accuracy in by_scale]
     measured = (
         f"first weights x{sizes[0]:g} to x{sizes[-1]:g} of He's, each at its best rate: "
         f"{ranges[0]} without, {ranges[1]} with batch norm"
@@ -65,7 +58,11 @@ W2_INITIALIZATION = Experiment(
         "With batch norm the initialisation needs less care.",
         "Yes: in front of batch norm the size of the first weights changes their effective "
         "learning rate, and the function only where their outputs' variance comes near eps.",
-        "experiment", "08", "Ioffe & Szegedy 2015, abstract and section 3.3",
+        "experiment",
+        "08",
+        "Ioffe & Szegedy 2015, abstract and section 3.3",
     ),
-    Scales(), one_seed=_one_seed_w2, judge=_judge_w2,
-)  # fmt: skip
+    Scales(),
+    one_seed=_one_seed_w2,
+    judge=_judge_w2,
+)

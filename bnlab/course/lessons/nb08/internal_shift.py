@@ -1,11 +1,11 @@
 """Claims about internal covariate shift: that batch norm removes it, and uncouples the layers.
 
-Santurkar et al. 2018 measure the shift that a layer suffers by its gradient: once as it is, and
-once after the layers below have made their step. If the layers below do not matter, both gradients
-point the same way and the cosine of the angle between them is 1.
+Santurkar et al. 2018 measure the shift that a layer suffers by its gradient, before and after the
+layers below have made their step. If these do not matter, the cosine of the two is 1.
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -34,20 +34,9 @@ def weight_gradients(model, x, y):
 
 
 def shift_by_layer(model, x, y, lr):
-    """Cosine between each layer's gradient before and after the layers below took a step.
+    """Cosine of each linear layer's gradient with itself after a step of those below, (L - 1,).
 
-    Parameters
-    ----------
-    model : Sequential
-        It is left as it was.
-    x : ndarray, shape (N, D)
-    y : ndarray of int, shape (N,)
-    lr : float
-
-    Returns
-    -------
-    ndarray, shape (L - 1,)
-        For the second linear layer, the third and so on; the first has nothing below it.
+    The first has nothing below it and is left out; the model is left as it was.
     """
     state = model.state_dict()
     before = weight_gradients(model, x, y)
@@ -65,17 +54,17 @@ def shift_by_layer(model, x, y, lr):
 
 
 def linear_net(batchnorm, seed, *, depth, width):
-    """`depth` linear layers, the last one for the logits, with nothing or batch norm between them.
-
-    The weights keep the size of a signal that meets no ReLU: standard deviation 1/sqrt(in).
-    """
+    """`depth` linear layers, the last for the logits, with nothing or batch norm between them."""
     rng = np.random.default_rng(seed)
-    layers, fan_in = [], 64
-    for _ in range(depth - 1):
-        layers.append(Linear(fan_in, width, rng=rng, std=fan_in**-0.5, dtype=np.float32))
+
+    def linear(fan_in, fan_out):  # keeps the size of a signal that meets no ReLU
+        return Linear(fan_in, fan_out, rng=rng, std=fan_in**-0.5, dtype=np.float32)
+
+    layers = []
+    for fan_in in [64, *[width] * (depth - 2)]:
+        layers.append(linear(fan_in, width))
         layers += [BatchNorm(width, dtype=np.float32)] if batchnorm else []
-        fan_in = width
-    return Sequential(*layers, Linear(width, 10, rng=rng, std=fan_in**-0.5, dtype=np.float32))
+    return Sequential(*layers, linear(width, 10))
 
 
 # W4: two architectures, two answers.
@@ -83,12 +72,9 @@ def linear_net(batchnorm, seed, *, depth, width):
 
 @dataclass(frozen=True)
 class Shift:
-    """The upper layers' shift during training, in two architectures; 10 seconds for 3 seeds.
+    """The upper layers' shift during training, in two architectures; 10 seconds for 3 seeds."""
 
-    The rates are for the side without and the side with batch norm: of 0.01, 0.03, 0.1 and 0.3
-    those with the lowest loss on the training images.
-    """
-
+    # Without and with batch norm; of 0.01, 0.03, 0.1 and 0.3 those with the lowest training loss.
     relu_lrs: tuple[float, float] = (0.1, 0.3)
     linear_lrs: tuple[float, float] = (0.01, 0.1)
     linear_depth: int = 25
@@ -103,8 +89,9 @@ def _trace(config, digits, model, lr, seed):
     """Mean shift of the upper half of the layers over the steps, and the loss at the end."""
     rng = np.random.default_rng(seed + 1000)
     x, y = next(minibatches(digits.x_train, digits.y_train, config.batch_size, rng))
-    history = train(model, digits, lr, seed, steps=config.steps, every=config.every,
-                    measure=lambda model: shift_by_layer(model, x, y, lr))  # fmt: skip
+    measure = partial(shift_by_layer, x=x, y=y, lr=lr)
+    schedule = {"steps": config.steps, "every": config.every}
+    history = train(model, digits, lr, seed, measure=measure, **schedule)
     cosines = np.array(history.measured)  # (T, L - 1)
     upper = cosines[:, cosines.shape[1] // 2 :].mean(axis=1)
     return upper, history.loss[-config.steps // 5 :].mean()
@@ -112,25 +99,20 @@ def _trace(config, digits, model, lr, seed):
 
 def _one_seed_w4(config, seed):
     digits = load_digits(seed, np.float32)
-    shape = {"depth": config.linear_depth, "width": config.linear_width}
-    nets = {
-        "relu": (config.relu_lrs, lambda batchnorm: deep_net(batchnorm, seed)),
-        "linear": (config.linear_lrs, lambda batchnorm: linear_net(batchnorm, seed, **shape)),
-    }
+    linear = partial(linear_net, depth=config.linear_depth, width=config.linear_width)
+    nets = {"relu": (config.relu_lrs, deep_net), "linear": (config.linear_lrs, linear)}
     result = {"steps": [*range(0, config.steps, config.every), config.steps]}
     for name, (lrs, make) in nets.items():
         for side, lr in zip(("plain", "bn"), lrs, strict=True):
-            cosines, loss = _trace(config, digits, make(side == "bn"), lr, seed)
+            cosines, loss = _trace(config, digits, make(side == "bn", seed), lr, seed)
             result |= {f"{name}_{side}": cosines, f"{name}_{side}_loss": loss}
     return result
 
 
-
-
 def _judge_w4(arrays):
-    """CONTESTED if the shift falls in one architecture and rises in another, in every seed.
+    """CONTESTED if the cosine rises in one architecture and falls in another, in every seed.
 
-    RIGHT if batch norm brings the cosine above 0.99 in both, WRONG if it lowers it in both.
+    RIGHT if batch norm brings it above 0.99 in both, WRONG if it lowers it in both.
     """
     sides = [f"{net}_{side}" for net in ("relu", "linear") for side in ("plain", "bn")]
     mean = {name: arrays[name].mean(axis=1) for name in sides}
@@ -158,10 +140,14 @@ W4_SHIFT = Experiment(
         "Batch norm works because it eliminates internal covariate shift.",
         "It eliminates nothing: by the measure of Santurkar et al. the shift falls in one "
         "architecture and rises in another, which trains better all the same.",
-        "experiment", "08", "Ioffe & Szegedy 2015, section 2; Santurkar et al. 2018, section 2.2",
+        "experiment",
+        "08",
+        "Ioffe & Szegedy 2015, section 2; Santurkar et al. 2018, section 2.2",
     ),
-    Shift(), one_seed=_one_seed_w4, judge=_judge_w4,
-)  # fmt: skip
+    Shift(),
+    one_seed=_one_seed_w4,
+    judge=_judge_w4,
+)
 
 
 # A16: are the layers independent?
@@ -180,22 +166,21 @@ class Coupling:
 
 def _one_seed_a16(config, seed):
     digits = load_digits(seed, np.float32)
-    batch = digits.x_train[: config.batch_size], digits.y_train[: config.batch_size]
+    x, y = digits.x_train[: config.batch_size], digits.y_train[: config.batch_size]
+    schedule = {"steps": config.steps, "every": config.every}
+
+    def cosine_of_second(model):
+        return shift_by_layer(model, x, y, config.lr)[0]
 
     def side(batchnorm):
         model = deep_net(batchnorm, seed)
         second = [layer for layer in model if isinstance(layer, Linear)][1]
         start = second.weight.copy()
-        history = train(
-            model, digits, config.lr, seed, steps=config.steps, every=config.every,
-            measure=lambda model: shift_by_layer(model, *batch, config.lr)[0],
-        )  # fmt: skip
+        history = train(model, digits, config.lr, seed, measure=cosine_of_second, **schedule)
         moved = np.linalg.norm(second.weight - start) / np.linalg.norm(start)
         return np.mean(history.measured), moved
 
     return both_sides(side)  # (2,) each
-
-
 
 
 def _judge_a16(arrays):
@@ -218,7 +203,11 @@ A16_COUPLING = Experiment(
         "layer have less to follow.",
         "Not independent: the second layer's gradient still turns when the first one steps. What "
         "is true is that at the same rate the coupling is weaker here.",
-        "experiment", "08", "Santurkar et al. 2018, section 2.2",
+        "experiment",
+        "08",
+        "Santurkar et al. 2018, section 2.2",
     ),
-    Coupling(), one_seed=_one_seed_a16, judge=_judge_a16,
-)  # fmt: skip
+    Coupling(),
+    one_seed=_one_seed_a16,
+    judge=_judge_a16,
+)

@@ -1,6 +1,7 @@
 """Claim W5: batch norm makes the landscape of the loss smoother, as seen along the gradient."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -12,14 +13,11 @@ from bnlab.data import load_digits, minibatches
 
 @dataclass(frozen=True)
 class Landscape:
-    """Look along the gradient every few steps of training; 8 seconds for 3 seeds.
-
-    `reach` are the step sizes that are tried at each place, none of them is taken.
-    """
+    """Look along the gradient every few steps of training; 8 seconds for 3 seeds."""
 
     activations: tuple[str, ...] = ("relu", "sigmoid")
     lr: float = 0.1
-    reach: tuple[float, ...] = (0.05, 0.1, 0.2, 0.3, 0.4)
+    reach: tuple[float, ...] = (0.05, 0.1, 0.2, 0.3, 0.4)  # step sizes tried, none is taken
     steps: int = 200
     every: int = 10
     batch_size: int = 60
@@ -37,22 +35,9 @@ def _norm(gradient):
 
 
 def along_the_gradient(model, x, y, reach):
-    """Loss after steps of several sizes from here, and how fast the gradient turns on the way.
+    """Losses after steps of K sizes from here, (K,), and the beta of beta-smoothness on this line.
 
-    Parameters
-    ----------
-    model : Sequential
-        It is left as it was.
-    x : ndarray, shape (N, D)
-    y : ndarray of int, shape (N,)
-    reach : sequence of float, K of them
-        Step sizes, as multiples of the gradient.
-
-    Returns
-    -------
-    losses : ndarray, shape (K,)
-    smoothness : float
-        Largest norm(g' - g) / norm(step): the beta of beta-smoothness on this line.
+    That is the largest norm(g' - g) / norm(step). The model is left as it was.
     """
     state = model.state_dict()
     _, here = _loss_and_gradient(model, x, y)
@@ -71,22 +56,18 @@ def _one_seed_w5(config, seed):
     digits = load_digits(seed, np.float32)
     rng = np.random.default_rng(seed + 1000)
     x, y = next(minibatches(digits.x_train, digits.y_train, config.batch_size, rng))
+    schedule = {"steps": config.steps, "batch_size": config.batch_size, "every": config.every}
+    measure = partial(along_the_gradient, x=x, y=y, reach=config.reach)
 
-    def side(batchnorm, activation):
-        history = train(
-            deep_net(batchnorm, seed, activation=activation), digits, config.lr, seed,
-            steps=config.steps, every=config.every, batch_size=config.batch_size,
-            measure=lambda model: along_the_gradient(model, x, y, config.reach),
-        )  # fmt: skip
+    def side(activation, batchnorm):
+        model = deep_net(batchnorm, seed, activation=activation)
+        history = train(model, digits, config.lr, seed, measure=measure, **schedule)
         return [(losses.min(), losses.max(), beta) for losses, beta in history.measured]
 
     result = {"steps": np.arange(0, config.steps + 1, config.every)}
     for name in config.activations:
-        sides = both_sides(lambda batchnorm, name=name: side(batchnorm, name))
-        result |= {f"{name}_{s}": values for s, values in sides.items()}  # (T, 3)
+        result |= both_sides(partial(side, name), prefix=f"{name}_")  # (T, 3) each
     return result
-
-
 
 
 def _typical(values):
@@ -96,10 +77,7 @@ def _typical(values):
 
 
 def _judge_w5(arrays):
-    """RIGHT if for ReLU both the range and beta are smaller with batch norm, in every seed.
-
-    One of the two: IMPRECISE. What sigmoids do is reported.
-    """
+    """RIGHT if range and beta of the ReLU net are smaller in every seed, IMPRECISE if one is."""
     texts, smoother = {}, {}
     for name in [n.removesuffix("_bn") for n in arrays if n.endswith("_bn")]:
         (range_plain, beta_plain), (range_bn, beta_bn) = (
@@ -121,7 +99,11 @@ W5_LANDSCAPE = Experiment(
         "Batch norm makes the loss change more smoothly along the gradient.",
         "For ReLU networks it does: the loss varies less along the step, and the gradient turns "
         "more slowly. For sigmoids the two measures disagree.",
-        "experiment", "08", "Santurkar et al. 2018, section 3.1 and figure 4",
+        "experiment",
+        "08",
+        "Santurkar et al. 2018, section 3.1 and figure 4",
     ),
-    Landscape(), one_seed=_one_seed_w5, judge=_judge_w5,
-)  # fmt: skip
+    Landscape(),
+    one_seed=_one_seed_w5,
+    judge=_judge_w5,
+)

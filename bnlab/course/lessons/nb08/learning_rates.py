@@ -1,6 +1,7 @@
 """Claims about speed: which learning rates work, and how soon a network is trained."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -10,8 +11,8 @@ from bnlab.course.experiments.bench import (
     rate_sweep,
     scores,
     seconds_per_step,
+    train,
 )
-from bnlab.course.experiments.bench import train as train_on
 from bnlab.course.experiments.evidence import Claim, Experiment
 from bnlab.course.experiments.seeds import over_seeds
 from bnlab.data import load_digits
@@ -33,38 +34,19 @@ class Rates:
 def _one_seed_w1(config, seed):
     digits = load_digits(seed, np.float32)
 
-    def sweep(batchnorm, activation):
-        def make():
-            return deep_net(batchnorm, seed, activation=activation)
-
+    def sweep(activation, batchnorm):
+        make = partial(deep_net, batchnorm, seed, activation=activation)
         return rate_sweep(make, digits, config.lrs, seed, steps=config.steps)
 
     result = {"lrs": config.lrs, "target": config.target}
     for name in config.activations:
-        sides = both_sides(lambda batchnorm, name=name: sweep(batchnorm, name))
-        result |= {f"{name}_{side}": accuracy for side, accuracy in sides.items()}
+        result |= both_sides(partial(sweep, name), prefix=f"{name}_")  # (R, 2) each
     return result
 
 
-
-
 def decades(lrs, accuracy, target):
-    """Width of the range of rates that reach the target, in powers of ten; 0 for one rate alone.
+    """Width of the range of rising rates that reach the target, in powers of ten; -1 for none.
 
-    Parameters
-    ----------
-    lrs : ndarray, shape (R,)
-        Rising.
-    accuracy : ndarray, shape (R,)
-    target : float
-
-    Returns
-    -------
-    float
-        -1 if no rate reaches it.
-
-    Examples
-    --------
     >>> decades(np.array([0.01, 0.1, 1, 10]), np.array([0.5, 0.97, 0.96, 0.1]), target=0.95)
     1.0
     """
@@ -73,18 +55,15 @@ def decades(lrs, accuracy, target):
 
 
 def _judge_w1(arrays):
-    """RIGHT if batch norm makes the range a decade wider and reaches higher, for each activation.
-
-    A network reaches the target if its mean accuracy on validation images over the seeds does.
-    """
+    """RIGHT if the range is a decade wider and reaches higher for each activation, by the means."""
     lrs, target = arrays["lrs"][0], arrays["target"].flat[0]
     texts, wider, higher = [], [], []
     for name in [key.removesuffix("_bn") for key in arrays if key.endswith("_bn")]:
         mean = {s: arrays[f"{name}_{s}"][..., 0].mean(axis=0) for s in ("plain", "bn")}
         width = {side: decades(lrs, mean[side], target) for side in mean}
+        top = {side: max(lrs[mean[side] >= target], default=0) for side in mean}
         wider.append(width["bn"] >= max(width["plain"], 0) + 0.95)
-        higher.append(max(lrs[mean["bn"] >= target], default=0)
-                      > max(lrs[mean["plain"] >= target], default=0))  # fmt: skip
+        higher.append(top["bn"] > top["plain"])
         without, with_bn = (f"{w:.1f} decades" if w >= 0 else "no rate" for w in width.values())
         texts.append(f"{name} {without} without, {with_bn} with batch norm")
     holds = all(wider) + all(higher)
@@ -99,10 +78,14 @@ W1_RATES = Experiment(
         "Batch norm allows higher learning rates, and more of them.",
         "Yes: with it a network trains at rates that are a hundred times apart, and at rates at "
         "which the network without it diverges.",
-        "experiment", "08", "Ioffe & Szegedy 2015, sections 3.3 and 4.2.2",
+        "experiment",
+        "08",
+        "Ioffe & Szegedy 2015, sections 3.3 and 4.2.2",
     ),
-    Rates(), one_seed=_one_seed_w1, judge=_judge_w1,
-)  # fmt: skip
+    Rates(),
+    one_seed=_one_seed_w1,
+    judge=_judge_w1,
+)
 
 
 # W8: fewer steps, and each one costs more.
@@ -121,11 +104,11 @@ class Times:
 
 
 def _steps_to_target(config, digits, batchnorm, lr, seed):
-    """Updates until the target is reached (the whole run if never), and the test accuracy then."""
+    """Updates until the target is reached, the whole run if never, and the final test accuracy."""
     model = deep_net(batchnorm, seed)
-    history = train_on(model, digits, lr, seed, steps=config.steps, every=config.every,
-                       measure=lambda model: scores(model, digits)[0])  # fmt: skip
-    reached = np.array(history.measured) >= config.target
+    schedule = {"steps": config.steps, "every": config.every}
+    history = train(model, digits, lr, seed, measure=partial(scores, digits=digits), **schedule)
+    reached = np.array(history.measured)[:, 0] >= config.target
     steps = history.steps[reached.argmax()] if reached.any() else config.steps
     return steps, scores(model, digits)[1]
 
@@ -167,7 +150,11 @@ W8_TIME = Experiment(
         "Batch norm makes training take longer; it does not change the performance.",
         "It needs fewer steps, and each step costs more: say both. Which side is done first by the "
         "clock depends on the network and the library.",
-        "experiment", "08", "Ioffe & Szegedy 2015, section 4.2",
+        "experiment",
+        "08",
+        "Ioffe & Szegedy 2015, section 4.2",
     ),
-    Times(), run=_run_w8, judge=_judge_w8,
-)  # fmt: skip
+    Times(),
+    run=_run_w8,
+    judge=_judge_w8,
+)

@@ -1,6 +1,7 @@
 """Claim W6: batch norm still helps if noise destroys the distribution it has just made."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -11,21 +12,10 @@ from bnlab.layers import BatchNorm, Layer, Sequential
 
 
 class ShiftingNoise(Layer):
-    """Scale and shift each feature at random, anew in every step of training.
+    """Scale and shift each example at random in training, by noise that is made anew in each step.
 
-    Each example gets its own noise, from a distribution whose mean and spread are drawn for each
-    feature and each step: the features of a batch have neither mean 0 nor variance 1 any more,
-    and the next step has other ones. In evaluation mode it does nothing.
-
-    Parameters
-    ----------
-    size : float
-        The means are uniform in (-size, size), the spreads in (0, size).
-    rng : numpy.random.Generator
-
-    References
-    ----------
-    Santurkar et al. 2018, section 2.1 and appendix A.
+    Its mean, in (-size, size), and its spread, in (0, size), are drawn for each feature
+    (Santurkar et al. 2018, section 2.1 and appendix A).
     """
 
     def __init__(self, size, rng):
@@ -79,19 +69,13 @@ def _one_seed_w6(config, seed):
     return {
         "sizes": config.sizes,
         "mild": config.mild,
-        "plain": sweep(lambda: deep_net(False, seed, activation=config.activation)),
-        "noisy": [sweep(lambda size=size: noisy_net(size, seed, config.activation))
-                  for size in config.sizes],
-    }  # fmt: skip
-
-
+        "plain": sweep(partial(deep_net, False, seed, activation=config.activation)),
+        "noisy": [sweep(partial(noisy_net, s, seed, config.activation)) for s in config.sizes],
+    }
 
 
 def _judge_w6(arrays):
-    """RIGHT if mild noise costs less than half of what batch norm gains; WRONG if all of it.
-
-    What strong noise does is reported.
-    """
+    """RIGHT if mild noise costs less than half of what batch norm gains; WRONG if all of it."""
     sizes = arrays["sizes"][0]
     plain = 100 * accuracy_at_best(arrays["plain"]).mean()
     noisy = 100 * accuracy_at_best(arrays["noisy"]).mean(axis=0)  # (sizes,)
@@ -110,7 +94,11 @@ W6_NOISE = Experiment(
         "It does not. But mild noise hardly moves a feature's mean, and stronger noise takes part "
         "of the gain and in the end all of it: weak evidence against stable distributions as the "
         "reason why batch norm works.",
-        "experiment", "08", "Santurkar et al. 2018, section 2.1 and figure 2",
+        "experiment",
+        "08",
+        "Santurkar et al. 2018, section 2.1 and figure 2",
     ),
-    Noisy(), one_seed=_one_seed_w6, judge=_judge_w6,
-)  # fmt: skip
+    Noisy(),
+    one_seed=_one_seed_w6,
+    judge=_judge_w6,
+)

@@ -43,8 +43,8 @@ def _train_part(config, digits, part, lr, seed):
     trained = names_of(model, part)
     frozen = [name for name in model.parameters() if name not in trained]
     optimizer = SGD(model, lr, groups=[{"names": frozen, "lr": 0.0}])
-    fit(model, digits.x_train, digits.y_train, optimizer, steps=config.steps, batch_size=60,
-        rng=np.random.default_rng(seed))  # fmt: skip
+    schedule = {"steps": config.steps, "batch_size": 60, "rng": np.random.default_rng(seed)}
+    fit(model, digits.x_train, digits.y_train, optimizer, **schedule)
     return scores(model, digits), sum(model.parameters()[name].size for name in trained)
 
 
@@ -55,8 +55,6 @@ def _one_seed_w10(config, seed):
         "accuracy": [[accuracy for accuracy, _ in part] for part in runs],  # (parts, R, 2)
         "numbers": [part[0][1] for part in runs],
     }
-
-
 
 
 def _judge_w10(arrays):
@@ -77,7 +75,11 @@ W10_ONLY_BATCHNORM = Experiment(
         "W10",
         "Training gamma and beta alone, on random weights, gives a useful network.",
         "Yes: they choose among random features, which is more than the last layer alone can do.",
-        "experiment", "08", "Frankle, Schwab & Morcos 2021 (arXiv:2003.00152)",
+        "experiment",
+        "08",
+        "Frankle, Schwab & Morcos 2021 (arXiv:2003.00152)",
     ),
-    Parts(), one_seed=_one_seed_w10, judge=_judge_w10,
-)  # fmt: skip
+    Parts(),
+    one_seed=_one_seed_w10,
+    judge=_judge_w10,
+)

@@ -13,13 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
-from bnlab.course.experiments.bench import input_of_last, paired_interval
+from bnlab.course.experiments.bench import input_of_last, paired_interval, sigmoid_net, train
 from bnlab.course.experiments.evidence import Claim, Experiment
 from bnlab.course.experiments.seeds import over_seeds
+from bnlab.course.lessons.nb06.small_cnn import steps_to
 from bnlab.data import Digits, load_digits, load_idx_folder
-from bnlab.layers import Sigmoid, mlp
-from bnlab.optim import SGD
-from bnlab.training import evaluate, fit
+from bnlab.training import evaluate
 
 SIDES = {"plain": False, "bn": True}
 PERCENTILES = (15, 50, 85)
@@ -27,54 +26,34 @@ PERCENTILES = (15, 50, 85)
 
 @dataclass(frozen=True)
 class Figure1:
-    """The digits by default; about 20 seconds a seed on one core.
-
-    `unit` is the sigmoid that is followed. `target` is the accuracy that "faster" is about.
-    """
+    """The digits by default; about 20 seconds a seed on one core."""
 
     data: str = "digits"
     steps: int = 2000
     every: int = 20
     batch_size: int = 60
     lrs: tuple[float, ...] = (1.0, 3.0, 10.0, 30.0)
-    unit: int = 0
-    target: float = 0.9
+    unit: int = 0  # the sigmoid that is followed
+    target: float = 0.9  # the accuracy that "faster" is about
     seeds: tuple[int, ...] = (0, 1, 2, 3)
 
 
 def images(data, seed):
-    """Training, validation and test images in float32.
-
-    Parameters
-    ----------
-    data : str
-        "digits", or a folder for `bnlab.data.load_idx_folder`. Of its training images a sixth is
-        taken for validation, 10,000 of MNIST's 60,000; its test images stay what they are.
-    seed : int
-        Of the split.
-
-    Returns
-    -------
-    Digits
-    """
+    """The digits, or a folder of MNIST's format, a sixth of its training images for validation."""
     if data == "digits":
         return load_digits(seed, np.float32)
     x, y, x_test, y_test = load_idx_folder(data, np.float32)
-    val, train = np.split(np.random.default_rng(seed).permutation(len(x)), [len(x) // 6])
-    return Digits(x[train], y[train], x[val], y[val], x_test, y_test)
+    val, rest = np.split(np.random.default_rng(seed).permutation(len(x)), [len(x) // 6])
+    return Digits(x[rest], y[rest], x[val], y[val], x_test, y_test)
 
 
 def paper_net(pixels, batchnorm, seed):
     """Pixels, three layers of 100 sigmoids, 10 logits; the same weights for the same seed.
 
-    Examples
-    --------
     >>> [layer.weight.shape for layer in paper_net(784, False, seed=0)[::2]]
     [(100, 784), (100, 100), (100, 100), (10, 100)]
     """
-    rng = np.random.default_rng(seed)
-    return mlp([pixels, 100, 100, 100, 10], activation=Sigmoid, batchnorm=batchnorm, rng=rng,
-               dtype=np.float32)  # fmt: skip
+    return sigmoid_net(3, batchnorm, seed, pixels=pixels)
 
 
 def _train(config, parts, batchnorm, lr, seed):
@@ -86,18 +65,14 @@ def _train(config, parts, batchnorm, lr, seed):
         accuracy = evaluate(model, parts.x_test, parts.y_test)
         return accuracy, *np.percentile(input_of_last(model, probe)[:, config.unit], PERCENTILES)
 
+    schedule = {"steps": config.steps, "batch_size": config.batch_size, "every": config.every}
     start = time.perf_counter()
-    history = fit(
-        model, parts.x_train, parts.y_train, SGD(model, lr), steps=config.steps,
-        batch_size=config.batch_size, rng=np.random.default_rng(seed), every=config.every,
-        measure=measure,
-    )  # fmt: skip
+    history = train(model, parts, lr, seed, measure=measure, **schedule)
     seconds = time.perf_counter() - start
     measured = np.full((config.steps // config.every + 1, 4), np.nan)  # (T, 4)
     measured[: len(history.measured)] = history.measured[: len(measured)]
-    shown = {"accuracy": measured[:, 0], "percentiles": measured[:, 1:].T, "lr": lr,
-             "seconds": seconds}  # fmt: skip
-    return evaluate(model, parts.x_val, parts.y_val), shown
+    shown = {"accuracy": measured[:, 0], "percentiles": measured[:, 1:].T}
+    return evaluate(model, parts.x_val, parts.y_val), shown | {"lr": lr, "seconds": seconds}
 
 
 def _one_seed(config, seed):
@@ -118,20 +93,14 @@ def _run(config):
     return fixed | over_seeds(_one_seed, config)
 
 
-def _steps_to(arrays, side):
-    """First measured step at which the test accuracy is at the target, inf if none is, (S,)."""
-    there = arrays[f"accuracy_{side}"] >= arrays["target"]  # (S, T)
-    return np.where(there.any(axis=1), arrays["steps"][there.argmax(axis=1)], np.inf)
-
-
 def _judge(arrays):
     """RIGHT if batch norm is faster and better, IMPRECISE if one of them, else NOT REPRODUCED.
 
-    Faster: fewer steps to the target in every seed. Better: the 95% interval of the paired
-    difference in test accuracy at the end is above 0.
+    Faster: fewer steps to the target in every seed. Better: the interval at the end is above 0.
     """
-    steps = {side: _steps_to(arrays, side) for side in SIDES}
-    final = {side: 100 * arrays[f"accuracy_{side}"][:, -1] for side in SIDES}
+    tested = {side: arrays[f"accuracy_{side}"] for side in SIDES}  # (S, T) each
+    steps = {side: steps_to(arrays["target"], arrays["steps"], tested[side]) for side in SIDES}
+    final = {side: 100 * tested[side][:, -1] for side in SIDES}
     gain, half = paired_interval(final["bn"] - final["plain"])
     faster, better = bool((steps["bn"] < steps["plain"]).all()), gain - half > 0
     verdict = ("NOT REPRODUCED", "IMPRECISE", "RIGHT")[faster + better]
@@ -154,51 +123,27 @@ def _listed(values):
 
 
 def figure_1(data="digits"):
-    """The experiment; made by a function, because it is no row of the ledger: W7 is the claim.
-
-    Parameters
-    ----------
-    data : str
-        "digits", or a folder with MNIST's four files. There it makes the paper's 50,000 steps,
-        which takes ten minutes a seed on one core.
-
-    Returns
-    -------
-    Experiment
-
-    Raises
-    ------
-    ValueError, FileNotFoundError
-        If the folder's files cannot be read: said now, not by a worker.
-    """
+    """The experiment on the digits or on a folder; no row of the ledger, where W7 is the claim."""
+    of_data, long = data, {}
     if data != "digits":
-        images(data, seed=0)
-    of_data = "digits" if data == "digits" else Path(data).name
-    long = {} if data == "digits" else {"steps": 50_000, "every": 500}
+        images(data, seed=0)  # what cannot be read is said now, not by a worker
+        of_data = Path(data).name
+        long = {"steps": 50_000, "every": 500}  # the paper's; ten minutes a seed on one core
     claim = Claim(
         "figure1",
         "The paper's small sigmoid network learns faster with batch norm, and ends up better.",
         "Faster holds wherever we looked. Better depends on how well the network without batch "
         f"norm is tuned, and on the data; here: {of_data}.",
-        "figure", "08", "Ioffe & Szegedy 2015, section 4.1 and figure 1",
-    )  # fmt: skip
+        "figure",
+        "08",
+        "Ioffe & Szegedy 2015, section 4.1 and figure 1",
+    )
     config = Figure1(data=str(data), **long)
     return Experiment(claim, config, run=_run, judge=_judge, draw=draw, on_data=figure_1)
 
 
 def draw(arrays):
-    """The three panels of the paper's figure 1.
-
-    Parameters
-    ----------
-    arrays : dict of arrays
-        What the experiment gives; panels (b) and (c) show its first seed.
-
-    Returns
-    -------
-    ax : matplotlib.axes.Axes
-        Panel (a).
-    """
+    """The three panels of the paper's figure, (b) and (c) of the first seed; returns panel (a)."""
     import matplotlib.pyplot as plt
 
     from bnlab.plots import curves_with_band, percentile_lines
@@ -208,15 +153,13 @@ def draw(arrays):
     curves_with_band(steps, arrays["accuracy_plain"], "without", ax=a, color="C7")
     curves_with_band(steps, arrays["accuracy_bn"], "with BN", ax=a, color="C0", linestyle="--")
     a.set(title="(a) test accuracy, all seeds", xlabel="step")
-    for ax, side, title in (
-        (b, "plain", "(b) without batch norm"),
-        (c, "bn", "(c) with batch norm"),
-    ):
+    panels = (b, "plain", "(b) without"), (c, "bn", "(c) with")
+    for ax, side, title in panels:
         percentile_lines(steps, arrays[f"percentiles_{side}"][0], ax=ax)
-        ax.set(title=f"{title}: input of a sigmoid", xlabel="step")
+        ax.set(title=f"{title} batch norm: input of a sigmoid", xlabel="step")
     limits = [*b.get_ylim(), *c.get_ylim()]
-    b.set_ylim(min(limits), max(limits))
-    c.set_ylim(min(limits), max(limits))
+    for ax in (b, c):
+        ax.set_ylim(min(limits), max(limits))
     return a
 
 

@@ -9,10 +9,12 @@ W12_SEVEN_CHANGES = Definition(
         "and distort the images less.",
         "This is what one paper did with one network, as three of seven changes made at the same "
         "time. Nobody can tell from it what each change did, and it is not tested here.",
-        "definition", "08", "Ioffe & Szegedy 2015, section 4.2.1",
+        "definition",
+        "08",
+        "Ioffe & Szegedy 2015, section 4.2.1",
     ),
     "IMPRECISE",
-)  # fmt: skip
+)
 
 W13_LOCAL_MINIMA = Definition(
     Claim(
@@ -20,7 +22,9 @@ W13_LOCAL_MINIMA = Definition(
         "Without batch norm training gets stuck in poor local minima.",
         "The paper says so in passing, as a risk of high learning rates. We know of no test that "
         "tells a local minimum from a slow place or a saturated network.",
-        "definition", "08", "Ioffe & Szegedy 2015, section 3.3",
+        "definition",
+        "08",
+        "Ioffe & Szegedy 2015, section 3.3",
     ),
     "CONTESTED",
-)  # fmt: skip
+)

@@ -1,6 +1,7 @@
 """Claim A12: batch norm belongs in front of the nonlinearity."""
 
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -24,8 +25,6 @@ class Places:
 def placed_net(before, activation, seed):
     """64-100-100-100-10 with batch norm before or after each activation, the same weights.
 
-    Examples
-    --------
     >>> [type(layer).__name__ for layer in placed_net(False, "relu", seed=0)[:3]]
     ['Linear', 'ReLU', 'BatchNorm']
     """
@@ -43,9 +42,8 @@ def _one_seed_a12(config, seed):
     digits = load_digits(seed, np.float32)
 
     def tested(before, activation):
-        sweep = rate_sweep(lambda: placed_net(before, activation, seed), digits, config.lrs, seed,
-                           steps=config.steps)  # fmt: skip
-        return sweep[:, 1]
+        make = partial(placed_net, before, activation, seed)
+        return rate_sweep(make, digits, config.lrs, seed, steps=config.steps)[:, 1]
 
     result = {"lrs": config.lrs}
     for name in config.activations:
@@ -53,34 +51,19 @@ def _one_seed_a12(config, seed):
     return result
 
 
-
-
 def intervals(arrays):
-    """Test accuracy before minus after, in points: label, mean and half of the 95% interval.
-
-    Parameters
-    ----------
-    arrays : dict
-        Of the experiment A12.
-
-    Returns
-    -------
-    list of (str, float, float)
-    """
+    """Test accuracy before minus after, in points: label, mean and half of the 95% interval."""
     names = [key.removesuffix("_before") for key in arrays if key.endswith("_before")]
-    return [
-        (f"{name}, rate {lr:g}",
-         *paired_interval(100 * (arrays[f"{name}_before"] - arrays[f"{name}_after"])[:, k]))
-        for name in names
-        for k, lr in enumerate(arrays["lrs"][0])
-    ]  # fmt: skip
+    found = []
+    for name in names:
+        gaps = 100 * (arrays[f"{name}_before"] - arrays[f"{name}_after"])  # (S, R)
+        for lr, gap in zip(arrays["lrs"][0], gaps.T, strict=True):
+            found.append((f"{name}, rate {lr:g}", *paired_interval(gap)))
+    return found
 
 
 def _judge_a12(arrays):
-    """RIGHT if every interval of (before - after) is above 0, WRONG if every one is below it.
-
-    Anything else is CONTESTED: the answer depends on the activation, or no difference is seen.
-    """
+    """RIGHT if every interval of (before - after) is above 0, WRONG if below, else CONTESTED."""
     found = intervals(arrays)
     if all(mean - half > 0 for _, mean, half in found):
         verdict = "RIGHT"
@@ -98,7 +81,11 @@ A12_PLACE = Experiment(
         "Batch norm must stand between the linear layer and its nonlinearity.",
         "The paper argues for it, and it is usual. Both places train; which one is better depends "
         "on the activation and the rate, and the differences are small.",
-        "experiment", "08", "Ioffe & Szegedy 2015, section 3.2",
+        "experiment",
+        "08",
+        "Ioffe & Szegedy 2015, section 3.2",
     ),
-    Places(), one_seed=_one_seed_a12, judge=_judge_a12,
-)  # fmt: skip
+    Places(),
+    one_seed=_one_seed_a12,
+    judge=_judge_a12,
+)

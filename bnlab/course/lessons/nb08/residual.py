@@ -8,21 +8,10 @@ KINDS = ("plain", "bn", "skipinit")
 
 
 class Residual(Layer):
-    r"""y = x + f(x), or y = x + alpha f(x) with one learned number alpha that starts at 0.
+    """y = x + f(x), or, with `skipinit`, x + alpha f(x) with one learned alpha that starts at 0.
 
-    Parameters
-    ----------
-    branch : Layer
-        The f; its output has the shape of its input.
-    skipinit : bool
-        True for the alpha: every block starts as the identity.
-
-    References
-    ----------
     De & Smith 2020 (arXiv:2002.10444), section 4.
 
-    Examples
-    --------
     >>> layer = Residual(ReLU(), skipinit=True)
     >>> layer(np.array([[-1.0, 2.0]])), list(layer.parameters())
     (array([[-1.,  2.]]), ['alpha'])
@@ -73,20 +62,6 @@ class Residual(Layer):
 def residual_net(kind, seed, *, blocks, width):
     """A linear layer, residual blocks of [batch norm], ReLU and a linear layer, and 10 logits.
 
-    Parameters
-    ----------
-    kind : {"plain", "bn", "skipinit"}
-    seed : int
-        The same seed gives the same weights for every kind.
-    blocks, width : int
-
-    Returns
-    -------
-    Sequential
-        In float32.
-
-    Examples
-    --------
     >>> model = residual_net("bn", seed=0, blocks=2, width=8)
     >>> [type(layer).__name__ for layer in model[1].branch]
     ['BatchNorm', 'ReLU', 'Linear']

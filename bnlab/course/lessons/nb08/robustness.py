@@ -23,16 +23,14 @@ class NoisyInputs:
 def _one_seed_w11(config, seed):
     digits = load_digits(seed, np.float32)
     noise = np.random.default_rng(seed + 1000).normal(size=digits.x_test.shape).astype(np.float32)
+    noisy = [digits.x_test + np.float32(size) * noise for size in config.noises]
 
     def side(batchnorm):
         model = deep_net(batchnorm, seed)
         train(model, digits, config.lrs[batchnorm], seed, steps=config.steps)
-        return [evaluate(model, digits.x_test + np.float32(size) * noise, digits.y_test)
-                for size in config.noises]  # fmt: skip
+        return [evaluate(model, x, digits.y_test) for x in noisy]
 
     return {"noises": config.noises} | both_sides(side)
-
-
 
 
 def _judge_w11(arrays):
@@ -53,7 +51,11 @@ W11_ROBUSTNESS = Experiment(
         "W11",
         "Batch norm makes a network less robust to noise in its inputs.",
         "Here too: equally good on clean images, worse on noisy ones.",
-        "experiment", "08", "Galloway et al. 2019 (arXiv:1905.02161)",
+        "experiment",
+        "08",
+        "Galloway et al. 2019 (arXiv:1905.02161)",
     ),
-    NoisyInputs(), one_seed=_one_seed_w11, judge=_judge_w11,
-)  # fmt: skip
+    NoisyInputs(),
+    one_seed=_one_seed_w11,
+    judge=_judge_w11,
+)

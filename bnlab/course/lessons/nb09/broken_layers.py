@@ -1,15 +1,18 @@
 """Ten broken batch norms for the bug hunt of notebook 09. Reading on spoils the hunt.
 
-Each differs from `bnlab.layers.BatchNorm` in one thing. `layer(n)` makes number n; `healthy()`
-makes one without a bug, with the same gamma and beta, to compare with.
+Each differs from `bnlab.layers.BatchNorm` by one mistake. `layer(n)` makes number n; `healthy()`
+makes one without a mistake, with the same gamma and beta, to compare with.
 """
 
 import numpy as np
 
+from bnlab import channels
 from bnlab.batchnorm import batchnorm_forward, batchnorm_inference
 from bnlab.layers import BatchNorm
 
-BUGS = {
+__all__ = ["MISTAKES", "healthy", "layer"]
+
+MISTAKES = {
     "biased running variance": "the running variance is fed the variance divided by m",
     "detached statistics": "the gradient treats mean and variance as constants",
     "eps missing": "evaluation divides by sqrt(running_var), without eps",
@@ -28,10 +31,8 @@ BUGS = {
 
 
 def healthy(num_features=3):
-    """A batch norm without a bug; gamma and beta are not 1 and 0, so that they show.
+    """A batch norm without a mistake; gamma and beta are not 1 and 0, so that they show.
 
-    Examples
-    --------
     >>> healthy().weight
     array([2. , 1. , 0.5])
     """
@@ -39,26 +40,10 @@ def healthy(num_features=3):
 
 
 def layer(number, num_features=3):
-    """Make one of the ten broken layers, new: it has seen no batch.
+    """Make broken layer number 1 to 10, in training mode and new: it has seen no batch.
 
-    Parameters
-    ----------
-    number : int from 1 to 10
-    num_features : int
-        2-D input (N, C) or images (N, C, H, W).
+    It takes what a `BatchNorm` takes, such as (N, C) and images (N, C, H, W).
 
-    Returns
-    -------
-    BatchNorm
-        In training mode, with forward, backward, train, eval, grads and running statistics.
-
-    Raises
-    ------
-    ValueError
-        If there is no such number.
-
-    Examples
-    --------
     >>> layer(1).forward(np.ones((4, 3))).shape
     (4, 3)
     """
@@ -74,13 +59,6 @@ def _prepared(kind, num_features):
     return made
 
 
-class _EvalIgnored(BatchNorm):
-    def _forward(self, x):
-        if self.training:
-            return super()._forward(x)
-        return batchnorm_forward(x, self.weight, self.bias, self.eps)
-
-
 class _MomentumReversed(BatchNorm):
     def _track(self, mean, var, m):
         given, self.momentum = self.momentum, 1 - self.momentum
@@ -88,18 +66,47 @@ class _MomentumReversed(BatchNorm):
         self.momentum = given
 
 
-class _UpdatesInEval(BatchNorm):
+class _EvalIgnored(BatchNorm):
     def _forward(self, x):
-        if not self.training:
-            _, cache = batchnorm_forward(x, self.weight, self.bias, self.eps)
-            self._track(cache.mean, cache.var, x.size // self.num_features)
-        return super()._forward(x)
+        if self.training:
+            return super()._forward(x)
+        return batchnorm_forward(x, self.weight, self.bias, self.eps)
 
 
 class _Detached(BatchNorm):
     def _backward(self, dy, cache):
         super()._backward(dy, cache)
         return dy * _column(cache.gamma * cache.inv_std, dy.ndim)
+
+
+class _UpdatesInEval(BatchNorm):
+    def _forward(self, x):
+        if not self.training:
+            _, cache = batchnorm_forward(x, self.weight, self.bias, self.eps)
+            self._track(cache.mean, cache.var, channels.count(x))
+        return super()._forward(x)
+
+
+class _PositionsApart(BatchNorm):
+    def _forward(self, x):
+        if not self.training:
+            return super()._forward(x)
+        gamma, beta = channels.spread(self.weight, x), channels.spread(self.bias, x)
+        y, cache = batchnorm_forward(channels.rows(x), gamma, beta, self.eps)  # (N, C*H*W)
+        mean, var = (v.reshape(self.num_features, -1).mean(axis=1) for v in (cache.mean, cache.var))
+        self._track(mean, var, len(x))
+        return y.reshape(x.shape), cache
+
+    def _backward(self, dy, cache):
+        dx = super()._backward(channels.rows(dy), cache)
+        for name, gradient in self.grads.items():
+            self.grads[name] = gradient.reshape(self.num_features, -1).sum(axis=1)
+        return dx.reshape(dy.shape)
+
+
+class _BiasedRunningVariance(BatchNorm):
+    def _track(self, mean, var, m):
+        super()._track(mean, var * (m - 1) / m, m)
 
 
 class _EpsMissing(BatchNorm):
@@ -110,48 +117,11 @@ class _EpsMissing(BatchNorm):
         return batchnorm_inference(x, self.weight, self.bias, self.running_mean, var, 0.0), None
 
 
-class _Unbiased(BatchNorm):
-    def _forward(self, x):
-        if not self.training:
-            return super()._forward(x)
-        m = x.size // self.num_features
-        share = (m - 1) / m  # (x - mean) / sqrt(var / share + eps), in the terms of the package
-        gamma = self.weight * np.sqrt(share)
-        y, cache = batchnorm_forward(x, gamma, self.bias, self.eps * share)
-        self._track(cache.mean, cache.var, m)
-        return y, (cache, share)
-
-    def _backward(self, dy, cache):
-        cache, share = cache
-        dx = super()._backward(dy, cache)
-        self.grads["weight"] *= np.sqrt(share)
-        return dx
-
-
-class _PositionsApart(BatchNorm):
-    def _forward(self, x):
-        if not self.training or x.ndim == 2:
-            return super()._forward(x)
-        columns = x.reshape(len(x), -1)  # (N, C*H*W)
-        positions = columns.shape[1] // self.num_features
-        gamma, beta = self.weight.repeat(positions), self.bias.repeat(positions)
-        y, cache = batchnorm_forward(columns, gamma, beta, self.eps)
-        mean, var = (v.reshape(-1, positions).mean(axis=1) for v in (cache.mean, cache.var))
-        self._track(mean, var, len(x))
-        return y.reshape(x.shape), cache
-
-    def _backward(self, dy, cache):
-        dx = super()._backward(dy.reshape(cache.x_centred.shape), cache)
-        sums = {n: g.reshape(self.num_features, -1).sum(axis=1) for n, g in self.grads.items()}
-        self.grads = sums
-        return dx.reshape(dy.shape)
-
-
 class _MeanGradients(BatchNorm):
     def _backward(self, dy, cache):
         dx = super()._backward(dy, cache)
-        m = dy.size // self.num_features
-        self.grads = {name: gradient / m for name, gradient in self.grads.items()}
+        for gradient in self.grads.values():
+            gradient /= channels.count(dy)
         return dx
 
 
@@ -166,20 +136,40 @@ class _OnePass(BatchNorm):
         return cache.x_centred * _column(scale, x.ndim) + _column(self.bias, x.ndim), cache
 
 
-class _BiasedRunningVariance(BatchNorm):
-    def _track(self, mean, var, m):
-        super()._track(mean, var * (m - 1) / m, m)
+class _Unbiased(BatchNorm):
+    def _forward(self, x):
+        if not self.training:
+            return super()._forward(x)
+        m = channels.count(x)
+        share = (m - 1) / m  # (x - mean) / sqrt(var / share + eps), in the terms of the package
+        gamma = self.weight * np.sqrt(share)
+        y, cache = batchnorm_forward(x, gamma, self.bias, self.eps * share)
+        self._track(cache.mean, cache.var, m)
+        return y, cache
 
-
-# Their numbers are their order here.
-_LAYERS = (
-    _MomentumReversed, _EvalIgnored, _Detached, _UpdatesInEval, _PositionsApart,
-    _BiasedRunningVariance, _EpsMissing, _MeanGradients, _OnePass, _Unbiased,
-)  # fmt: skip
-for _kind in _LAYERS:  # else repr and error messages would name the bug
-    _kind.__name__ = _kind.__qualname__ = "BatchNorm"
+    def _backward(self, dy, cache):
+        dx, m = super()._backward(dy, cache), channels.count(dy)
+        self.grads["weight"] *= np.sqrt((m - 1) / m)
+        return dx
 
 
 def _column(v, ndim):
     """Shape (C,) to (1, C, 1, ...), so that it broadcasts against x."""
     return v.reshape(1, -1, *[1] * (ndim - 2))
+
+
+# Their numbers are their order here.
+_LAYERS = (
+    _MomentumReversed,
+    _EvalIgnored,
+    _Detached,
+    _UpdatesInEval,
+    _PositionsApart,
+    _BiasedRunningVariance,
+    _EpsMissing,
+    _MeanGradients,
+    _OnePass,
+    _Unbiased,
+)
+for _kind in _LAYERS:  # else repr and error messages would name the mistake
+    _kind.__name__ = _kind.__qualname__ = "BatchNorm"

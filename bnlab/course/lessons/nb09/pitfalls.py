@@ -1,8 +1,7 @@
 """What the twenty pitfalls of the field guide (P1 to P20) have in common.
 
-A demonstration is a function of under ten lines that runs the mistake and the fix, whole or for one
-seed, and returns what it measured in a dict. Two readers judge it: does the symptom show, and is it
-gone with the fix? The demonstrations stand in the modules ``pitfalls_...``, one for each family.
+A demonstration is a function of under ten lines that runs the mistake and the fix and returns what
+it measured. They stand in the modules ``pitfalls_...``, one for each family.
 """
 
 import numpy as np
@@ -16,31 +15,16 @@ from bnlab.training import fit
 
 
 def pitfall(id, said, correct, source, *, config, symptom, fixed, demo=None, one_seed=None):
-    """Make the `Experiment` of one pitfall.
+    """Make the `Experiment` of one pitfall: `said` names the symptom, `correct` cause and fix.
 
-    Parameters
-    ----------
-    id, said, correct, source : str
-        Of the `Claim`: `said` names the symptom, `correct` the cause and the fix.
-    config : frozen dataclass instance
-    symptom, fixed : callable
-        Each takes this dict and returns whether the symptom shows (the fix removes it), and a few
-        words with the numbers.
-    demo, one_seed : callable
-        One of them: ``demo(config)``, or ``one_seed(config, seed)`` for each seed of the config.
-
-    Returns
-    -------
-    Experiment
+    `symptom` and `fixed` take what ``demo(config)`` or ``one_seed(config, seed)``, stacked, gives;
+    they return whether the symptom shows, or is gone, and a few words with the numbers.
     """
 
     def judge(arrays):
-        shows, before = symptom(arrays)
-        gone, after = fixed(arrays)
-        if hasattr(config, "seeds"):
-            spread = f"{len(next(iter(arrays.values())))} seeds"
-        else:
-            spread = "one run, seed given"
+        (shows, before), (gone, after) = symptom(arrays), fixed(arrays)
+        first = next(iter(arrays.values()))
+        spread = f"{len(first)} seeds" if one_seed else "one run, seed given"
         return verdict(shows, gone), f"{before}; fixed: {after}", spread
 
     claim = Claim(id, said, correct, "experiment", "09", source)
@@ -58,37 +42,18 @@ def verdict(shows, gone):
     return "RIGHT" if gone else "WRONG"
 
 
-def trained(seed, *, steps=300, lr=0.1, batch_size=64, momentum=0.1, **options):
-    """Train a small network on the digits, 64-50-50-10 with ReLU, in float64.
+def trained(seed, *, steps=300, batch_size=64, momentum=0.1, weight_decay=0.0, groups=None):
+    """Train 64-50-50-10 with ReLU; returns it in evaluation mode, and the digits of the seed.
 
-    In double precision a short training ends alike on every machine. Same seed, same weights and
-    batches: the momentum of the running statistics does not change the training.
-
-    Parameters
-    ----------
-    seed : int
-        Of the split, the weights and the batches.
-    steps, batch_size : int
-    lr : float
-    momentum : float
-        Of every batch norm.
-    **options
-        For `SGD`: ``weight_decay``, and ``groups``, a function of the model.
-
-    Returns
-    -------
-    model : Sequential
-        In evaluation mode.
-    digits : Digits
+    In float64 a short training ends alike on every machine; `groups` is a function of the model.
     """
     digits, rng = load_digits(seed), np.random.default_rng(seed)
     model = mlp([64, 50, 50, 10], rng=rng)
     for layer in batchnorm_layers(model):
         layer.momentum = momentum
-    groups = options.pop("groups", lambda model: ())(model)
-    optimizer = SGD(model, lr, groups=groups, **options)
-    fit(model, digits.x_train, digits.y_train, optimizer, steps=steps, batch_size=batch_size,
-        rng=rng)  # fmt: skip
+    decay = {"weight_decay": weight_decay, "groups": groups(model) if groups else ()}
+    schedule = {"steps": steps, "batch_size": batch_size, "rng": rng}
+    fit(model, digits.x_train, digits.y_train, SGD(model, lr=0.1, **decay), **schedule)
     return model.eval(), digits
 
 

@@ -7,6 +7,8 @@ import numpy as np
 from bnlab import functional as F
 from bnlab.batchnorm import batchnorm_backward, batchnorm_forward, batchnorm_inference
 from bnlab.course.experiments.bench import batchnorm_layers
+from bnlab.course.lessons.nb03 import wrong_gradients
+from bnlab.course.lessons.nb08.only_batchnorm import names_of
 from bnlab.course.lessons.nb09.pitfalls import pitfall, trained
 from bnlab.layers import BatchNorm, Linear
 
@@ -22,15 +24,13 @@ class Decay:
 
 
 def _spare_batchnorm(model):
-    names = [f"{i}.{name}" for i, layer in enumerate(model) if isinstance(layer, BatchNorm)
-             for name in layer.parameters()]  # fmt: skip
-    return ({"names": names, "weight_decay": 0.0},)
+    return ({"names": names_of(model, "batch norm"), "weight_decay": 0.0},)
 
 
 def weight_decay(config, seed):
     """P10: mean gamma and training loss after training with weight decay."""
     result = {}
-    for name, groups in {"all": lambda model: (), "spared": _spare_batchnorm}.items():
+    for name, groups in {"all": None, "spared": _spare_batchnorm}.items():
         model, digits = trained(seed, weight_decay=config.decay, groups=groups)
         result[f"{name}_gamma"] = np.mean([layer.weight for layer in batchnorm_layers(model)])
         logits = model(digits.x_train)
@@ -117,26 +117,14 @@ class Stopped:
     seed: int = 0
 
 
-def _dx(x, dy, detach):
-    """Gradient of x through batch norm, whose statistics may be detached."""
-    x = x.clone().requires_grad_()
-    mean, var = x.mean(0), x.var(0, correction=0)
-    if detach:
-        mean, var = mean.detach(), var.detach()
-    ((x - mean) / (var + 1e-5).sqrt() * dy).sum().backward()
-    return x.grad.numpy()
-
-
 def stopped_gradient(config):
     """P18: error of dx, and the sum of dx over the batch, which is 0 for batch norm."""
-    import torch
-
     x, dy = np.random.default_rng(config.seed).normal(size=(2, config.rows, config.features))
-    _, cache = batchnorm_forward(x, np.ones(config.features), np.zeros(config.features))
-    right, _, _ = batchnorm_backward(dy, cache)
+    arguments = x, np.ones(config.features), np.zeros(config.features), 1e-5
+    right, _, _ = batchnorm_backward(dy, batchnorm_forward(*arguments)[1])
     result = {}
-    for name, detach in {"detached": True, "through": False}.items():
-        dx = _dx(torch.from_numpy(x), torch.from_numpy(dy), detach)
+    for name, stop in {"detached": ("mean", "var"), "through": ()}.items():
+        dx = wrong_gradients.stopped_gradient(dy, *arguments, stop)
         result[name] = np.linalg.norm(dx - right) / np.linalg.norm(right)
         result[f"{name}_sum"] = np.abs(dx.sum(axis=0)).max()
     return result
@@ -188,8 +176,8 @@ def reshape_or_transpose(config):
     columns = x.transpose(0, 2, 3, 1).reshape(-1, c)  # (n*h*w, c)
     transposed = _columns_normalized(columns).reshape(n, h, w, c).transpose(0, 3, 1, 2)
     right, _ = batchnorm_forward(x, np.ones(c), np.zeros(c))
-    return {"means": reshaped.mean(axis=(0, 2, 3)), "means_fixed": transposed.mean(axis=(0, 2, 3)),
-            "error": np.abs(transposed - right).max()}  # fmt: skip
+    means, fixed = (images.mean(axis=(0, 2, 3)) for images in (reshaped, transposed))
+    return {"means": means, "means_fixed": fixed, "error": np.abs(transposed - right).max()}
 
 
 P19_RESHAPE = pitfall(

@@ -65,8 +65,6 @@ def near_chance(accuracy):
     return bool((np.abs(accuracy - 0.5) < 0.1).all())
 
 
-
-
 P12_LABEL_LEAK = pitfall(
     "P12",
     "Training accuracy is nearly perfect, evaluation is a coin toss, and nothing is overfitted.",

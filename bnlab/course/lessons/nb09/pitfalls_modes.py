@@ -36,8 +36,6 @@ def eval_forgotten(config, seed):
     return {"forgotten": forgotten, "eval": evaluate(model, x, y)}
 
 
-
-
 P2_EVAL_FORGOTTEN = pitfall(
     "P2",
     "In training mode a trained network answers badly, and differently in other company.",
@@ -141,8 +139,6 @@ def frozen_but_updating(config, seed):
         changes = [p.numpy() - model.parameters()[n] for n, p in twin.named_parameters()]
         result[f"{name}_weights"] = max(np.abs(change).max() for change in changes)
     return result
-
-
 
 
 def _forgotten(arrays):

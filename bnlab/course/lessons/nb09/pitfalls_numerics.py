@@ -42,12 +42,10 @@ def precision(config):
     x, large, half = config.draw()
     of_x, of_large = (batchnorm_forward(v, np.ones(8), np.zeros(8))[1] for v in (x, large))
     exact = large.mean(axis=0, dtype=np.float64)
-    return {
-        "one_pass": one_pass(x), "two_pass": of_x.var, "var": config.std**2,
-        "half": one_pass(half), "half_fixed": half.astype(np.float32).var(axis=0),
-        "mean_error": np.abs(large.mean(axis=0) - exact).max(),
-        "mean_fixed": np.abs(of_large.mean - exact).max(),
-    }  # fmt: skip
+    variances = {"one_pass": one_pass(x), "two_pass": of_x.var, "var": config.std**2}
+    halves = {"half": one_pass(half), "half_fixed": half.astype(np.float32).var(axis=0)}
+    means = {"mean_error": large.mean(axis=0), "mean_fixed": of_large.mean}
+    return {**variances, **halves, **{n: np.abs(mean - exact).max() for n, mean in means.items()}}
 
 
 def _lost_digits(a):

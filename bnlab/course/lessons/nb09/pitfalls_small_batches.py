@@ -101,8 +101,6 @@ def last_batch(config, seed):
     return {"kept": kept, "dropped": dropped}
 
 
-
-
 P7_LAST_BATCH = pitfall(
     "P7",
     "Accuracy jumps wildly from epoch to epoch, while the training loss looks fine.",
@@ -163,6 +161,10 @@ def accumulation(config):
     return result
 
 
+def _off(error, size):
+    return f"{100 * error:.0f}% at {size}"
+
+
 P8_ACCUMULATION = pitfall(
     "P8",
     "Gradients accumulated over small batches train another network than one large batch.",
@@ -173,13 +175,11 @@ P8_ACCUMULATION = pitfall(
     demo=accumulation,
     symptom=lambda a: (
         a["batch norm"].min() > 0.1,
-        "the gradient is off by "
-        + ", ".join(f"{100 * e:.0f}% at {m}" for e, m in
-                    zip(a["batch norm"], a["micro"], strict=True)),
+        "the gradient is off by " + ", ".join(map(_off, a["batch norm"], a["micro"])),
     ),
     fixed=lambda a: (
         max(a["layer norm"].max(), a["no norm"].max()) < 1e-12,
         f"{100 * a['layer norm'].max():.0f}% with layer norm, "
         f"{100 * a['no norm'].max():.0f}% without any",
     ),
-)  # fmt: skip
+)

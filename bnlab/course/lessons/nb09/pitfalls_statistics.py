@@ -36,8 +36,6 @@ def momentum_copied(config, seed):
     return result
 
 
-
-
 def _lost(arrays):
     return 100 * (arrays["converted"].mean() - arrays["copied"].mean())
 
@@ -93,8 +91,6 @@ def one_inf(config, seed):
     _repair(twin, x.split(config.batch_size))
     repaired = torch_accuracy(twin, digits.x_test, y)
     return {"poisoned": poisoned, "repaired": repaired, "zeros": (y == 0).mean()}
-
-
 
 
 P6_ONE_INF = pitfall(
@@ -186,12 +182,12 @@ def two_domains(config):
     """P11: one batch norm for both domains, then one for each; what evaluation makes of one."""
     rng = np.random.default_rng(config.seed)
     centres = config.distance * np.array([-0.5, 0.5])
-    x = rng.normal(np.tile(centres, config.batches // 2)[:, None, None], config.std,
-                   (config.batches, config.rows, 1))  # fmt: skip
+    centre = np.tile(centres, config.batches // 2)[:, None, None]  # of each batch
+    x = rng.normal(centre, config.std, (config.batches, config.rows, 1))
     shared, own = (BatchNorm(1, momentum=config.momentum) for _ in range(2))
     _ = [shared(batch) for batch in x], [own(batch) for batch in x[::2]]
-    return {"running_var": shared.running_var[0], "pooled_var": x.var(),
-            "shared": shared.eval()(x[0]), "own": own.eval()(x[0])}  # fmt: skip
+    result = {"running_var": shared.running_var[0], "pooled_var": x.var()}
+    return result | {"shared": shared.eval()(x[0]), "own": own.eval()(x[0])}
 
 
 P11_TWO_DOMAINS = pitfall(

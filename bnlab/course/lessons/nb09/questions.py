@@ -1,23 +1,23 @@
-"""Questions of notebook 09: name the bug of each broken layer of `broken_layers`."""
+"""Questions of notebook 09: name the mistake of each broken layer of `broken_layers`."""
 
 from bnlab.course.exercises.exercise import Mistake, Question
-from bnlab.course.lessons.nb09.broken_layers import BUGS
+from bnlab.course.lessons.nb09.broken_layers import MISTAKES
 
 
 def _hunt(number, answer, explanation, hints, not_these, difficulty):
-    """Make the question about one layer; `not_these`: wrong bug -> what speaks against it."""
+    """Make the question about one layer; `not_these`: another name -> what speaks against it."""
     return Question(
         name=f"bug_hunt_{number}",
         notebook="09",
         answer=answer,
-        choices=tuple(BUGS),
+        choices=tuple(MISTAKES),
         explanation=explanation,
         hints=hints,
         minutes=4,
         difficulty=difficulty,
         mistakes=tuple(
-            Mistake(f"not_{bug.replace(' ', '_')}", sentence, bug)
-            for bug, sentence in not_these.items()
+            Mistake(f"not_{other.replace(' ', '_')}", sentence, other)
+            for other, sentence in not_these.items()
         ),
     )
 

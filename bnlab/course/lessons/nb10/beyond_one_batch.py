@@ -9,22 +9,8 @@ NOTICED = 1e-9  # a change of the output that is no rounding
 
 
 def inputs_that_matter(forward, x, place):
-    """Which inputs move one output: found by moving each of them.
+    """Which inputs move the output ``forward(x)[place]``, in the shape of x: each one is moved.
 
-    Parameters
-    ----------
-    forward : callable
-        Takes x, returns y of the same shape.
-    x : ndarray
-    place : tuple of int
-        The output that is watched, an index of y.
-
-    Returns
-    -------
-    ndarray of bool, shape of x
-
-    Examples
-    --------
     >>> x = np.array([[1.0, 2.0], [3.0, 5.0]])
     >>> inputs_that_matter(lambda x: x - x.mean(axis=0), x, place=(0, 1))
     array([[False,  True],
@@ -41,17 +27,6 @@ def inputs_that_matter(forward, x, place):
 def image_tiles(values):
     """Lay images (N, C, H, W) out in one picture: a row for each example, a column a channel.
 
-    Parameters
-    ----------
-    values : ndarray, shape (N, C, H, W)
-
-    Returns
-    -------
-    ndarray, shape (N * (H + 1) - 1, C * (W + 1) - 1)
-        The gaps between the tiles are nan.
-
-    Examples
-    --------
     >>> image_tiles(np.array([[[[1.0]], [[2.0]]], [[[3.0]], [[4.0]]]]))
     array([[ 1., nan,  2.],
            [nan, nan, nan],
@@ -64,44 +39,22 @@ def image_tiles(values):
 
 
 def gradients(model, x, labels):
-    """Gradient of the mean cross-entropy, all parameters in one vector.
-
-    Examples
-    --------
-    >>> from bnlab.layers import mlp
-    >>> model = mlp([2, 3, 2], rng=np.random.default_rng(0))
-    >>> gradients(model, np.array([[0.0, 1.0], [2.0, 0.0]]), np.array([0, 1])).shape
-    (20,)
-    """
+    """Gradient of the mean cross-entropy, all parameters in one vector."""
     _, cache = F.cross_entropy_forward(model(x), labels)
     model.backward(F.cross_entropy_backward(cache))
     return np.concatenate([gradient.ravel() for gradient in model.grads.values()])
 
 
 def accumulation_error(model, x, labels, size):
-    """Distance of the accumulated gradient from that of the whole batch, relative to the latter.
+    """Relative distance of the gradient accumulated over micro-batches from that of the batch.
 
-    Parameters
-    ----------
-    model : Sequential
-        In training mode.
-    x, labels : ndarray, shape (N, ...) and (N,)
-    size : int
-        Rows of a micro-batch; it divides N.
-
-    Returns
-    -------
-    float
-
-    Examples
-    --------
     >>> from bnlab.layers import mlp
     >>> rng = np.random.default_rng(0)
     >>> x, labels = rng.normal(size=(8, 2)), rng.integers(2, size=8)
     >>> accumulation_error(mlp([2, 3, 2], batchnorm=False, rng=rng), x, labels, size=4) < 1e-14
     True
     """
-    counts = [size] * (len(x) // size)
+    counts = [size] * (len(x) // size)  # size divides N
     whole = gradients(model, x, labels)
     parts = zip(cut(x, counts), cut(labels, counts), strict=True)
     accumulated = sum(gradients(model, *part) for part in parts) / len(counts)

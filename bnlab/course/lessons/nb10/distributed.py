@@ -1,8 +1,8 @@
 """Batch norm over several processes: real ``torch.distributed`` with gloo, on this machine alone.
 
-A process that is started afresh can only call functions it finds in a file, so the workers of
-notebook 10 live here. They meet at a file in a temporary folder and talk over the loopback
-address: no network is needed. Whatever happens, no process outlives the call that started it.
+A process that is started afresh can only call functions it finds in a file: the workers of notebook
+10 live here. They meet at a file and talk over the loopback address, no network is needed, and no
+process outlives the call that started it.
 """
 
 import multiprocessing
@@ -23,34 +23,12 @@ import torch.distributed as dist
 
 
 def run_replicas(worker, jobs, timeout=60.0):
-    """Call ``worker(job)`` for each job, in one process each, joined in one group.
+    """Answers of ``worker(job)`` for each job, in one process each, joined in one group.
 
-    Inside a worker, `torch.distributed` has rank and size, and ``all_reduce`` works. A script
-    that calls this needs ``if __name__ == "__main__":`` around the call; a notebook does not.
+    The worker is a top-level function of a file, in which `torch.distributed` works. RuntimeError
+    if it raises or ends without an answer, TimeoutError if not all answer in `timeout` seconds. A
+    script needs ``if __name__ == "__main__":`` around the call, a notebook does not.
 
-    Parameters
-    ----------
-    worker : callable
-        A top-level function of a file (not of a notebook).
-    jobs : sequence
-        One argument for each process.
-    timeout : float
-        Seconds for everything together, the start of the processes included.
-
-    Returns
-    -------
-    list
-        The answers, in the order of the jobs.
-
-    Raises
-    ------
-    RuntimeError
-        If a worker raises, or ends without an answer.
-    TimeoutError
-        If not all answers are there in time.
-
-    Examples
-    --------
     >>> import numpy as np
     >>> job = {"x": np.ones((2, 1)), "dy": np.ones((2, 1)), "gamma": np.ones(1),
     ...        "beta": np.zeros(1), "eps": 1e-5}
@@ -77,16 +55,8 @@ def run_replicas(worker, jobs, timeout=60.0):
 def batchnorm_step(job):
     """Forward and backward of batch norm on this replica's rows, with own and shared statistics.
 
-    Parameters
-    ----------
-    job : dict
-        ``x`` and ``dy`` (N, C), rows of this replica; ``gamma`` and ``beta`` (C,); ``eps``.
-
-    Returns
-    -------
-    dict of dict
-        ``"own"`` and ``"shared"``, each with mean, var, y, dx, and with dgamma and dbeta summed
-        over the replicas.
+    A job has ``x`` and ``dy`` (N, C), ``gamma`` and ``beta`` (C,) and ``eps``; ``"own"`` and
+    ``"shared"`` have mean, var, y and dx, and dgamma and dbeta summed over the replicas.
     """
     return {"own": _step(job, _own_statistics), "shared": _step(job, _shared_statistics)}
 
@@ -98,8 +68,8 @@ def _step(job, statistics):
     y.backward(torch.tensor(job["dy"]))
     for parameter in (gamma, beta):  # as data-parallel training does with every gradient
         dist.all_reduce(parameter.grad)
-    found = {"mean": mean, "var": var, "y": y,
-             "dx": x.grad, "dgamma": gamma.grad, "dbeta": beta.grad}  # fmt: skip
+    found = {"mean": mean, "var": var, "y": y}
+    found |= {"dx": x.grad, "dgamma": gamma.grad, "dbeta": beta.grad}
     return {name: value.detach().numpy() for name, value in found.items()}
 
 
@@ -181,10 +151,8 @@ def _join_group(rank, size, meeting, timeout):
     if loopback:  # elsewhere gloo finds 127.0.0.1 by itself
         os.environ["GLOO_SOCKET_IFNAME"] = loopback.pop()
     torch.set_num_threads(1)
-    dist.init_process_group(
-        "gloo", init_method=meeting.as_uri(), rank=rank, world_size=size,
-        timeout=timedelta(seconds=timeout),
-    )  # fmt: skip
+    options = {"rank": rank, "world_size": size, "timeout": timedelta(seconds=timeout)}
+    dist.init_process_group("gloo", init_method=meeting.as_uri(), **options)
 
 
 def _answers(connections, deadline, timeout):

@@ -3,11 +3,7 @@
 import numpy as np
 
 from bnlab.course.exercises.exercise import Case, Exercise
-
-ONE_PASS = (
-    "E[x^2] - E[x]^2 subtracts two large, nearly equal numbers when the mean is large; "
-    "subtract the mean first and square afterwards."
-)
+from bnlab.course.lessons.nb02.ex_batchnorm_algorithm import ONE_PASS
 
 
 def groupnorm_forward(x, gamma, beta, num_groups, eps):
@@ -15,8 +11,8 @@ def groupnorm_forward(x, gamma, beta, num_groups, eps):
     groups = x.reshape(len(x), num_groups, -1)  # (N, G, C/G * H * W)
     mean = groups.mean(axis=2, keepdims=True)  # (N, G, 1)
     var = ((groups - mean) ** 2).mean(axis=2, keepdims=True)
-    x_hat = ((groups - mean) / np.sqrt(var + eps)).reshape(x.shape)
-    return gamma[:, None, None] * x_hat + beta[:, None, None]
+    x_hat = (groups - mean) / np.sqrt(var + eps)
+    return gamma[:, None, None] * x_hat.reshape(x.shape) + beta[:, None, None]
 
 
 def images(n, c, num_groups, eps=1e-5, mean=0.0, size=(3, 4)):
@@ -78,221 +74,120 @@ GROUPNORM = Exercise(
     about_precision=ONE_PASS,
 )
 
-
-def _normalized(x, axes, eps, ddof=0):
-    mean, var = x.mean(axis=axes, keepdims=True), x.var(axis=axes, keepdims=True, ddof=ddof)
-    return (x - mean) / np.sqrt(var + eps)
+FIVE_AXES = "x.reshape(len(x), num_groups, -1, *x.shape[2:])"  # (N, G, C/G, H, W)
 
 
-def _x_hat(x, num_groups, eps, ddof=0):
-    return _normalized(x.reshape(len(x), num_groups, -1), 2, eps, ddof).reshape(x.shape)
+def _statistics(axes, groups="x.reshape(len(x), num_groups, -1)"):
+    """The edits for statistics over these axes of another view of x."""
+    return {
+        "groups": groups,
+        "mean": f"groups.mean(axis={axes}, keepdims=True)",
+        "var": f"groups.var(axis={axes}, keepdims=True)",
+    }
 
 
-def _affine(x_hat, gamma, beta):
-    return gamma[:, None, None] * x_hat + beta[:, None, None]
-
-
-@GROUPNORM.mistake(
-    "interleaved_groups",
-    "You deal the channels out like cards: channel k goes to group k % num_groups. A group holds "
-    "neighbours: num_groups comes before C / num_groups in the reshape.",
+GROUPNORM.add_mistakes(
+    interleaved_groups=(
+        "You deal the channels out like cards: channel k goes to group k % num_groups. A group "
+        "holds neighbours: num_groups comes before C / num_groups in the reshape.",
+        _statistics((1, 3, 4), "x.reshape(len(x), -1, num_groups, *x.shape[2:])"),
+    ),
+    groups_last=(
+        "You put num_groups last in the reshape. Memory is then dealt out number by number, and "
+        "each group holds pixels of all channels: (N, num_groups, -1) keeps neighbouring channels "
+        "together.",
+        _statistics(1, "x.reshape(len(x), -1, num_groups)"),
+    ),
+    images_joined=(
+        "You reshape the whole batch to (num_groups, -1): that cuts it into num_groups pieces, "
+        "wherever an image ends. Keep the axis of the images: (N, num_groups, -1).",
+        _statistics(1, "x.reshape(num_groups, -1)"),
+    ),
+    across_the_groups=(
+        "Your view (N, num_groups, size, H, W) is right, but the mean runs over num_groups and "
+        "not over the channels of a group: average over axes 2, 3 and 4.",
+        _statistics((1, 3, 4), FIVE_AXES),
+    ),
+    mean_of_channel_variances=(
+        "You average the variances of the channels. Their means differ, and these differences "
+        "belong to the variance of the group: take it over all its values.",
+        _statistics((2, 3, 4), FIVE_AXES)
+        | {"var": "groups.var(axis=(3, 4), keepdims=True).mean(axis=2, keepdims=True)"},
+    ),
+    size_for_number=(
+        "You read num_groups as the number of channels in a group; it is the number of groups.",
+        {"return": "groupnorm_forward(x, gamma, beta, x.shape[1] // num_groups, eps)"},
+    ),
+    instance_norm=(
+        "You normalize each channel alone: this is instance norm, C groups. Here C / num_groups "
+        "channels share their statistics.",
+        {"return": "groupnorm_forward(x, gamma, beta, x.shape[1], eps)"},
+    ),
+    layer_norm=(
+        "You normalize all channels of an image together: this is one group, whatever num_groups "
+        "says.",
+        {"return": "groupnorm_forward(x, gamma, beta, 1, eps)"},
+    ),
+    batch_norm=(
+        "You normalize each channel over the batch: this is batch norm. Group norm never looks at "
+        "another image.",
+        _statistics((0, 2, 3), "x"),
+    ),
+    groups_over_the_batch=(
+        "Your groups are right, but their statistics run over the batch too. Each image has its "
+        "own.",
+        _statistics((0, 2)),
+    ),
+    each_pixel_alone=(
+        "You average over the channels of a group at each pixel; the pixels of the group share "
+        "one mean and one variance as well.",
+        _statistics(2, FIVE_AXES),
+    ),
+    gamma_of_the_group=(
+        "All channels of a group get the same gamma and beta. The group shares its statistics; "
+        "gamma and beta belong to the channel.",
+        {"return": "(gamma[:num_groups, None] * x_hat + beta[:num_groups, None]).reshape(x.shape)"},
+    ),
+    unbiased_variance=(
+        "You divide the sum of squares by the number of values less one; group norm takes the "
+        "biased variance, as batch norm does.",
+        {"var": "groups.var(axis=2, keepdims=True, ddof=1)"},
+    ),
+    eps_outside_root=(
+        "You add eps to the standard deviation; it belongs to the variance, inside the square "
+        "root.",
+        {"x_hat": "(groups - mean) / (np.sqrt(var) + eps)"},
+    ),
+    eps_forgotten=(
+        "You leave eps out: a constant group then gives 0 / 0. Add it to the variance.",
+        {"x_hat": "(groups - mean) / np.sqrt(var)"},
+    ),
+    eps_fixed=(
+        "You always use 1e-5; use the argument eps.",
+        {"x_hat": "(groups - mean) / np.sqrt(var + 1e-5)"},
+    ),
+    divides_by_variance=(
+        "You divide by the variance; divide by its square root, the standard deviation.",
+        {"x_hat": "(groups - mean) / (var + eps)"},
+    ),
+    not_centred=(
+        "You divide by the standard deviation of the group but do not subtract its mean first.",
+        {"x_hat": "groups / np.sqrt(var + eps)"},
+    ),
+    no_scale_and_shift=(
+        "You return x_hat; the scale and the shift are missing: y = gamma * x_hat + beta.",
+        {"return": "x_hat.reshape(x.shape)"},
+    ),
+    gamma_and_beta_swapped=(
+        "gamma and beta are swapped: gamma is the factor, beta is what is added.",
+        {"return": "groupnorm_forward(x, beta, gamma, num_groups, eps)"},
+    ),
+    shift_forgotten=(
+        "The shift is missing: y = gamma * x_hat + beta.",
+        {"return": "gamma[:, None, None] * x_hat.reshape(x.shape)"},
+    ),
+    scale_forgotten=(
+        "The scale is missing: y = gamma * x_hat + beta.",
+        {"return": "x_hat.reshape(x.shape) + beta[:, None, None]"},
+    ),
 )
-def _(x, gamma, beta, num_groups, eps):
-    n, c, h, w = x.shape
-    groups = x.reshape(n, c // num_groups, num_groups, h, w)
-    return _affine(_normalized(groups, (1, 3, 4), eps).reshape(x.shape), gamma, beta)
-
-
-@GROUPNORM.mistake(
-    "groups_last",
-    "You put num_groups last in the reshape. Memory is then dealt out number by number, and each "
-    "group holds pixels of all channels: (N, num_groups, -1) keeps neighbouring channels together.",
-)
-def _(x, gamma, beta, num_groups, eps):
-    groups = x.reshape(len(x), -1, num_groups)
-    return _affine(_normalized(groups, 1, eps).reshape(x.shape), gamma, beta)
-
-
-@GROUPNORM.mistake(
-    "images_joined",
-    "You reshape the whole batch to (num_groups, -1): that cuts it into num_groups pieces, "
-    "wherever an image ends. Keep the axis of the images: (N, num_groups, -1).",
-)
-def _(x, gamma, beta, num_groups, eps):
-    groups = x.reshape(num_groups, -1)
-    return _affine(_normalized(groups, 1, eps).reshape(x.shape), gamma, beta)
-
-
-@GROUPNORM.mistake(
-    "across_the_groups",
-    "Your view (N, num_groups, size, H, W) is right, but the mean runs over num_groups and not "
-    "over the channels of a group: average over axes 2, 3 and 4.",
-)
-def _(x, gamma, beta, num_groups, eps):
-    groups = x.reshape(len(x), num_groups, -1, *x.shape[2:])
-    return _affine(_normalized(groups, (1, 3, 4), eps).reshape(x.shape), gamma, beta)
-
-
-@GROUPNORM.mistake(
-    "mean_of_channel_variances",
-    "You average the variances of the channels. Their means differ, and these differences belong "
-    "to the variance of the group: take it over all its values.",
-)
-def _(x, gamma, beta, num_groups, eps):
-    groups = x.reshape(len(x), num_groups, -1, *x.shape[2:])
-    var = groups.var(axis=(3, 4), keepdims=True).mean(axis=2, keepdims=True)
-    x_hat = (groups - groups.mean(axis=(2, 3, 4), keepdims=True)) / np.sqrt(var + eps)
-    return _affine(x_hat.reshape(x.shape), gamma, beta)
-
-
-@GROUPNORM.mistake(
-    "size_for_number",
-    "You read num_groups as the number of channels in a group; it is the number of groups.",
-)
-def _(x, gamma, beta, num_groups, eps):
-    return _affine(_x_hat(x, x.shape[1] // num_groups, eps), gamma, beta)
-
-
-@GROUPNORM.mistake(
-    "instance_norm",
-    "You normalize each channel alone: this is instance norm, C groups. Here C / num_groups "
-    "channels share their statistics.",
-)
-def _(x, gamma, beta, num_groups, eps):
-    return _affine(_normalized(x, (2, 3), eps), gamma, beta)
-
-
-@GROUPNORM.mistake(
-    "layer_norm",
-    "You normalize all channels of an image together: this is one group, whatever num_groups says.",
-)
-def _(x, gamma, beta, num_groups, eps):
-    return _affine(_normalized(x, (1, 2, 3), eps), gamma, beta)
-
-
-@GROUPNORM.mistake(
-    "batch_norm",
-    "You normalize each channel over the batch: this is batch norm. Group norm never looks at "
-    "another image.",
-)
-def _(x, gamma, beta, num_groups, eps):
-    return _affine(_normalized(x, (0, 2, 3), eps), gamma, beta)
-
-
-@GROUPNORM.mistake(
-    "groups_over_the_batch",
-    "Your groups are right, but their statistics run over the batch too. Each image has its own.",
-)
-def _(x, gamma, beta, num_groups, eps):
-    groups = x.reshape(len(x), num_groups, -1)
-    return _affine(_normalized(groups, (0, 2), eps).reshape(x.shape), gamma, beta)
-
-
-@GROUPNORM.mistake(
-    "each_pixel_alone",
-    "You average over the channels of a group at each pixel; the pixels of the group share one "
-    "mean and one variance as well.",
-)
-def _(x, gamma, beta, num_groups, eps):
-    groups = x.reshape(len(x), num_groups, -1, *x.shape[2:])
-    return _affine(_normalized(groups, 2, eps).reshape(x.shape), gamma, beta)
-
-
-@GROUPNORM.mistake(
-    "gamma_of_the_group",
-    "All channels of a group get the same gamma and beta. The group shares its statistics; gamma "
-    "and beta belong to the channel.",
-)
-def _(x, gamma, beta, num_groups, eps):
-    size = x.shape[1] // num_groups
-    per_group = (np.repeat(v[:num_groups], size) for v in (gamma, beta))
-    return _affine(_x_hat(x, num_groups, eps), *per_group)
-
-
-@GROUPNORM.mistake(
-    "unbiased_variance",
-    "You divide the sum of squares by the number of values less one; group norm takes the biased "
-    "variance, as batch norm does.",
-)
-def _(x, gamma, beta, num_groups, eps):
-    return _affine(_x_hat(x, num_groups, eps, ddof=1), gamma, beta)
-
-
-@GROUPNORM.mistake(
-    "eps_outside_root",
-    "You add eps to the standard deviation; it belongs to the variance, inside the square root.",
-)
-def _(x, gamma, beta, num_groups, eps):
-    groups = x.reshape(len(x), num_groups, -1)
-    distance = groups - groups.mean(axis=2, keepdims=True)
-    x_hat = distance / (groups.std(axis=2, keepdims=True) + eps)
-    return _affine(x_hat.reshape(x.shape), gamma, beta)
-
-
-@GROUPNORM.mistake(
-    "eps_forgotten",
-    "You leave eps out: a constant group then gives 0 / 0. Add it to the variance.",
-)
-def _(x, gamma, beta, num_groups, eps):
-    return _affine(_x_hat(x, num_groups, 0.0), gamma, beta)
-
-
-@GROUPNORM.mistake(
-    "eps_fixed",
-    "You always use 1e-5; use the argument eps.",
-)
-def _(x, gamma, beta, num_groups, eps):
-    return _affine(_x_hat(x, num_groups, 1e-5), gamma, beta)
-
-
-@GROUPNORM.mistake(
-    "divides_by_variance",
-    "You divide by the variance; divide by its square root, the standard deviation.",
-)
-def _(x, gamma, beta, num_groups, eps):
-    groups = x.reshape(len(x), num_groups, -1)
-    distance = groups - groups.mean(axis=2, keepdims=True)
-    x_hat = distance / (groups.var(axis=2, keepdims=True) + eps)
-    return _affine(x_hat.reshape(x.shape), gamma, beta)
-
-
-@GROUPNORM.mistake(
-    "not_centred",
-    "You divide by the standard deviation of the group but do not subtract its mean first.",
-)
-def _(x, gamma, beta, num_groups, eps):
-    groups = x.reshape(len(x), num_groups, -1)
-    x_hat = groups / np.sqrt(groups.var(axis=2, keepdims=True) + eps)
-    return _affine(x_hat.reshape(x.shape), gamma, beta)
-
-
-@GROUPNORM.mistake(
-    "no_scale_and_shift",
-    "You return x_hat; the scale and the shift are missing: y = gamma * x_hat + beta.",
-)
-def _(x, gamma, beta, num_groups, eps):
-    return _x_hat(x, num_groups, eps)
-
-
-@GROUPNORM.mistake(
-    "gamma_and_beta_swapped",
-    "gamma and beta are swapped: gamma is the factor, beta is what is added.",
-)
-def _(x, gamma, beta, num_groups, eps):
-    return _affine(_x_hat(x, num_groups, eps), beta, gamma)
-
-
-@GROUPNORM.mistake(
-    "shift_forgotten",
-    "The shift is missing: y = gamma * x_hat + beta.",
-)
-def _(x, gamma, beta, num_groups, eps):
-    return gamma[:, None, None] * _x_hat(x, num_groups, eps)
-
-
-@GROUPNORM.mistake(
-    "scale_forgotten",
-    "The scale is missing: y = gamma * x_hat + beta.",
-)
-def _(x, gamma, beta, num_groups, eps):
-    return _x_hat(x, num_groups, eps) + beta[:, None, None]

@@ -3,18 +3,15 @@
 import numpy as np
 
 from bnlab.course.exercises.exercise import Case, Exercise
-
-ONE_PASS = (
-    "E[x^2] - E[x]^2 subtracts two large, nearly equal numbers when the mean is large; "
-    "subtract the mean first and square afterwards."
-)
+from bnlab.course.lessons.nb02.ex_batchnorm_algorithm import ONE_PASS
 
 
 def layernorm_forward(x, gamma, beta, eps):
     """Layer norm for x of shape (N, C): each row by its own statistics."""
     mean = x.mean(axis=1, keepdims=True)  # (N, 1)
     var = ((x - mean) ** 2).mean(axis=1, keepdims=True)  # (N, 1), divided by C
-    return gamma * (x - mean) / np.sqrt(var + eps) + beta
+    x_hat = (x - mean) / np.sqrt(var + eps)
+    return gamma * x_hat + beta
 
 
 def rows(n, c, eps=1e-5, mean=0.0):
@@ -63,8 +60,8 @@ LAYERNORM = Exercise(
     ),
     hints=(
         "One mean and one variance for each example: which axis do they run over?",
-        "A mean over axis 1 has shape (N,) and does not fit beside (N, C). Which argument of "
-        "mean keeps the axis, with length 1?",
+        "A mean over axis 1 has shape (N,) and does not fit beside (N, C). Which argument of mean "
+        "keeps the axis, with length 1?",
         "gamma and beta belong to the features, as in batch norm: shape (C,). Only the axis of "
         "the two means is another one.",
     ),
@@ -73,203 +70,108 @@ LAYERNORM = Exercise(
     about_precision=ONE_PASS,
 )
 
-
-def _x_hat(x, eps, var=None):
-    var = x.var(axis=1, keepdims=True) if var is None else var
-    return (x - x.mean(axis=1, keepdims=True)) / np.sqrt(var + eps)
-
-
-@LAYERNORM.mistake(
-    "batch_norm",
-    "Your statistics run over the batch (axis 0): this is batch norm. Layer norm takes the mean "
-    "and the variance of each example over its features (axis 1).",
+LAYERNORM.add_mistakes(
+    batch_norm=(
+        "Your statistics run over the batch (axis 0): this is batch norm. Layer norm takes the "
+        "mean and the variance of each example over its features (axis 1).",
+        {"mean": "x.mean(axis=0)", "var": "x.var(axis=0)"},
+    ),
+    one_statistic_for_all=(
+        "You take one mean and one variance over the whole array; each example has its own (axis "
+        "1).",
+        {"mean": "x.mean()", "var": "x.var()"},
+    ),
+    mean_of_the_batch=(
+        "Your variance belongs to the example, but your mean runs over the batch: both take axis "
+        "1.",
+        {"mean": "x.mean(axis=0)", "var": "x.var(axis=1, keepdims=True)"},
+    ),
+    variance_of_the_batch=(
+        "Your mean belongs to the example, but your variance runs over the batch: both take axis "
+        "1.",
+        {"var": "x.var(axis=0)"},
+    ),
+    unbiased_variance=(
+        "You divide the sum of squares by C - 1; layer norm divides by C, the number of features.",
+        {"var": "x.var(axis=1, keepdims=True, ddof=1)"},
+    ),
+    eps_outside_root=(
+        "You add eps to the standard deviation; it belongs to the variance, inside the square "
+        "root.",
+        {"x_hat": "(x - mean) / (np.sqrt(var) + eps)"},
+    ),
+    eps_forgotten=(
+        "You leave eps out: a constant row then gives 0 / 0. Add it to the variance.",
+        {"x_hat": "(x - mean) / np.sqrt(var)"},
+    ),
+    eps_fixed=(
+        "You always use 1e-5; use the argument eps.",
+        {"x_hat": "(x - mean) / np.sqrt(var + 1e-5)"},
+    ),
+    divides_by_variance=(
+        "You divide by the variance; divide by its square root, the standard deviation.",
+        {"x_hat": "(x - mean) / (var + eps)"},
+    ),
+    root_mean_square=(
+        "You divide by the root of the mean square and never subtract the mean. That method "
+        "exists (RMSNorm); layer norm centres each example first.",
+        {"mean": "0"},
+    ),
+    not_centred=(
+        "You divide by the standard deviation but do not subtract the mean first.",
+        {"x_hat": "x / np.sqrt(var + eps)"},
+    ),
+    sum_of_squares=(
+        "You divide by the root of the *sum* of squares; the variance is their mean, so divide "
+        "the sum by C first.",
+        {"var": "((x - mean) ** 2).sum(axis=1, keepdims=True)"},
+    ),
+    scaled_first=(
+        "You scale and shift x, then normalize. gamma and beta come last, or the normalization "
+        "takes part of their effect away.",
+        {"return": "layernorm_forward(gamma * x + beta, 1, 0, eps)"},
+    ),
+    no_scale_and_shift=(
+        "You return x_hat; the scale and the shift are missing: y = gamma * x_hat + beta.",
+        {"return": "x_hat"},
+    ),
+    gamma_and_beta_swapped=(
+        "gamma and beta are swapped: gamma is the factor, beta is what is added.",
+        {"return": "beta * x_hat + gamma"},
+    ),
+    shift_forgotten=(
+        "The shift is missing: y = gamma * x_hat + beta.",
+        {"return": "gamma * x_hat"},
+    ),
+    scale_forgotten=(
+        "The scale is missing: y = gamma * x_hat + beta.",
+        {"return": "x_hat + beta"},
+    ),
+    subtracts_beta=(
+        "You subtract beta; add it.",
+        {"return": "gamma * x_hat - beta"},
+    ),
+    beta_inside_gamma=(
+        "You multiply beta by gamma too: scale x_hat first, then add beta.",
+        {"return": "gamma * (x_hat + beta)"},
+    ),
+    parentheses_forgotten=(
+        "You divide the mean alone: x - mean / std is x - (mean / std). Put the difference in "
+        "parentheses.",
+        {"return": "gamma * x - mean / np.sqrt(var + eps) + beta"},
+    ),
+    mean_square_for_variance=(
+        "You subtract the mean above, but the variance below is the mean of x^2: take the squares "
+        "of the distances from the mean.",
+        {"var": "(x**2).mean(axis=1, keepdims=True)"},
+    ),
+    eps_squared=(
+        "You square eps; add it to the variance as it is.",
+        {"x_hat": "(x - mean) / np.sqrt(var + eps**2)"},
+    ),
+    eps_added_after_division=(
+        "You add eps after the division, so it is a part of the shift. It belongs to the "
+        "variance, inside the square root.",
+        {"x_hat": "(x - mean) / np.sqrt(var)", "return": "gamma * x_hat + eps + beta"},
+    ),
 )
-def _(x, gamma, beta, eps):
-    return gamma * (x - x.mean(axis=0)) / np.sqrt(x.var(axis=0) + eps) + beta
-
-
-@LAYERNORM.mistake(
-    "one_statistic_for_all",
-    "You take one mean and one variance over the whole array; each example has its own (axis 1).",
-)
-def _(x, gamma, beta, eps):
-    return gamma * (x - x.mean()) / np.sqrt(x.var() + eps) + beta
-
-
-@LAYERNORM.mistake(
-    "mean_of_the_batch",
-    "Your variance belongs to the example, but your mean runs over the batch: both take axis 1.",
-)
-def _(x, gamma, beta, eps):
-    return gamma * (x - x.mean(axis=0)) / np.sqrt(x.var(axis=1, keepdims=True) + eps) + beta
-
-
-@LAYERNORM.mistake(
-    "variance_of_the_batch",
-    "Your mean belongs to the example, but your variance runs over the batch: both take axis 1.",
-)
-def _(x, gamma, beta, eps):
-    return gamma * _x_hat(x, eps, x.var(axis=0)) + beta
-
-
-@LAYERNORM.mistake(
-    "unbiased_variance",
-    "You divide the sum of squares by C - 1; layer norm divides by C, the number of features.",
-)
-def _(x, gamma, beta, eps):
-    return gamma * _x_hat(x, eps, x.var(axis=1, keepdims=True, ddof=1)) + beta
-
-
-@LAYERNORM.mistake(
-    "eps_outside_root",
-    "You add eps to the standard deviation; it belongs to the variance, inside the square root.",
-)
-def _(x, gamma, beta, eps):
-    distance = x - x.mean(axis=1, keepdims=True)
-    return gamma * distance / (x.std(axis=1, keepdims=True) + eps) + beta
-
-
-@LAYERNORM.mistake(
-    "eps_forgotten",
-    "You leave eps out: a constant row then gives 0 / 0. Add it to the variance.",
-)
-def _(x, gamma, beta, eps):
-    return gamma * _x_hat(x, 0.0) + beta
-
-
-@LAYERNORM.mistake(
-    "eps_fixed",
-    "You always use 1e-5; use the argument eps.",
-)
-def _(x, gamma, beta, eps):
-    return gamma * _x_hat(x, 1e-5) + beta
-
-
-@LAYERNORM.mistake(
-    "divides_by_variance",
-    "You divide by the variance; divide by its square root, the standard deviation.",
-)
-def _(x, gamma, beta, eps):
-    distance = x - x.mean(axis=1, keepdims=True)
-    return gamma * distance / (x.var(axis=1, keepdims=True) + eps) + beta
-
-
-@LAYERNORM.mistake(
-    "root_mean_square",
-    "You divide by the root of the mean square and never subtract the mean. That method exists "
-    "(RMSNorm); layer norm centres each example first.",
-)
-def _(x, gamma, beta, eps):
-    return gamma * x / np.sqrt((x**2).mean(axis=1, keepdims=True) + eps) + beta
-
-
-@LAYERNORM.mistake(
-    "not_centred",
-    "You divide by the standard deviation but do not subtract the mean first.",
-)
-def _(x, gamma, beta, eps):
-    return gamma * x / np.sqrt(x.var(axis=1, keepdims=True) + eps) + beta
-
-
-@LAYERNORM.mistake(
-    "sum_of_squares",
-    "You divide by the root of the *sum* of squares; the variance is their mean, so divide the "
-    "sum by C first.",
-)
-def _(x, gamma, beta, eps):
-    return gamma * _x_hat(x, eps, x.shape[1] * x.var(axis=1, keepdims=True)) + beta
-
-
-@LAYERNORM.mistake(
-    "scaled_first",
-    "You scale and shift x, then normalize. gamma and beta come last, or the normalization takes "
-    "part of their effect away.",
-)
-def _(x, gamma, beta, eps):
-    return _x_hat(gamma * x + beta, eps)
-
-
-@LAYERNORM.mistake(
-    "no_scale_and_shift",
-    "You return x_hat; the scale and the shift are missing: y = gamma * x_hat + beta.",
-)
-def _(x, gamma, beta, eps):
-    return _x_hat(x, eps)
-
-
-@LAYERNORM.mistake(
-    "gamma_and_beta_swapped",
-    "gamma and beta are swapped: gamma is the factor, beta is what is added.",
-)
-def _(x, gamma, beta, eps):
-    return beta * _x_hat(x, eps) + gamma
-
-
-@LAYERNORM.mistake(
-    "shift_forgotten",
-    "The shift is missing: y = gamma * x_hat + beta.",
-)
-def _(x, gamma, beta, eps):
-    return gamma * _x_hat(x, eps)
-
-
-@LAYERNORM.mistake(
-    "scale_forgotten",
-    "The scale is missing: y = gamma * x_hat + beta.",
-)
-def _(x, gamma, beta, eps):
-    return _x_hat(x, eps) + beta
-
-
-@LAYERNORM.mistake(
-    "subtracts_beta",
-    "You subtract beta; add it.",
-)
-def _(x, gamma, beta, eps):
-    return gamma * _x_hat(x, eps) - beta
-
-
-@LAYERNORM.mistake(
-    "beta_inside_gamma",
-    "You multiply beta by gamma too: scale x_hat first, then add beta.",
-)
-def _(x, gamma, beta, eps):
-    return gamma * (_x_hat(x, eps) + beta)
-
-
-@LAYERNORM.mistake(
-    "parentheses_forgotten",
-    "You divide the mean alone: x - mean / std is x - (mean / std). Put the difference in "
-    "parentheses.",
-)
-def _(x, gamma, beta, eps):
-    mean, var = x.mean(axis=1, keepdims=True), x.var(axis=1, keepdims=True)
-    return gamma * x - mean / np.sqrt(var + eps) + beta
-
-
-@LAYERNORM.mistake(
-    "mean_square_for_variance",
-    "You subtract the mean above, but the variance below is the mean of x^2: take the squares of "
-    "the distances from the mean.",
-)
-def _(x, gamma, beta, eps):
-    distance = x - x.mean(axis=1, keepdims=True)
-    return gamma * distance / np.sqrt((x**2).mean(axis=1, keepdims=True) + eps) + beta
-
-
-@LAYERNORM.mistake(
-    "eps_squared",
-    "You square eps; add it to the variance as it is.",
-)
-def _(x, gamma, beta, eps):
-    return gamma * _x_hat(x, eps**2) + beta
-
-
-@LAYERNORM.mistake(
-    "eps_added_after_division",
-    "You add eps after the division, so it is a part of the shift. It belongs to the variance, "
-    "inside the square root.",
-)
-def _(x, gamma, beta, eps):
-    with np.errstate(all="ignore"):  # a constant row: 0 / 0
-        return gamma * _x_hat(x, 0.0) + eps + beta

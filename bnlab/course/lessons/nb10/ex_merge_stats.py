@@ -4,18 +4,14 @@ import numpy as np
 
 from bnlab.course.exercises.exercise import Case, Exercise
 
-ONE_PASS = (
-    "Subtracting the squared mean from a mean of squares loses digits when the mean is large; use "
-    "the distances of the shards' means from the common mean."
-)
-
 
 def merge_stats(counts, means, variances):
     """Mean and biased variance of all rows together, from those of R shards."""
     share = (counts / counts.sum())[:, None]  # (R, 1)
     mean = (share * means).sum(axis=0)  # (C,)
     between = (means - mean) ** 2  # (R, C)
-    return mean, (share * (variances + between)).sum(axis=0)
+    var = (share * (variances + between)).sum(axis=0)
+    return mean, var
 
 
 def shards(counts, c, mean=0.0, apart=2.0):
@@ -66,125 +62,95 @@ MERGE = Exercise(
     ),
     minutes=5,
     difficulty=2,
-    about_precision=ONE_PASS,
+    about_precision=(
+        "Subtracting the squared mean from a mean of squares loses digits when the mean is large; "
+        "use the distances of the shards' means from the common mean."
+    ),
 )
 
-
-def _weighted(counts, values):
-    return (counts[:, None] * values).sum(axis=0) / counts.sum()
-
-
-@MERGE.mistake(
-    "shards_count_alike",
-    "You give each shard the same weight. A shard with twice the rows counts twice: weight the "
-    "mean by counts, and the variance too.",
+MERGE.add_mistakes(
+    ("mean", "var"),
+    shards_count_alike=(
+        "You give each shard the same weight. A shard with twice the rows counts twice: weight "
+        "the mean by counts, and the variance too.",
+        {"share": "1 / len(counts)"},
+    ),
 )
-def _(counts, means, variances):
-    return means.mean(axis=0), variances.mean(axis=0) + means.var(axis=0)
 
-
-@MERGE.mistake(
-    "variance_of_means_forgotten",
-    "You average the variances. Each is about the mean of its own shard; if the means differ, the "
-    "rows lie further from the common mean. Add the squared distances of the means. (Without the "
-    "square they would cancel.)",
+MERGE.add_mistakes(
+    ("var",),
+    variance_of_means_forgotten=(
+        "You average the variances. Each is about the mean of its own shard; if the means differ, "
+        "the rows lie further from the common mean. Add the squared distances of the means. "
+        "(Without the square they would cancel.)",
+        {"between": "0"},
+    ),
 )
-def _(counts, means, variances):
-    return _weighted(counts, means), _weighted(counts, variances)
 
-
-@MERGE.mistake(
-    "plain_averages",
-    "You average the means and the variances of the shards as they are. Two things are missing: "
-    "the weight of each shard, and the distances between their means.",
+MERGE.add_mistakes(
+    ("mean", "var"),
+    plain_averages=(
+        "You average the means and the variances of the shards as they are. Two things are "
+        "missing: the weight of each shard, and the distances between their means.",
+        {"share": "1 / len(counts)", "between": "0"},
+    ),
 )
-def _(counts, means, variances):
-    return means.mean(axis=0), variances.mean(axis=0)
 
-
-@MERGE.mistake(
-    "distances_unweighted",
-    "The mean and the average variance are weighted by counts, but the variance of the means is "
-    "not: a distant mean of a small shard adds little.",
+MERGE.add_mistakes(
+    ("var",),
+    distances_unweighted=(
+        "The mean and the average variance are weighted by counts, but the variance of the means "
+        "is not: a distant mean of a small shard adds little.",
+        {"var": "(share * variances).sum(axis=0) + means.var(axis=0)"},
+    ),
+    distances_from_the_mean_of_means=(
+        "Your mean is weighted, but the distances in your variance start at the unweighted mean "
+        "of the means. They start at the common mean that you return.",
+        {"between": "(means - means.mean(axis=0)) ** 2"},
+    ),
+    pooled_variance=(
+        "You use the pooled variance of statistics, with n - 1 for each shard: it estimates a "
+        "variance that all shards share. Here the variance of all rows together is wanted, biased "
+        "in and biased out.",
+        {"var": "(counts - 1) @ variances / (counts - 1).sum()"},
+    ),
+    unbiased_out=(
+        "You divide by the number of rows less one. Batch norm normalizes by the biased variance: "
+        "divide by the number of rows.",
+        {"return": "mean, var * counts.sum() / (counts.sum() - 1)"},
+    ),
+    unbiased_in=(
+        "You multiply each variance by n - 1 to get its sum of squares back. The variances that "
+        "come in are biased: multiply by n.",
+        {"var": "((counts - 1) @ variances + counts @ between) / counts.sum()"},
+    ),
+    deviations_averaged=(
+        "You average standard deviations and square the result. Squares add up, their roots do "
+        "not: average the variances, and add the distances between the means.",
+        {"var": "(share * np.sqrt(variances)).sum(axis=0) ** 2"},
+    ),
+    variances_added=(
+        "You add the variances up. That is the rule for a sum of independent numbers; here the "
+        "shards stand side by side, and the squares are averaged.",
+        {"var": "variances.sum(axis=0)"},
+    ),
 )
-def _(counts, means, variances):
-    return _weighted(counts, means), _weighted(counts, variances) + means.var(axis=0)
 
-
-@MERGE.mistake(
-    "distances_from_the_mean_of_means",
-    "Your mean is weighted, but the distances in your variance start at the unweighted mean of "
-    "the means. They start at the common mean that you return.",
+MERGE.add_mistakes(
+    ("mean", "var"),
+    divided_by_the_number_of_shards=(
+        "You multiply by counts and then divide by the number of shards; divide by the number of "
+        "rows, counts.sum().",
+        {"share": "counts[:, None] / len(counts)"},
+    ),
 )
-def _(counts, means, variances):
-    between = (means - means.mean(axis=0)) ** 2
-    return _weighted(counts, means), _weighted(counts, variances + between)
-
-
-@MERGE.mistake(
-    "pooled_variance",
-    "You use the pooled variance of statistics, with n - 1 for each shard: it estimates a variance "
-    "that all shards share. Here the variance of all rows together is wanted, biased in and "
-    "biased out.",
-)
-def _(counts, means, variances):
-    freedom = np.maximum(counts - 1, 0)
-    return _weighted(counts, means), _weighted(freedom, variances)
-
-
-@MERGE.mistake(
-    "unbiased_out",
-    "You divide by the number of rows less one. Batch norm normalizes by the biased variance: "
-    "divide by the number of rows.",
-)
-def _(counts, means, variances):
-    mean, var = merge_stats(counts, means, variances)
-    return mean, var * counts.sum() / (counts.sum() - 1)
-
-
-@MERGE.mistake(
-    "unbiased_in",
-    "You multiply each variance by n - 1 to get its sum of squares back. The variances that come "
-    "in are biased: multiply by n.",
-)
-def _(counts, means, variances):
-    mean = _weighted(counts, means)
-    squares = (counts - 1)[:, None] * variances + counts[:, None] * (means - mean) ** 2
-    return mean, squares.sum(axis=0) / counts.sum()
-
-
-@MERGE.mistake(
-    "deviations_averaged",
-    "You average standard deviations and square the result. Squares add up, their roots do not: "
-    "average the variances, and add the distances between the means.",
-)
-def _(counts, means, variances):
-    return _weighted(counts, means), _weighted(counts, np.sqrt(variances)) ** 2
-
-
-@MERGE.mistake(
-    "variances_added",
-    "You add the variances up. That is the rule for a sum of independent numbers; here the shards "
-    "stand side by side, and the squares are averaged.",
-)
-def _(counts, means, variances):
-    return _weighted(counts, means), variances.sum(axis=0)
-
-
-@MERGE.mistake(
-    "divided_by_the_number_of_shards",
-    "You multiply by counts and then divide by the number of shards; divide by the number of "
-    "rows, counts.sum().",
-)
-def _(counts, means, variances):
-    mean = (counts[:, None] * means).mean(axis=0)
-    return mean, (counts[:, None] * (variances + (means - mean) ** 2)).mean(axis=0)
 
 
 @MERGE.mistake(
     "halves_each_time",
     "You merge one shard after the other and give the newcomer half of the weight each time, so "
     "the last shard counts most. Keep the number of rows that are already in.",
+    ("mean", "var"),
 )
 def _(counts, means, variances):
     mean, var = means[0], variances[0]
@@ -194,66 +160,51 @@ def _(counts, means, variances):
     return mean, var
 
 
-@MERGE.mistake(
-    "mean_of_means",
-    "Your variance is weighted by counts, but your mean is the plain mean of the means, and the "
-    "distances start there. Weight the means by counts first.",
+MERGE.add_mistakes(
+    ("mean", "var"),
+    mean_of_means=(
+        "Your variance is weighted by counts, but your mean is the plain mean of the means, and "
+        "the distances start there. Weight the means by counts first.",
+        {"mean": "means.mean(axis=0)"},
+    ),
 )
-def _(counts, means, variances):
-    mean = means.mean(axis=0)
-    return mean, _weighted(counts, variances + (means - mean) ** 2)
 
-
-@MERGE.mistake(
-    "variance_as_for_equal_shards",
-    "Your mean is weighted by counts, your variance is not: the mean of the variances plus the "
-    "variance of the means is right for equal shards only.",
+MERGE.add_mistakes(
+    ("var",),
+    variance_as_for_equal_shards=(
+        "Your mean is weighted by counts, your variance is not: the mean of the variances plus "
+        "the variance of the means is right for equal shards only.",
+        {"var": "variances.mean(axis=0) + means.var(axis=0)"},
+    ),
+    variances_unweighted=(
+        "The distances of the means are weighted by counts, the variances of the shards are not. "
+        "Both are means over all rows.",
+        {"var": "variances.mean(axis=0) + (share * between).sum(axis=0)"},
+    ),
+    distances_not_squared=(
+        "You add the distances of the means from the common mean; add their squares.",
+        {"between": "np.abs(means - mean)"},
+    ),
+    standard_deviation=(
+        "You return the standard deviation; leave out the last square root.",
+        {"return": "mean, np.sqrt(var)"},
+    ),
 )
-def _(counts, means, variances):
-    return _weighted(counts, means), variances.mean(axis=0) + means.var(axis=0)
 
-
-@MERGE.mistake(
-    "variances_unweighted",
-    "The distances of the means are weighted by counts, the variances of the shards are not. Both "
-    "are means over all rows.",
+MERGE.add_mistakes(
+    ("mean", "var"),
+    sums_not_divided=(
+        "You multiply by counts and add up, but do not divide by the number of rows, counts.sum().",
+        {"return": "mean * counts.sum(), var * counts.sum()"},
+    ),
 )
-def _(counts, means, variances):
-    mean = _weighted(counts, means)
-    return mean, variances.mean(axis=0) + _weighted(counts, (means - mean) ** 2)
-
-
-@MERGE.mistake(
-    "distances_not_squared",
-    "You add the distances of the means from the common mean; add their squares.",
-)
-def _(counts, means, variances):
-    mean = _weighted(counts, means)
-    return mean, _weighted(counts, variances + np.abs(means - mean))
-
-
-@MERGE.mistake(
-    "standard_deviation",
-    "You return the standard deviation; leave out the last square root.",
-)
-def _(counts, means, variances):
-    mean, var = merge_stats(counts, means, variances)
-    return mean, np.sqrt(var)
-
-
-@MERGE.mistake(
-    "sums_not_divided",
-    "You multiply by counts and add up, but do not divide by the number of rows, counts.sum().",
-)
-def _(counts, means, variances):
-    mean, var = merge_stats(counts, means, variances)
-    return mean * counts.sum(), var * counts.sum()
 
 
 @MERGE.mistake(
     "distance_after_the_update",
     "You merge one shard after the other, and move the mean before you measure the distance to "
     "it. The distance is that of the two old means.",
+    ("var",),
 )
 def _(counts, means, variances):
     rows, mean, var = counts[0], means[0], variances[0]
@@ -264,10 +215,11 @@ def _(counts, means, variances):
     return mean, var
 
 
-@MERGE.mistake(
-    "only_the_mean_unweighted",
-    "Your mean is the plain mean of the means. A shard with twice the rows counts twice: weight "
-    "by counts.",
+MERGE.add_mistakes(
+    ("mean",),
+    only_the_mean_unweighted=(
+        "Your mean is the plain mean of the means. A shard with twice the rows counts twice: "
+        "weight by counts.",
+        {"return": "means.mean(axis=0), var"},
+    ),
 )
-def _(counts, means, variances):
-    return means.mean(axis=0), merge_stats(counts, means, variances)[1]

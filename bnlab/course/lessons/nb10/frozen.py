@@ -5,22 +5,16 @@ import copy
 import numpy as np
 
 from bnlab.batchnorm import batchnorm_inference
-from bnlab.layers import BatchNorm, Sequential
+from bnlab.course.experiments.bench import replace_batchnorms
+from bnlab.layers import BatchNorm
 
 
 class FrozenBatchNorm(BatchNorm):
     """Batch norm that normalizes by its running statistics in training too, and keeps them.
 
-    It is an affine map per channel, so gamma and beta still learn and the gradient passes at any
-    batch size. In torch this is ``layer.eval()`` inside a model that trains.
+    In torch this is ``layer.eval()`` inside a model that trains: an affine map per channel, whose
+    gradient passes at any batch size.
 
-    Parameters
-    ----------
-    layer : BatchNorm
-        Its parameters and statistics are copied. Inputs are (N, C).
-
-    Examples
-    --------
     >>> layer = FrozenBatchNorm(BatchNorm(1))  # running mean 0, running variance 1
     >>> layer(np.array([[2.0]])).round(3), layer.backward(np.array([[1.0]])).round(3)
     (array([[2.]]), array([[1.]]))
@@ -32,10 +26,9 @@ class FrozenBatchNorm(BatchNorm):
 
     def _forward(self, x):
         scale = 1 / np.sqrt(self.running_var + self.eps)
-        y = batchnorm_inference(
-            x, self.weight, self.bias, self.running_mean, self.running_var, self.eps
-        )
-        return y, ((x - self.running_mean) * scale, scale)
+        mean, var = self.running_mean, self.running_var
+        y = batchnorm_inference(x, self.weight, self.bias, mean, var, self.eps)
+        return y, ((x - mean) * scale, scale)
 
     def _backward(self, dy, cache):
         x_hat, scale = cache
@@ -46,21 +39,8 @@ class FrozenBatchNorm(BatchNorm):
 def freeze(model):
     """Copy of a network whose BatchNorm layers are frozen; everything else trains on.
 
-    Parameters
-    ----------
-    model : Sequential
-
-    Returns
-    -------
-    Sequential
-
-    Examples
-    --------
     >>> from bnlab.layers import mlp
     >>> [type(layer).__name__ for layer in freeze(mlp([2, 3, 1], rng=np.random.default_rng(0)))]
     ['Linear', 'FrozenBatchNorm', 'ReLU', 'Linear']
     """
-    layers = copy.deepcopy(model)
-    return Sequential(
-        *(FrozenBatchNorm(layer) if isinstance(layer, BatchNorm) else layer for layer in layers)
-    )
+    return replace_batchnorms(copy.deepcopy(model), FrozenBatchNorm)

@@ -32,11 +32,7 @@ PAIR = Question(
             "The question is about the output of the second row, not about how far it moves.",
             0.0,
         ),
-        Mistake(
-            "the_other_row",
-            "That is the output of the first row, the smaller value.",
-            -1.0,
-        ),
+        Mistake("the_other_row", "That is the output of the first row, the smaller value.", -1.0),
         Mistake(
             "not_divided",
             "You subtract the mean; divide by the standard deviation as well. It is as large.",

@@ -1,7 +1,7 @@
 """Claims N3 and N4: batch norm when the rows of a batch are spread over replicas.
 
-The arithmetic of the replicas is done here in one process and in NumPy. Notebook 10 runs the same
-jobs in real processes (`distributed`) and has their answers judged by the same criteria.
+Here in one process and in NumPy; notebook 10 runs the same jobs in real processes, `distributed`,
+and has their answers judged by the same criteria.
 """
 
 from dataclasses import dataclass
@@ -32,24 +32,14 @@ class Replicas:
 def jobs_of(config):
     """What each replica needs: its rows of x and dy, and gamma, beta and eps.
 
-    Parameters
-    ----------
-    config : Replicas
-
-    Returns
-    -------
-    list of dict
-
-    Examples
-    --------
     >>> [job["x"].shape for job in jobs_of(Replicas(shards=(8, 8)))]
     [(8, 50), (8, 50)]
     """
     x, _ = digits_activations(sum(config.shards), config.features, config.seed)
     rng = np.random.default_rng(config.seed)
     dy = rng.normal(size=x.shape)
-    shared = {"gamma": rng.uniform(0.5, 2, config.features), "eps": config.eps,
-              "beta": rng.normal(size=config.features)}  # fmt: skip
+    gamma, beta = rng.uniform(0.5, 2, config.features), rng.normal(size=config.features)
+    shared = {"gamma": gamma, "beta": beta, "eps": config.eps}
     parts = zip(cut(x, config.shards), cut(dy, config.shards), strict=True)
     return [{"x": rows, "dy": upstream, **shared} for rows, upstream in parts]
 
@@ -60,38 +50,17 @@ def whole(parts, name):
 
 
 def big_batch(jobs):
-    """Forward and backward in one process with all rows: what the replicas should find.
-
-    Parameters
-    ----------
-    jobs : list of dict, from `jobs_of`
-
-    Returns
-    -------
-    dict
-        mean, var, y, dx, dgamma, dbeta.
-    """
+    """Forward and backward in one process with all rows: what the replicas should find."""
     gamma, beta, eps = (jobs[0][name] for name in ("gamma", "beta", "eps"))
     y, cache = batchnorm_forward(whole(jobs, "x"), gamma, beta, eps)
     dx, dgamma, dbeta = batchnorm_backward(whole(jobs, "dy"), cache)
-    return {"mean": cache.mean, "var": cache.var, "y": y,
-            "dx": dx, "dgamma": dgamma, "dbeta": dbeta}  # fmt: skip
+    found = {"mean": cache.mean, "var": cache.var, "y": y}
+    return found | {"dx": dx, "dgamma": dgamma, "dbeta": dbeta}
 
 
 def one_process(jobs):
     """What the replicas answer, without processes: see `distributed.batchnorm_step`.
 
-    Parameters
-    ----------
-    jobs : list of dict, from `jobs_of`
-
-    Returns
-    -------
-    list of dict
-        For each replica ``"own"`` and ``"shared"``, each with mean, var, y, dx, dgamma, dbeta.
-
-    Examples
-    --------
     >>> answers = one_process(jobs_of(Replicas()))
     >>> sorted(answers[0]), answers[1]["shared"]["y"].shape
     (['own', 'shared'], (32, 50))
@@ -111,15 +80,16 @@ def _shared_steps(jobs):
     inv_std = 1 / np.sqrt(var + jobs[0]["eps"])
     x_hats = [(job["x"] - mean) * inv_std for job in jobs]
     pairs = list(zip(jobs, x_hats, strict=True))
-    rows = sum(len(x_hat) for x_hat in x_hats)
+    m = sum(map(len, x_hats))
     dbeta = sum(job["dy"].sum(axis=0) for job in jobs)
     dgamma = sum((job["dy"] * x_hat).sum(axis=0) for job, x_hat in pairs)
     shared = {"mean": mean, "var": var, "dgamma": dgamma, "dbeta": dbeta}
-    return [
-        {**shared, "y": job["gamma"] * x_hat + job["beta"],
-         "dx": job["gamma"] * inv_std * (job["dy"] - dbeta / rows - x_hat * dgamma / rows)}
-        for job, x_hat in pairs
-    ]  # fmt: skip
+
+    def step(job, x_hat):
+        dx = job["gamma"] * inv_std * (job["dy"] - dbeta / m - x_hat * dgamma / m)
+        return {"y": job["gamma"] * x_hat + job["beta"], "dx": dx, **shared}
+
+    return [step(job, x_hat) for job, x_hat in pairs]
 
 
 def ghost_batches(jobs):
@@ -130,30 +100,18 @@ def ghost_batches(jobs):
     y, cache = batchnorm_forward(x, gamma, beta, jobs[0]["eps"])
     dx, dgamma, dbeta = batchnorm_backward(dy, cache)
     return {
-        "y": from_ghosts(y, features), "dx": from_ghosts(dx, features),
+        "y": from_ghosts(y, features),
+        "dx": from_ghosts(dx, features),
         "dgamma": dgamma.reshape(-1, features).sum(axis=0),
         "dbeta": dbeta.reshape(-1, features).sum(axis=0),
-    }  # fmt: skip
+    }
 
 
 def comparison(jobs, answers):
-    """Relative errors of what the replicas found, for N3 and N4 to judge.
+    """Relative errors of what replicas found, against the big batch and against ghost batches.
 
-    Parameters
-    ----------
-    jobs : list of dict, from `jobs_of`
-    answers : list of dict
-        From `one_process`, or from real processes.
+    And ``apart``, the distance of the first two replicas' means in standard deviations.
 
-    Returns
-    -------
-    dict
-        ``shared_NAME`` and ``own_NAME`` against the big batch, ``ghost_NAME`` the own statistics
-        against ghost batches, and ``apart``, the distance of the first two replicas' means in
-        standard deviations.
-
-    Examples
-    --------
     >>> jobs = jobs_of(Replicas())
     >>> found = comparison(jobs, one_process(jobs))
     >>> found["shared_dx"] < 1e-12, found["own_dx"] > 0.1
@@ -187,14 +145,9 @@ def _largest(arrays, prefix):
 
 
 def _judge_n3(arrays):
-    """RIGHT if shared statistics give the big batch and own ones do not, WRONG if they do not."""
+    """RIGHT if shared statistics give the big batch and own ones not, IMPRECISE if both do."""
     shared, own = _largest(arrays, "shared_"), min(arrays["own_y"], arrays["own_dx"])
-    if shared > EXACT:
-        verdict = "WRONG"
-    elif own > CLEAR:
-        verdict = "RIGHT"
-    else:  # nothing has to be summed
-        verdict = "IMPRECISE"
+    verdict = "WRONG" if shared > EXACT else "RIGHT" if own > CLEAR else "IMPRECISE"
     measured = (
         f"mean, var, y, dx, dgamma and dbeta equal to those of the big batch: {shared <= EXACT}; "
         f"with each replica's own statistics y is off by {arrays['own_y']:.2f} and dx by "
@@ -209,10 +162,14 @@ N3_ONE_BIG_BATCH = Experiment(
         "Replicas that sum the statistics in the forward pass, and the gradients of the "
         "statistics in the backward pass, compute what one process computes on the whole batch.",
         "Yes, outputs and gradients. Summing only the gradients of the parameters is not enough.",
-        "identity", "10", "algebra; torch.nn.SyncBatchNorm does it on GPUs",
+        "identity",
+        "10",
+        "algebra; torch.nn.SyncBatchNorm does it on GPUs",
     ),
-    Replicas(), run=_run, judge=_judge_n3,
-)  # fmt: skip
+    Replicas(),
+    run=_run,
+    judge=_judge_n3,
+)
 
 
 def _judge_n4(arrays):
@@ -232,7 +189,11 @@ N4_GHOSTS = Experiment(
         "Replicas that keep their statistics to themselves do ghost batch norm: each replica's "
         "rows are one ghost batch.",
         "Yes, to rounding. More replicas with fewer rows each means noisier statistics.",
-        "experiment", "10", "Hoffer, Hubara & Soudry 2017 (arXiv:1705.08741)",
+        "experiment",
+        "10",
+        "Hoffer, Hubara & Soudry 2017 (arXiv:1705.08741)",
     ),
-    Replicas(), run=_run, judge=_judge_n4,
-)  # fmt: skip
+    Replicas(),
+    run=_run,
+    judge=_judge_n4,
+)

@@ -4,17 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bnlab.course.experiments.bench import digits_activations
+from bnlab.course.experiments.bench import EXACT, digits_activations
 from bnlab.course.experiments.evidence import Claim, Experiment
-
-EXACT = 1e-12
 
 
 def shard_statistics(shards):
     """Counts (R,), means (R, C) and biased variances (R, C) of R arrays of rows.
 
-    Examples
-    --------
     >>> shard_statistics([np.array([[1.0], [3.0]]), np.array([[8.0]])])
     (array([2, 1]), array([[2.], [8.]]), array([[1.], [0.]]))
     """
@@ -29,21 +25,8 @@ def pooled_statistics(counts, means, variances):
     .. math:: \mu = \sum_r \frac{n_r}{N} \mu_r, \quad
               \sigma^2 = \sum_r \frac{n_r}{N} \left( \sigma_r^2 + (\mu_r - \mu)^2 \right)
 
-    Parameters
-    ----------
-    counts : ndarray, shape (R,)
-    means, variances : ndarray, shape (R, C)
-
-    Returns
-    -------
-    mean, var : ndarray, shape (C,)
-
-    References
-    ----------
     Chan, Golub & LeVeque 1983, for two shards at a time.
 
-    Examples
-    --------
     >>> pooled_statistics(np.array([2, 1]), np.array([[2.0], [8.0]]), np.array([[1.0], [0.0]]))
     (array([4.]), array([8.66666667]))
     """
@@ -68,37 +51,20 @@ def cut(x, counts):
 
 
 def sorted_activations(config):
-    """Activations of the digits, sorted by feature 0, so that consecutive shards differ.
-
-    Parameters
-    ----------
-    config : Shards
-
-    Returns
-    -------
-    ndarray, shape (N, C)
-
-    Examples
-    --------
-    >>> sorted_activations(Shards()).shape
-    (128, 100)
-    """
+    """Activations (N, C) of the digits, sorted by feature 0, so that consecutive shards differ."""
     z, _ = digits_activations(sum(config.equal), config.features, config.seed)
     return z[np.argsort(z[:, 0])]
 
 
 def _run(config):
     z = sorted_activations(config)
-    counts, means, variances = shard_statistics(cut(z, config.equal))
-    averages = means.mean(axis=0), variances.mean(axis=0) + means.var(axis=0)
-    unequal = shard_statistics(cut(z, config.unequal))
-    counts, means, variances = unequal
-    unweighted = means.mean(axis=0), variances.mean(axis=0) + means.var(axis=0)
+    equal, unequal = (shard_statistics(cut(z, n)) for n in (config.equal, config.unequal))
+    counts, _, variances = unequal
     return {
-        "equal": _error(z, averages),
+        "equal": _error(z, _plain_averages(*equal)),
         "weighted": _error(z, pooled_statistics(*unequal)),
         "two_at_a_time": _error(z, _one_after_the_other(*unequal)),
-        "unweighted": _error(z, unweighted),
+        "unweighted": _error(z, _plain_averages(*unequal)),
         "forgotten": 1 - ((counts / len(z)) @ variances / z.var(axis=0)).min(),
     }
 
@@ -108,6 +74,11 @@ def _error(z, statistics):
     mean, var = statistics
     off = np.abs(mean - z.mean(axis=0)) / z.std(axis=0), np.abs(var / z.var(axis=0) - 1)
     return max(o.max() for o in off)
+
+
+def _plain_averages(counts, means, variances):
+    """Mean of the means, mean of the variances plus variance of the means: not by counts."""
+    return means.mean(axis=0), variances.mean(axis=0) + means.var(axis=0)
 
 
 def _one_after_the_other(counts, means, variances):
@@ -122,12 +93,8 @@ def _one_after_the_other(counts, means, variances):
 def _judge(arrays):
     """RIGHT if both rules are exact, IMPRECISE if only the one for equal shards is."""
     exact = {name: arrays[name] <= EXACT for name in ("equal", "weighted", "two_at_a_time")}
-    if all(exact.values()):
-        verdict = "RIGHT"
-    elif exact["equal"]:
-        verdict = "IMPRECISE"
-    else:
-        verdict = "WRONG"
+    both = all(exact.values())
+    verdict = "RIGHT" if both else "IMPRECISE" if exact["equal"] else "WRONG"
     measured = (
         f"equal shards, plain averages: exact {exact['equal']}; unequal shards, weighted by "
         f"counts: exact {exact['weighted']}, also one after the other: {exact['two_at_a_time']}; "
@@ -143,7 +110,11 @@ N2_MERGE = Experiment(
         "For equal shards the mean of the batch is the mean of the means, and its variance is the "
         "mean of the variances plus the variance of the means; for others, weight by counts.",
         "Yes, exactly. Counts, means and variances are all that has to be known of a shard.",
-        "identity", "10", "Chan, Golub & LeVeque 1983",
+        "identity",
+        "10",
+        "Chan, Golub & LeVeque 1983",
     ),
-    Shards(), run=_run, judge=_judge,
-)  # fmt: skip
+    Shards(),
+    run=_run,
+    judge=_judge,
+)
