@@ -37,13 +37,12 @@ ADVICE = {
     "the smallest deviation by about 1 / sqrt(eps). Find out why this channel is constant.",
     "batch of one": "this input gives one value per channel, whose variance is 0: training on it "
     "fails. Use larger batches (drop_last=True for the last one) or group norm.",
-    "eps of 0": "a constant channel gives 0 / 0. Use the eps the model was trained with, "
-    "or 1e-5.",
+    "eps of 0": "a constant channel gives 0 / 0. Use the eps the model was trained with, or 1e-5.",
     "after dropout": "dropout comes before batch norm. It changes the variance in training and "
     "not in evaluation, so the running variance fits no longer: put dropout behind the last norm.",
     "shared": "one layer is called in several places, so its running statistics mix the inputs of "
     "all of them. If these are of different kinds, use one layer for each place.",
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)
@@ -170,9 +169,10 @@ def _untouched(model, norms):
     """Batch norms still at 0 and 1, where they are in use or where others have moved."""
     tracking = {name: norm for name, norm in norms.items() if norm.running_mean is not None}
     fresh = [
-        name for name, norm in tracking.items()
+        name
+        for name, norm in tracking.items()
         if not norm.running_mean.any() and (norm.running_var == 1).all()
-    ]  # fmt: skip
+    ]
     in_use = not model.training or any(norm.num_batches_tracked for norm in tracking.values())
     return [name for name in fresh if in_use or not tracking[name].training]
 

@@ -208,8 +208,8 @@ def points_gained(better, worse):
     """Mean gain of accuracy over seeds, in points, and twice its standard error, paired by seed.
 
     >>> gain, error = points_gained(np.array([0.9, 0.8]), np.array([0.7, 0.7]))
-    >>> round(gain, 1), round(error, 1)
-    (15.0, 10.0)
+    >>> print(gain.round(1), error.round(1))
+    15.0 10.0
     """
     gain = 100 * (better - worse)  # (S, ...)
     return gain.mean(axis=0), 2 * gain.std(axis=0, ddof=1) / np.sqrt(len(gain))

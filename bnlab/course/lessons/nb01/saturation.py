@@ -147,7 +147,7 @@ def _run_s6(config):
 
 
 def _judge_s6(arrays):
-    """RIGHT if slopes vanish for large inputs, gradients and learning with depth; two: IMPRECISE."""
+    """RIGHT if slopes, gradients and learning all vanish, IMPRECISE if two of the three do."""
     gradient, accuracy = arrays["gradient_plain"], 100 * arrays["accuracy_plain"]  # (S, D)
     saturates = arrays["slopes"][-1] < 1e-3 * arrays["slopes"][0]
     shrinks = (np.diff(gradient, axis=1) < 0).all()

@@ -17,7 +17,7 @@ from bnlab.layers import BatchNorm
 class Convention:
     """How one library keeps its running statistics."""
 
-    multiplies: str  # by momentum: "new", "old", or "none" where all batches weigh alike
+    multiplies: str  # what momentum multiplies: "new", "old", or "none": all batches weigh alike
     momentum: float | None  # the default, None where there is none
     eps: float | None  # the default
     variance: str  # what the running variance is fed: "biased" or "unbiased"
@@ -122,9 +122,10 @@ def _weight_of_the_new(library, convention, momentum):
 
 
 def closed_form(start, values, momentum):
-    """Running average after each of the values, (T,) or (T, C), without a loop over the steps.
+    r"""Running average after each of the values, (T,) or (T, C), without a loop over the steps.
 
-    ``r_t = (1 - a)^t r_0 + sum_k a (1 - a)^(t - k) v_k``, with the momentum a on the new value.
+    .. math:: r_t = (1 - a)^t\, r_0 + \sum_{k=1}^{t} a\,(1 - a)^{t - k}\, v_k, \quad
+              a = \mathrm{momentum}
 
     >>> closed_form(1.0, np.array([0.0, 0.0, 8.0]), momentum=0.5)
     array([0.5  , 0.25 , 4.125])

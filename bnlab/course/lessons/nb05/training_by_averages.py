@@ -99,7 +99,7 @@ def _run_a2(config):
 
 
 def _judge_a2(arrays):
-    """WRONG if both averages lose at their own best rates, IMPRECISE if only at the largest rate."""
+    """WRONG if both kinds of averages lose at their own best rates, IMPRECISE if at the largest."""
     best = arrays["on_val"].mean(axis=0).argmax(axis=1)  # (methods,)
     lost, clearly = _lost(arrays["on_test"][:, range(len(best)), best])
     _, clearly_when_fast = _lost(arrays["on_test"][:, :, -1])
@@ -120,7 +120,7 @@ def _judge_a2(arrays):
 
 
 def _lost(accuracy):
-    """Points (2,) that averages lose of (S, methods), and whether both exceed two standard errors."""
+    """Points lost by averages, (2,), of (S, methods); whether both exceed two standard errors."""
     lost, error = points_gained(accuracy[:, :1], accuracy[:, 1:])
     return lost, bool((lost > error).all())
 
