@@ -5,6 +5,7 @@
 
 from bnlab.course.exercises.checking import check
 from bnlab.course.exercises.helping import hint, solution
+from bnlab.course.exercises.mine import mine
 from bnlab.course.exercises.progress import progress
 from bnlab.course.exercises.report import CheckFailed, Report
 from bnlab.course.experiments.record import claim, record
@@ -15,6 +16,7 @@ __all__ = [
     "check",
     "claim",
     "hint",
+    "mine",
     "progress",
     "record",
     "solution",

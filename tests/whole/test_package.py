@@ -233,15 +233,26 @@ def test_progress_is_kept_in_a_temporary_home():
     assert home.is_relative_to(tempfile.gettempdir())
 
 
-@pytest.mark.parametrize("host", ["example.org", "192.0.2.1", "2001:db8::1"])
+@pytest.mark.parametrize("host", ["example.org", "192.0.2.1", "2001:db8::1", b"example.org"])
 def test_network_is_cut(host):
-    with pytest.raises(ConnectionRefusedError, match="network cut"):
+    with pytest.raises(ConnectionRefusedError, match="network cut; asked for"):
         socket.create_connection((host, 80), timeout=1)
 
 
-def test_a_bare_socket_is_cut_off_too():
-    with socket.socket() as plug, pytest.raises(ConnectionRefusedError, match="network cut"):
-        plug.connect(("192.0.2.1", 80))
+@pytest.mark.parametrize("host", ["192.0.2.1", "example.org"])
+@pytest.mark.parametrize("call", ["connect", "connect_ex", "sendto"])
+def test_a_bare_socket_is_cut_off_too(call, host):
+    words = [b"hello"] if call == "sendto" else []
+    kind = socket.SOCK_DGRAM if call == "sendto" else socket.SOCK_STREAM
+    with socket.socket(type=kind) as plug, pytest.raises(ConnectionRefusedError, match=host):
+        getattr(plug, call)(*words, (host, 80))
+
+
+@pytest.mark.parametrize("call", [lambda host: socket.getaddrinfo(host=host, port=80),
+                                  socket.gethostbyname])  # fmt: skip
+def test_strangers_are_not_looked_up(call):
+    with pytest.raises(ConnectionRefusedError, match=r"network cut; asked for 'example.org'"):
+        call("example.org")
 
 
 def test_loopback_stays_open():
@@ -249,6 +260,15 @@ def test_loopback_stays_open():
         port = server.getsockname()[1]
         with socket.create_connection(("localhost", port), timeout=5) as client:
             assert client.getpeername() == ("127.0.0.1", port)
+    assert socket.gethostbyname("localhost").startswith("127.")
+
+
+@pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="Windows has none")
+def test_unix_sockets_stay_open(tmp_path):
+    with socket.socket(socket.AF_UNIX) as server, socket.socket(socket.AF_UNIX) as client:
+        server.bind(str(tmp_path / "s"))
+        server.listen()
+        client.connect(str(tmp_path / "s"))
 
 
 def test_figures_are_drawn_off_screen_and_kernels_choose_for_themselves():

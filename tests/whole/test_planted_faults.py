@@ -4,20 +4,16 @@ Each test copies the package and one notebook, plants one fault in the copy, and
 cell of the notebook fails. A notebook that passes with the fault only prints what bnlab believes.
 """
 
-import os
 import re
 import shutil
-import subprocess
-import sys
 from dataclasses import dataclass
-from pathlib import Path
 
 import nbformat
 import pytest
+from room import ROOM, ROOT, copy_files, run_notebooks
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).resolve().parents[2]
 BATCHNORM, NORMS = "bnlab/batchnorm.py", "bnlab/layers/norms.py"
 GHOSTS = "bnlab/course/lessons/nb07/ghost_batches.py"
 
@@ -73,17 +69,12 @@ FAULTS = [
 
 
 def copy_course(folder, number):
-    """Copy the package, its data and one notebook; return the path of the notebook's copy."""
+    """Copy the package, its data, one notebook and the room; the path of the notebook's copy."""
     without_caches = shutil.ignore_patterns("__pycache__")
     for name in ("bnlab", "data"):
         shutil.copytree(ROOT / name, folder / name, ignore=without_caches)
     (notebook,) = (ROOT / "notebooks").glob(f"{number}_*.ipynb")
-    # pytest is to run as it does here: the same settings, and the clean room of conftest.
-    for path in (notebook, *map(ROOT.joinpath, ("conftest.py", "pyproject.toml",
-                                                "tests/nbval_sanitize.cfg"))):  # fmt: skip
-        target = folder / path.relative_to(ROOT)
-        target.parent.mkdir(exist_ok=True)
-        shutil.copy(path, target)
+    copy_files(folder, *ROOM, notebook.relative_to(ROOT))
     return folder / notebook.relative_to(ROOT)
 
 
@@ -95,16 +86,6 @@ def plant(fault, folder):
     assert found == 1, f"{fault.module} has {found} lines {fault.right!r}: move the fault along"
     assert source.count(fault.right) == 1
     path.write_text(source.replace(fault.right, fault.wrong), encoding="utf-8")
-
-
-def run_notebooks(folder, *notebooks):
-    """Run nbval up to the first cell that fails, in kernels that import the copy in folder."""
-    command = [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env", "-q", "-x",
-               "-p", "no:cacheprovider", *map(str, notebooks)]  # fmt: skip
-    environment = {**os.environ, "PYTHONPATH": str(folder)}  # goes before an editable install
-    return subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300
-    )
 
 
 def tell_where(folder):
@@ -119,7 +100,7 @@ def tell_where(folder):
 @pytest.mark.parametrize("number", sorted({fault.notebook for fault in FAULTS}))
 def test_notebook_passes_without_a_fault(tmp_path, number):
     notebook = copy_course(tmp_path, number)
-    result = run_notebooks(tmp_path, tell_where(tmp_path), notebook)
+    result = run_notebooks(tmp_path, [tell_where(tmp_path), notebook])
     assert result.returncode == 0, result.stdout + result.stderr
 
 
@@ -127,7 +108,7 @@ def test_notebook_passes_without_a_fault(tmp_path, number):
 def test_notebook_fails_with_the_fault(tmp_path, fault):
     notebook = copy_course(tmp_path, fault.notebook)
     plant(fault, tmp_path)
-    result = run_notebooks(tmp_path, notebook)
+    result = run_notebooks(tmp_path, [notebook], "-x")
     # The cells before the failing one passed, the imports among them: the copy is not broken.
     stopped_at_a_cell = re.search(r"^1 failed, \d+ passed", result.stdout, re.MULTILINE)
     assert stopped_at_a_cell, f"{notebook.name} did not notice {fault.name}\n{result.stdout}"

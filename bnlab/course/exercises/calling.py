@@ -16,10 +16,13 @@ __all__ = ["CallProblem", "call"]
 class CallProblem(Exception):
     """The call gave no value to compare; `str` of it is a sentence for the learner."""
 
-    def __init__(self, sentence, outcome="error", mistake=None):
+    def __init__(self, sentence, outcome="error", mistake=None, error=None, shapes=None):
         super().__init__(sentence)
         self.outcome = outcome
+        self.error = error
+        self.shapes = shapes
         self.mistake = mistake
+        self.mistakes = (mistake,) if mistake else ()
 
 
 def call(function, arguments, names):
@@ -80,7 +83,7 @@ def _call(function, arguments):
             mistake="exits",
         ) from None
     except BaseException as error:
-        raise CallProblem(_describe(error, function)) from None
+        raise CallProblem(_describe(error, function), error=error) from None
 
 
 def _check_signature(function, arguments, names):
@@ -104,7 +107,7 @@ def _describe(error, function):
     code = getattr(function, "__code__", None)
     frames = traceback.extract_tb(error.__traceback__)
     own = [f for f in frames if code is not None and f.filename == code.co_filename]
-    if not own:
+    if not own or not own[-1].line:
         return sentence + "."
     return f"{sentence}. It happened in your line `{own[-1].line}`."
 

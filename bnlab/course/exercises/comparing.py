@@ -14,7 +14,7 @@ import numpy as np
 
 from bnlab.course.exercises.calling import CallProblem
 
-__all__ = ["Target", "outputs_of", "target_of"]
+__all__ = ["Target", "outputs_of", "target_of", "values_of", "wrong_outputs"]
 
 _NUDGE = 1e-10  # relative; far above float64 rounding, far below any effect of interest
 _SLACK = 64  # roundings that a reasonable order of operations may add up
@@ -58,6 +58,14 @@ class Target:
         rtol = max(self.rtol, _RTOL.get(answer.dtype, 0.0))
         return self.error(answer) <= rtol * self.scale + self.rounding(answer.dtype) + 1e-13
 
+    def resembles(self, answer):
+        """Whether this is a mistake's output; which way it is not finite does not matter."""
+        both = ~np.isfinite(self.value) & ~np.isfinite(answer)
+        if answer.shape != self.value.shape or not both.any():
+            return self.accepts(answer)
+        finite = dataclasses.replace(self, value=np.where(both, 0.0, self.value))
+        return finite.accepts(np.where(both, 0.0, answer).astype(answer.dtype))
+
     def loses_digits(self, answer):
         """Whether the error is larger than rounding explains."""
         return self.error(answer) > self.rounding(answer.dtype) + 1e-13
@@ -75,6 +83,21 @@ class Target:
         alike = (answer == self.value) | (np.isnan(answer) & np.isnan(self.value))
         difference = np.where(alike, 0.0, np.nan_to_num(difference, nan=np.inf))
         return float(difference.max(initial=0.0))
+
+
+def values_of(exercise, case, function):
+    """Outputs of a trusted function in a case, a dict of float64 arrays by name."""
+    return _trusted(exercise, function, case.arguments())
+
+
+def wrong_outputs(targets, answers, accepts="accepts"):
+    """Name of each output that is not accepted -> the numbers of the cases in which it is not."""
+    wrong = {}
+    for name in answers[0]:
+        pairs = enumerate(zip(targets, answers, strict=True))
+        if where := [i for i, (t, a) in pairs if not getattr(t[name], accepts)(a[name])]:
+            wrong[name] = where
+    return wrong
 
 
 @functools.cache
@@ -100,7 +123,7 @@ def outputs_of(exercise, value, targets):
     items = _named(exercise, value)
     if not exercise.returns_dict and all(map(_is_numeric, items.values())):
         _refuse_another_order(list(items.values()), targets)
-    return {name: _array(name, items[name], target.value) for name, target in targets.items()}
+    return {name: _array(name, item, targets[name].value) for name, item in items.items()}
 
 
 def _trusted(exercise, function, arguments):
@@ -127,10 +150,11 @@ def _named(exercise, value):
                 f"{type(value).__name__}.",
                 "wrong_type",
             )
-        missing = [n for n in names if n not in value]
-        if missing:
-            raise _wrong(f"The returned dict lacks {', '.join(missing)}.", "too_few_values")
-        return {n: value[n] for n in names}
+        present = [n for n in names if n in value]
+        if not present or present != list(names[: len(present)]):  # a beginning may be judged
+            missing = ", ".join(n for n in names if n not in value)
+            raise _wrong(f"The returned dict lacks {missing}.", "too_few_values")
+        return {n: value[n] for n in present}
     if len(names) == 1:
         return {names[0]: value[0] if isinstance(value, tuple) and value else value}
     if not isinstance(value, tuple | list) or len(value) < len(names):
@@ -187,7 +211,12 @@ def _array(name, item, expected):
             "wrong_type",
         )
     if array.shape != expected.shape:
-        raise _wrong(_about_shape(name, array, expected), "wrong_shape")
+        raise CallProblem(
+            _about_shape(name, array, expected),
+            outcome="incorrect",
+            mistake="wrong_shape",
+            shapes=(array.shape, expected.shape),
+        )
     return array
 
 
@@ -200,16 +229,9 @@ def _about_shape(name, array, expected):
         )
     if array.T.shape == expected.shape and np.allclose(array.T, expected, rtol=1e-6):
         return sentence + " The numbers are right, but transposed: .T turns them back."
-    if array.shape == () and expected.ndim:
-        return (
-            f"{sentence} A sum or mean without axis= runs over everything, and a `return` "
-            "inside a loop ends it."
-        )
     for name, reduced in (("sum", np.sum), ("mean", np.mean)):
         if array.shape[1:] == expected.shape and np.allclose(reduced(array, axis=0), expected):
             return f"{sentence} Its {name} over axis 0 would be right."
-    if array.ndim == expected.ndim == 1:
-        return sentence + " Does a sum or mean run over the other axis?"
     return sentence
 
 

@@ -2,13 +2,13 @@
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from bnlab.course.exercises.edits import edited
 
-__all__ = ["Case", "Exercise", "Mistake", "Question"]
+__all__ = ["Case", "Exercise", "Mistake", "Question", "again"]
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,15 @@ class Mistake:
         The mistake itself: a function for an exercise, a value for a question.
     about : tuple of str
         The outputs of which the sentence speaks; what follows from them may be wrong too.
+    changes : dict or None
+        The edit of the reference that makes it, if there is one.
     """
 
     name: str
     sentence: str
     answer: object
     about: tuple[str, ...] = ()
+    changes: dict | None = None
 
 
 @dataclass(frozen=True, eq=False)  # one object for each exercise, and a key of a cache
@@ -82,6 +85,8 @@ class Exercise:
         What to tell a learner whose answer has lost digits.
     mistakes : list of Mistake
         Filled by `add_mistakes` and the decorator `mistake`, below the exercise.
+    slips : list of Mistake
+        Mistakes that raise an error, filled by `add_slips`.
     """
 
     name: str
@@ -96,6 +101,7 @@ class Exercise:
     rtol: float = 1e-6
     about_precision: str = "Rounding errors grow somewhere in your formula."
     mistakes: list[Mistake] = field(default_factory=list)
+    slips: list[Mistake] = field(default_factory=list)
 
     @property
     def arguments(self):
@@ -114,8 +120,19 @@ class Exercise:
             for `edited`, or a function where no edit will do.
         """
         for name, (sentence, change) in table.items():
+            changes = None if callable(change) else change
+            answer = change if changes is None else edited(self.reference, changes)
+            scope = self._scope(name, about)
+            self.mistakes.append(Mistake(name, sentence, answer, scope, changes))
+
+    def add_slips(self, **table):
+        """Register mistakes that raise: name -> (sentence, mistake), as for `add_mistakes`.
+
+        An answer that raises an error of the same kind, about the same shapes, gets the sentence.
+        """
+        for name, (sentence, change) in table.items():
             answer = change if callable(change) else edited(self.reference, change)
-            self.mistakes.append(Mistake(name, sentence, answer, self._scope(name, about)))
+            self.slips.append(Mistake(name, sentence, answer, self.outputs))
 
     def mistake(self, name, sentence, about=None):
         """Register the decorated function as a mistake, one that is longer than an expression."""
@@ -154,6 +171,9 @@ class Question:
         Relative tolerance of a number.
     mistakes : tuple of Mistake
         Wrong answers with the sentence that each deserves.
+    taught : str
+        The earlier notebook that it is about, if it is asked closed-book. Then the answer comes
+        with how sure one is, from 1 to 3: ``name = "b", 2``.
     """
 
     name: str
@@ -166,3 +186,9 @@ class Question:
     choices: tuple[str, ...] = ()
     rtol: float = 1e-2
     mistakes: tuple[Mistake, ...] = ()
+    taught: str = ""
+
+
+def again(question, notebook):
+    """The same closed-book question in a later notebook, where it counts once more."""
+    return replace(question, name=f"{question.name}_again", notebook=notebook)

@@ -7,6 +7,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from bnlab.course.exercises import library
 from bnlab.course.exercises.registry import all_exercises
 from bnlab.course.writing import replacing
 
@@ -34,24 +35,27 @@ def remember(name, outcome):
 
 @dataclass(frozen=True)
 class Progress:
-    """Exercises done, by notebook, and the name of the first that is not yet correct."""
+    """Exercises done, by notebook, the first that is not yet correct, and what was kept."""
 
     rows: tuple  # of (notebook, done, total, minutes left)
     upcoming: str | None
+    library: str  # a sentence; empty if there is none
 
     def __str__(self):
         lines = (
             f"notebook {n}: {done:2d} of {total:2d} exercises, {left:3d} minutes left"
             for n, done, total, left in self.rows
         )
-        return "\n".join([*lines, self._closing()])
+        return "\n".join([*lines, *self._closing()])
 
     __repr__ = __str__
 
     def _closing(self):
-        if self.upcoming is None:
-            return "Everything is done."
-        return f"Next: {self.upcoming}, in notebook {all_exercises()[self.upcoming].notebook}."
+        following = "Everything is done."
+        if self.upcoming is not None:
+            notebook = all_exercises()[self.upcoming].notebook
+            following = f"Next: {self.upcoming}, in notebook {notebook}."
+        return [sentence for sentence in (self.library, following) if sentence]
 
     def _repr_html_(self):
         cells = "".join(
@@ -59,11 +63,12 @@ class Progress:
             for n, done, total, left in self.rows
         )
         head = "<tr><th>notebook</th><th>exercises done</th><th>minutes left</th></tr>"
-        return f"<table>{head}{cells}</table><p>{html.escape(self._closing())}</p>"
+        closing = "".join(f"<p>{html.escape(sentence)}</p>" for sentence in self._closing())
+        return f"<table>{head}{cells}</table>{closing}"
 
 
 def progress():
-    """What is done, what is next, and how many minutes are left.
+    """What is done, what is kept in your library, what is next, and how many minutes are left.
 
     Returns
     -------
@@ -82,7 +87,17 @@ def progress():
         left = [e for e in open_ones if e.notebook == notebook]
         minutes = sum(e.minutes for e in left)
         rows.append((notebook, len(here) - len(left), len(here), minutes))
-    return Progress(tuple(rows), open_ones[0].name if open_ones else None)
+    return Progress(tuple(rows), open_ones[0].name if open_ones else None, _library())
+
+
+def _library():
+    """What the library holds, without running it: a function there may take its time."""
+    try:
+        names = library.names()
+    except library.LibraryProblem as problem:
+        return f"{library.path()}: {problem}"
+    count = f"{len(names)} function{'s' if len(names) > 1 else ''}"
+    return f"{library.path()} holds {count}: {', '.join(names)}." if names else ""
 
 
 def _read():

@@ -17,7 +17,7 @@ def all_exercises():
     '02'
     """
     found = {}
-    for module in lesson_modules("ex_", "questions"):
+    for module in lesson_modules("ex_", "questions", "recall"):
         for value in vars(module).values():
             if isinstance(value, Exercise | Question):
                 found[value.name] = value

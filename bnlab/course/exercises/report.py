@@ -29,14 +29,19 @@ class Report:
     outcome : {"correct", "incorrect", "error", "not attempted"}
     message : str
         One or a few sentences that help.
-    mistake : str or None
-        The name of the mistake, if it was recognised.
+    mistakes : tuple of str
+        Names of the mistakes that were recognised; `mistake` is the first, or None.
     """
 
     name: str
     outcome: str
     message: str
-    mistake: str | None = None
+    mistakes: tuple[str, ...] = ()
+
+    @property
+    def mistake(self):
+        """Name of the first mistake that was recognised, or None."""
+        return next(iter(self.mistakes), None)
 
     def __str__(self):
         return f"{_SIGNS[self.outcome]} {self.name}: {self.outcome}. {self.message}"

@@ -308,9 +308,55 @@ WRONG = {
 }
 
 
+UNNAMED = {("standardize", "where to")}
+
+
 @pytest.mark.parametrize(("name", "label"), [(n, k) for n in WRONG for k in WRONG[n]])
-def test_a_wrong_answer_is_caught(name, label):
-    assert check(name, WRONG[name][label]).outcome in ("incorrect", "error")
+def test_a_wrong_answer_is_caught_and_named(name, label):
+    report = check(name, WRONG[name][label])
+    assert report.outcome in ("incorrect", "error")
+    assert report.mistake or (name, label) in UNNAMED
+
+
+def percentiles_of_everything(a):
+    return np.percentile(a, [15, 50, 85])
+
+
+def test_percentiles_without_an_axis_are_told_so():
+    report = check("activation_percentiles", percentiles_of_everything)
+    assert report.mistake == "wrong_shape"
+    assert "`percentile` is called without axis=" in report.message
+
+
+def test_statistics_of_the_rows_are_told_so_where_numpy_refuses_them():
+    report = check("standardize", lambda x, eps: (x - x.mean(axis=1)) / np.sqrt(x.var(1) + eps))
+    assert (report.outcome, report.mistake) == ("error", "one_for_each_example")
+    assert "Each feature has its own mean and variance: axis=0." in report.message
+
+
+@pytest.mark.parametrize("eps", [0, 1e-12])
+def test_an_eps_too_small_to_count_in_whitening_is_told_as_that(eps):
+    def whiten(x, _):
+        u, s, vh = np.linalg.svd(x - x.mean(axis=0), full_matrices=False)
+        return u * (s / np.sqrt(np.maximum(s**2 / len(x), 1e-12) + eps)) @ vh
+
+    report = check("zca_whiten", whiten)
+    assert report.mistake == "eps_without_effect"
+    assert "missing, or only something too small to count" in report.message
+
+
+@pytest.mark.parametrize(
+    ("divide", "mistakes"),
+    [
+        (lambda var, eps: var + eps, ("divides_by_variance",)),
+        (lambda var, eps: var, ("divides_by_variance", "eps_forgotten")),
+        (lambda var, eps: np.sqrt(var - eps), ("subtracts_eps",)),
+        (lambda var, eps: np.sqrt(var + 1e-8), ("eps_of_your_own",)),
+    ],
+)
+def test_another_divisor_is_named(divide, mistakes):
+    report = check("standardize", lambda x, eps: (x - x.mean(0)) / divide(x.var(0), eps))
+    assert report.mistakes == mistakes
 
 
 def pca_through_np_cov(x, eps):
@@ -371,3 +417,18 @@ def test_a_question_is_answered_in_several_ways(name, answer):
 )
 def test_a_wrong_answer_to_a_question_is_caught(name, answer):
     assert check(name, answer).outcome in ("incorrect", "error")
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome", "mistake", "said"),
+    [
+        (0.001, "incorrect", "rounded", "Close: 0.001 is the right value, rounded."),
+        (0.25**4, "incorrect", "four_sigmoids", "four sigmoids; there are five"),
+        ("1/1024", "correct", None, "(1/4)^5"),
+    ],
+)
+def test_a_known_answer_about_five_sigmoids_gets_its_sentence(answer, outcome, mistake, said):
+    report = check("largest_factor", answer)
+    assert (report.outcome, report.mistake) == (outcome, mistake)
+    assert said in report.message
+    assert "Think again" not in report.message

@@ -174,6 +174,114 @@ def test_a_wrong_answer_is_caught(name, label):
     assert check(name, WRONG[name][label]).outcome in ("incorrect", "error")
 
 
+NAMES = {
+    "batchnorm_forward": {
+        "the mean of absolute deviations": "mean_distance",
+        "the median for the mean": "median_for_the_mean",
+        "the range for the deviation": "minimum_and_maximum",
+        "eps squared": "squares_eps",
+        "eps twice": "adds_eps_twice",
+        "eps as a floor": "eps_as_floor",
+        "the size of gamma": "gamma_without_its_sign",
+        "one gamma for all": "one_gamma_for_all",
+        "divided by gamma": "divides_by_gamma",
+        "relu at the end": "relu_at_the_end",
+        "without the last row": "last_row_left_out",
+        "x itself": "returns_x",
+    },
+    "identity_parameters": {
+        "the root forgotten for eps only": "eps_as_standard_deviation",
+        "the negative root": "negative_gamma",
+        "eps for another library": "eps_of_your_own",
+    },
+}
+
+
+@pytest.mark.parametrize(("name", "label"), [(n, label) for n in NAMES for label in NAMES[n]])
+def test_a_wrong_answer_is_named(name, label):
+    assert check(name, WRONG[name][label]).mistakes == (NAMES[name][label],)
+
+
+# Answers that people gave: the names, and a piece of what is said.
+
+
+def an_eps_of_its_own(x, gamma, beta, eps):
+    return gamma * (x - x.mean(0)) / np.sqrt(x.var(0) + 1e-8) + beta
+
+
+def eps_added_to_x(x, gamma, beta, eps):
+    return gamma * (x - x.mean(0)) / np.std(x + eps, axis=0) + beta
+
+
+def eps_added_to_the_centred_x(x, gamma, beta, eps):
+    centred = x - x.mean(0)
+    return gamma * centred / np.sqrt(((centred + eps) ** 2).mean(0)) + beta
+
+
+def eps_added_to_the_sum(x, gamma, beta, eps):
+    centred = x - x.mean(0)
+    return gamma * centred / np.sqrt(((centred**2).sum(0) + eps) / len(x)) + beta
+
+
+def std_for_sqrt(x, gamma, beta, eps):
+    return gamma * (x - x.mean(0)) / np.std(x.var(0) + eps) + beta
+
+
+def by_the_variance(x, gamma, beta, eps):
+    return gamma * (x - x.mean(0)) / (x.var(0) + eps) + beta
+
+
+def by_the_variance_alone(x, gamma, beta, eps):
+    return gamma * (x - x.mean(0)) / x.var(0) + beta
+
+
+def eps_subtracted(x, gamma, beta, eps):
+    return gamma * (x - x.mean(0)) / np.sqrt(x.var(0) - eps) + beta
+
+
+def corrected_twice(x, gamma, beta, eps):
+    m = len(x)
+    return gamma * (x - x.mean(0)) / np.sqrt(x.var(0) * (m - 1) / m + eps) + beta
+
+
+MET = {
+    an_eps_of_its_own: ("eps_of_your_own", "You always use 1e-08 for eps"),
+    eps_added_to_x: ("eps_forgotten", "eps is not in your variance"),
+    eps_added_to_the_centred_x: ("squares_eps", "eps^2"),
+    eps_added_to_the_sum: ("divides_eps_by_m", "divided by m"),
+    std_for_sqrt: ("std_of_the_variances", "np.sqrt"),
+    by_the_variance: ("divides_by_variance", "square root"),
+    by_the_variance_alone: ("variance_without_eps", "add eps, then take the root"),
+    eps_subtracted: ("subtracts_eps", "it is added"),
+    corrected_twice: ("corrected_twice", "x.var divides by m"),
+}
+
+
+@pytest.mark.parametrize("answer", MET)
+def test_an_answer_that_people_gave_is_named(answer):
+    name, piece = MET[answer]
+    report = check("batchnorm_forward", answer)
+    assert (report.outcome, report.mistakes) == ("incorrect", (name,)), report
+    assert piece in report.message
+
+
+def test_a_column_of_parameters_gets_more_than_numpys_sentence():
+    def forward(x, gamma, beta, eps):
+        x_hat = (x - x.mean(axis=0)) / np.sqrt(x.var(axis=0) + eps)
+        return x_hat * gamma[:, np.newaxis] + beta[:, np.newaxis]
+
+    report = check("batchnorm_forward", forward)
+    assert (report.outcome, report.mistake) == ("error", "features_in_a_column")
+    assert "keep one value per feature, (C,)" in report.message
+    assert "(5,1)" in report.message
+
+
+def test_two_wrong_outputs_of_the_identity_are_both_named():
+    report = check("identity_parameters", lambda x, eps: (x.var(axis=0), -x.mean(axis=0)))
+    assert report.mistakes == ("variance_without_eps", "minus_the_mean")
+    assert "another reason" not in report.message
+
+
 def test_a_mistake_in_one_output_is_named_for_what_it_is():
     """The same gamma or beta stands in a pair of mistakes; the other one is right here."""
     right = identity_parameters
@@ -192,3 +300,20 @@ def test_the_outlier_of_fifty_has_the_stated_x_hat():
     assert (cache.mean[0], cache.var[0]) == pytest.approx((20.0, 19600.0), rel=1e-12)
     assert check("largest_x_hat", float(y.max())).outcome == "correct"
     assert check("largest_x_hat", np.sqrt(50)).outcome == "incorrect"
+    assert 980**2 / cache.var[0] == pytest.approx(49)
+    assert 980 / cache.mean[0] == pytest.approx(49)
+    assert np.linalg.norm(y) == pytest.approx(np.sqrt(50))
+
+
+@pytest.mark.parametrize(
+    ("value", "name", "piece"),
+    [
+        (49, "squared", "divide 980 by sqrt(19600)"),
+        (140, "standard_deviation", "divide 980 by it"),
+        (7.071, "length_of_x_hat", "zeros included"),
+    ],
+)
+def test_a_wrong_x_hat_is_known(value, name, piece):
+    report = check("largest_x_hat", value)
+    assert (report.outcome, report.mistake) == ("incorrect", name)
+    assert piece in report.message

@@ -356,6 +356,176 @@ def test_a_wrong_answer_is_caught(name, label):
     assert check(name, WRONG[name][label]).outcome in ("incorrect", "error")
 
 
+NAMES = {
+    "batchnorm_backward_staged": {
+        "dx is dy": "dx_of_dy",
+        "dx is zero": "dx_zero",
+        "dvar of the unbiased variance": "dvar_of_the_unbiased_variance",
+        "gamma for its size": "gamma_without_its_sign",
+        "ones upstream": "upstream_of_ones",
+    },
+    "batchnorm_backward": {
+        "the whole array's mean": "one_number_subtracted",
+        "the mean added": "first_term_added",
+        "the size of gamma": "gamma_without_its_sign",
+        "the exact projection, as if eps were 0": "projected_exactly",
+    },
+    "numerical_gradient": {
+        "not put back, one-sided": "one_sided_and_not_put_back",
+        "dy squared": "upstream_twice",
+        "zero": "no_difference",
+    },
+}
+
+
+@pytest.mark.parametrize(("name", "label"), [(n, label) for n in NAMES for label in NAMES[n]])
+def test_a_wrong_answer_is_named(name, label):
+    report = check(name, WRONG[name][label])
+    assert report.mistake == NAMES[name][label]
+    assert "another reason" not in report.message
+
+
+# Answers that people gave: the names, what is said of them and what is not.
+
+
+def with_dmean_of_the_other_sign(dy, x, gamma, beta, eps):
+    m, centred = len(x), x - x.mean(0)
+    s = np.sqrt((centred**2).mean(0) + eps)
+    dx_hat = gamma * dy
+    dvar = -0.5 * (dx_hat * centred).sum(0) / s**3
+    paths = dx_hat / s + 2 * centred * dvar / m
+    dmean = paths.sum(0)
+    return dict(dx_hat=dx_hat, dvar=dvar, dmean=dmean, dx=paths - dmean / m,
+                dgamma=(dy * centred / s).sum(0), dbeta=dy.sum(0))  # fmt: skip
+
+
+def of_the_unbiased_forward(dy, x, gamma, beta, eps):
+    """The true gradient of a forward pass whose variance is divided by m - 1."""
+    dy, x, gamma, beta = (torch.tensor(a, requires_grad=True) for a in (dy, x, gamma, beta))
+    mean, var = x.mean(dim=0), x.var(dim=0)
+    x_hat = (x - mean) / torch.sqrt(var + eps)
+    for node in (mean, var, x_hat):
+        node.retain_grad()
+    (gamma * x_hat + beta).backward(dy.detach())
+    nodes = {"dx_hat": x_hat, "dvar": var, "dmean": mean, "dx": x, "dgamma": gamma, "dbeta": beta}
+    return {name: node.grad.numpy() for name, node in nodes.items()}
+
+
+def each_row_alone(dy, cache):
+    m = len(dy)
+    dx = cache.gamma * cache.inv_std * (dy - dy / m - cache.x_hat**2 * dy / m)
+    return dx, (dy * cache.x_hat).sum(0), dy.sum(0)
+
+
+def the_diagonal_of_the_jacobian(dy, cache):
+    m, x_hat = len(dy), cache.x_hat
+    p = np.eye(m) - 1 / m - np.einsum("ic,jc->cij", x_hat, x_hat) / m  # (C, N, N)
+    dx = np.einsum("cii,ic->ic", p, dy) * cache.gamma * cache.inv_std
+    return dx, (dy * x_hat).sum(0), dy.sum(0)
+
+
+def never_computed(dy, cache):
+    return np.zeros_like(dy), (dy * cache.x_hat).sum(0), dy.sum(0)
+
+
+def without_eps_in_the_factor(dy, cache):
+    s, dx_hat, m = np.sqrt(cache.var), dy * cache.gamma, len(dy)
+    dvar = -0.5 * (dx_hat * cache.x_hat).sum(0) / cache.var
+    dx = dx_hat / s + dvar * 2 * cache.x_hat * s / m - dx_hat.sum(0) / s / m
+    return dx, (dy * cache.x_hat).sum(0), dy.sum(0)
+
+
+def wrong_in_two_ways(dy, cache):
+    return cache.gamma * dy, (dy * cache.x_hat).mean(0), dy.sum(0)
+
+
+def wrong_in_one_known_way(dy, cache):
+    return cache.gamma * dy + 1, (dy * cache.x_hat).mean(0), dy.sum(0)
+
+
+def with_the_variance_for_its_root(dy, cache):
+    x_hat, m = cache.x_hat, len(dy)
+    bracket = dy - dy.mean(0) - x_hat * (dy * x_hat).sum(0) / m
+    return cache.gamma / (cache.var + cache.eps) * bracket, (dy * x_hat).sum(0), dy.sum(0)
+
+
+def dgamma_left_at_zero(dy, cache):
+    dx, dgamma, dbeta = batchnorm_backward(dy, cache)
+    return dx, np.zeros_like(dgamma), dbeta
+
+
+MET = [
+    (with_dmean_of_the_other_sign, ("dmean_sign",), "a convention", "dx is wrong"),
+    (with_dmean_of_the_other_sign, ("dmean_sign",), "-sum(dx_hat) / sqrt(var + eps)", "dvar"),
+    (of_the_unbiased_forward, ("gradient_of_the_unbiased_forward",), "m - 1", "another reason"),
+    (each_row_alone, ("no_sum_over_the_batch",), "diagonal of the Jacobian", "dgamma"),
+    (the_diagonal_of_the_jacobian, ("no_sum_over_the_batch",), "over the batch", "dgamma"),
+    (never_computed, ("dx_zero",), "was it ever filled", "dgamma"),
+    (without_eps_in_the_factor, ("eps_forgotten_in_the_factor",), "cache.inv_std", "dgamma"),
+    (wrong_in_two_ways, ("dx_is_dx_hat", "dgamma_averaged"), "dx is gamma * dy", "dbeta"),
+    (wrong_in_one_known_way, ("dgamma_averaged",), "dx is wrong too, for another reason", "dbeta"),
+    (with_the_variance_for_its_root, ("divides_by_variance",), "cache.inv_std has it", "dgamma"),
+    (dgamma_left_at_zero, ("dgamma_zero",), "the sum of dy * x_hat", "dx"),
+]
+
+
+@pytest.mark.parametrize(("answer", "names", "said", "unsaid"), MET)
+def test_an_answer_that_people_gave_gets_a_true_message(answer, names, said, unsaid):
+    staged = answer in (with_dmean_of_the_other_sign, of_the_unbiased_forward)
+    report = check("batchnorm_backward_staged" if staged else "batchnorm_backward", answer)
+    assert (report.outcome, report.mistakes) == ("incorrect", names), report
+    assert said in report.message
+    assert unsaid not in report.message
+
+
+@pytest.mark.parametrize("output", ["dx", "dvar", "dmean", "dgamma", "dbeta"])
+def test_an_output_that_was_never_computed_is_named(output):
+    def answer(*arguments):
+        made = batchnorm_backward_staged(*arguments)
+        return made | {output: np.zeros_like(made[output])}
+
+    report = check("batchnorm_backward_staged", answer)
+    assert report.mistakes == (f"{output}_zero",)
+    assert f"Your {output} is 0" in report.message
+
+
+@pytest.mark.parametrize("output", ["dvar", "dmean"])
+def test_a_sum_without_an_axis_is_named(output):
+    def answer(dy, x, gamma, beta, eps):
+        made = batchnorm_backward_staged(dy, x, gamma, beta, eps)
+        inv_std, dx_hat = 1 / np.sqrt(x.var(0) + eps), made["dx_hat"]
+        sums = {"dvar": -0.5 * np.sum(dx_hat * (x - x.mean(0))) * inv_std**3,
+                "dmean": -np.sum(dx_hat) * inv_std}  # fmt: skip
+        return made | {output: sums[output]}
+
+    report = check("batchnorm_backward_staged", answer)
+    assert report.mistakes == (f"{output}_over_everything",)
+
+
+def _statistics_of_rows(dy, x, gamma, beta, eps):
+    centred = x - x.mean(axis=1)
+    return centred * dy
+
+
+def _sums_of_rows(dy, x, gamma, beta, eps):
+    return (dy * gamma).sum(axis=1) / np.sqrt(x.var(axis=0) + eps)
+
+
+@pytest.mark.parametrize(
+    ("exercise", "answer", "name"),
+    [
+        ("batchnorm_backward_staged", _statistics_of_rows, "statistics_of_rows"),
+        ("batchnorm_backward_staged", _sums_of_rows, "sums_over_rows"),
+        ("batchnorm_backward", lambda dy, cache: dy - np.mean(dy, axis=1), "means_of_rows"),
+    ],
+)
+def test_values_of_rows_get_more_than_numpys_sentence(exercise, answer, name):
+    report = check(exercise, answer)
+    assert (report.outcome, report.mistake) == ("error", name)
+    assert "one value for each row" in report.message
+    assert "NumPy says" in report.message
+
+
 # What is said of a wrong answer.
 
 
@@ -409,7 +579,7 @@ def one_sided(h):
     return answer
 
 
-@pytest.mark.parametrize("h", [1e-3, 1e-4, 1e-5, 3e-6, 1e-6, 1e-7, 1e-8])
+@pytest.mark.parametrize("h", [0.02, 1e-3, 1e-4, 1e-5, 3e-6, 1e-6, 1e-7, 1e-8, 1e-9])
 def test_a_central_difference_passes_with_any_sensible_step(h):
     report = check("numerical_gradient", central(h))
     assert report.outcome == "correct", report
@@ -442,6 +612,27 @@ def test_the_share_that_is_lost():
     dx, _, _ = bnlab.batchnorm_backward(dy, cache)
     lost = 100 * (1 - (dx**2).sum() / (dy**2).sum())
     assert lost == pytest.approx(SHARE.answer, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("value", "name", "piece"),
+    [
+        (6.3, "rounded", "Close"),
+        (100 * (1 - 30 / 32), None, "2 / 32"),
+        (0.0625, "a_fraction", "Right as a fraction"),
+        (2, "a_count", "per cent of all 32"),
+        (100 * 2 / 31, "off_by_one", "divide by 31"),
+        (100 * 2 / 30, "of_the_rest", "the 30 that are left"),
+        (100 * (1 - 1 / 32), "left_by_the_mean", "how much do both take"),
+        (1 / 32, "one_as_a_fraction", "two are lost"),
+        (1 - 2 / 32, "rest_as_a_fraction", "gets through"),
+    ],
+)
+def test_a_wrong_share_is_known(value, name, piece):
+    report = check("share_that_is_lost", value)
+    assert report.mistake == name
+    assert (report.outcome == "correct") == (name is None)
+    assert piece in report.message
 
 
 def test_the_notes_are_true_but_for_one():

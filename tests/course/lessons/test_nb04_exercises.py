@@ -152,7 +152,7 @@ def test_right_answers_in_other_styles(name, label):
     assert report.outcome == "correct", report
 
 
-# Wrong answers that no mistake describes.
+# Wrong answers, most of them known.
 
 
 def changes_the_weights(x, weight, gamma, beta, eps):
@@ -199,9 +199,47 @@ WRONG = {
 }
 
 
+UNNAMED = {
+    ("linear_batchnorm", "one pass"),
+    ("rescaled_gradient", "a small number added"),
+    ("effective_learning_rate", "a small number added"),
+}
+
+
 @pytest.mark.parametrize(("name", "label"), [(n, k) for n in WRONG for k in WRONG[n]])
-def test_wrong_answers_are_caught(name, label):
-    assert check(name, WRONG[name][label]).outcome in ("incorrect", "error")
+def test_wrong_answers_are_caught_and_named(name, label):
+    report = check(name, WRONG[name][label])
+    assert report.outcome in ("incorrect", "error")
+    assert report.mistake or (name, label) in UNNAMED
+
+
+def test_the_rate_itself_is_told_its_shape_and_nothing_about_a_loop():
+    report = check("effective_learning_rate", lambda lr, weight: lr)
+    assert report.message == "rates should have shape (4,), yours has ()."
+
+
+@pytest.mark.parametrize(
+    ("linear", "mistake", "said"),
+    [
+        (lambda x, w: x @ w, "not_transposed", "x @ weight.T"),
+        (lambda x, w: x.dot(w), "not_transposed_for_dot", "x @ weight.T"),
+        (lambda x, w: x * w, "not_transposed_for_dot", "x @ weight.T"),
+        (lambda x, w: x @ w.T - (x @ w.T).mean(axis=1), "one_for_each_example", "axis=0"),
+    ],
+)
+def test_shapes_that_do_not_fit_are_explained(linear, mistake, said):
+    def answer(x, weight, gamma, beta, eps):
+        return linear_batchnorm(linear(x, weight), np.eye(len(weight)), gamma, beta, eps)
+
+    report = check("linear_batchnorm", answer)
+    assert (report.outcome, report.mistake) == ("error", mistake)
+    assert said in report.message
+
+
+def test_words_of_batchnorm_forward_speak_of_z_here():
+    known = {m.name: m for m in LINEAR.mistakes}
+    assert "z - (mean / std)" in known["parentheses_forgotten"].sentence
+    assert known["scales_x"].changes == {"x_hat": "z"}
 
 
 def test_a_column_of_rates_is_told_about_its_shape():

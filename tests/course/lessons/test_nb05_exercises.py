@@ -319,18 +319,94 @@ def _wrong(exercise, label):
     return answer if callable(answer) else edited(find(exercise).reference, answer)
 
 
+UNNAMED = {"a name that does not exist"}  # Python's error says it
+
+
 @pytest.mark.parametrize(
     ("exercise", "label"), [(name, label) for name in WRONG for label in WRONG[name]]
 )
-def test_a_wrong_answer_is_caught(exercise, label):
+def test_a_wrong_answer_is_caught_and_named(exercise, label):
     report = check(exercise, _wrong(exercise, label))
     assert report.outcome == ("error" if label in RAISES else "incorrect"), report
+    assert report.mistake or label in UNNAMED, report
 
 
 def test_a_reversed_mean_alone_is_named():
     answer = _wrong("update_running_stats", "reversed for the mean alone")
     report = check("update_running_stats", answer)
     assert report.mistake == "momentum_reversed_in_the_mean"
+
+
+MEAN_REVERSED, VAR_REVERSED = "momentum_reversed_in_the_mean", "momentum_reversed_in_the_variance"
+UPDATES = {  # answer -> names, what is said, what is not
+    "the rule of Keras": (
+        lambda rm, rv, x, m: (m * rm + (1 - m) * x.mean(0), m * rv + (1 - m) * x.var(0)),
+        ("rule_of_keras",), "divided by N: that is how Keras 3 does it", "as in your",
+    ),
+    "reversed, unbiased": (
+        lambda rm, rv, x, m: (m * rm + (1 - m) * x.mean(0), m * rv + (1 - m) * x.var(0, ddof=1)),
+        ("momentum_reversed",), "That is the rule of Keras", "biased",
+    ),
+    "mean reversed, variance left alone": (
+        lambda rm, rv, x, m: (m * rm + (1 - m) * x.mean(0), rv),
+        (MEAN_REVERSED, "variance_left_alone"), "Your running variance does not move", "mean moves",
+    ),
+    "mean left alone, variance reversed": (
+        lambda rm, rv, x, m: (rm, m * rv + (1 - m) * x.var(0, ddof=1)),
+        ("mean_left_alone", VAR_REVERSED), "In your running variance momentum", "as in your mean",
+    ),
+    "variance reversed and biased": (
+        lambda rm, rv, x, m: ((1 - m) * rm + m * x.mean(0), m * rv + (1 - m) * x.var(0)),
+        (VAR_REVERSED, "biased_variance"), "Two things at once", "as in your mean",
+    ),
+    "mean reversed, variance biased": (
+        lambda rm, rv, x, m: (m * rm + (1 - m) * x.mean(0), (1 - m) * rv + m * x.var(0)),
+        (MEAN_REVERSED, "biased_variance"), "You feed the biased variance", "as in your variance",
+    ),
+    "a momentum of its own, biased": (
+        lambda rm, rv, x, m: (0.9 * rm + 0.1 * x.mean(0), 0.9 * rv + 0.1 * x.var(0)),
+        ("momentum_fixed", "biased_variance"), "You always use 0.1", "multiplies the old",
+    ),
+    "mean left alone, variance reversed and biased": (
+        lambda rm, rv, x, m: (rm, m * rv + (1 - m) * x.var(0)),
+        ("mean_left_alone",), "running_var is wrong too, for another reason.", "as in your",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("label", UPDATES)
+def test_what_is_said_of_an_update_is_true_of_it(label):
+    answer, names, said, unsaid = UPDATES[label]
+    report = check("update_running_stats", answer)
+    assert (report.outcome, report.mistakes) == ("incorrect", names)
+    assert said in report.message
+    assert unsaid not in report.message
+
+
+def test_statistics_of_the_rows_are_told_so_where_numpy_refuses_them():
+    report = check("update_running_stats", _wrong("update_running_stats", "the wrong axis"))
+    assert report.mistake == "one_for_each_example"
+    assert "The running statistics have one for each feature: axis=0." in report.message
+
+
+def test_the_variance_without_root_and_without_eps_is_named():
+    report = check("batchnorm_inference", lambda x, g, b, m, v, eps: g * (x - m) / v + b)
+    assert report.mistake == "variance_without_eps"
+    assert "the variance alone: add eps, then take the root" in report.message
+
+
+@pytest.mark.parametrize("offset", ["(bias - running_mean) * scale", "bias * scale"])
+def test_a_bias_of_none_counts_as_zero(offset):
+    answer = edited(fold_linear, {"bias": "bias", "new_bias": f"beta + {offset}"})
+    report = check("fold_linear", answer)
+    assert report.outcome == "error"
+    assert "let it count as 0" in report.message
+
+
+def test_a_scale_that_meets_the_columns_is_told_of_the_rows():
+    report = check("fold_linear", _wrong("fold_linear", "scale on the wrong side"))
+    assert (report.outcome, report.mistake) == ("error", "columns_scaled")
+    assert "scale[:, None] * weight" in report.message
 
 
 def test_the_training_formula_is_named():

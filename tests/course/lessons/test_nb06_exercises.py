@@ -242,12 +242,69 @@ def _wrong(exercise, label):
     return answer if callable(answer) else edited(find(exercise).reference, answer)
 
 
+UNNAMED = {"mean and variance swapped"}
+
+
 @pytest.mark.parametrize(
     ("exercise", "label"), [(name, label) for name in WRONG for label in WRONG[name]]
 )
-def test_a_wrong_answer_is_caught(exercise, label):
+def test_a_wrong_answer_is_caught_and_named(exercise, label):
     report = check(exercise, _wrong(exercise, label))
     assert report.outcome == ("error" if label in RAISES else "incorrect"), report
+    assert report.mistake or label in UNNAMED, report
+
+
+def test_statistics_per_pixel_and_an_eps_outside_the_root_are_both_named():
+    def answer(x, gamma, beta, eps):
+        x_hat = (x - x.mean(axis=0)) / (x.std(axis=0) + eps)
+        return gamma[:, None, None] * x_hat + beta[:, None, None]
+
+    report = check("spatial_batchnorm_forward", answer)
+    assert report.mistakes == ("statistics_per_pixel", "eps_outside_root")
+    assert report.message.startswith("Two things at once.")
+
+
+def not_lifted(x, gamma, beta, eps):
+    mean, var = x.mean((0, 2, 3), keepdims=True), x.var((0, 2, 3), keepdims=True)
+    return gamma * (x - mean) / np.sqrt(var + eps) + beta
+
+
+def without_keepdims(x, gamma, beta, eps):
+    x_hat = (x - x.mean((0, 2, 3))) / np.sqrt(x.var((0, 2, 3)) + eps)
+    return gamma[:, None, None] * x_hat + beta[:, None, None]
+
+
+def once_lifted(x, gamma, beta, eps):
+    return gamma[:, None] * edited(spatial_batchnorm_forward, {"return": "x_hat"})(x, 1, 0, eps)
+
+
+def by_image(x, gamma, beta, eps):
+    return gamma[:, None, None] * (x - x.mean((2, 3))) + beta[:, None, None]
+
+
+@pytest.mark.parametrize(
+    ("answer", "mistake", "said"),
+    [
+        (not_lifted, "meets_the_columns", "gamma[:, None, None]"),
+        (without_keepdims, "meets_the_columns", "a mean without keepdims"),
+        (once_lifted, "meets_the_rows", "gamma[:, None, None]"),
+        (by_image, "one_for_each_image", "axes 0, 2 and 3"),
+    ],
+)
+def test_shapes_that_do_not_fit_the_images_are_explained(answer, mistake, said):
+    report = check("spatial_batchnorm_forward", answer)
+    assert (report.outcome, report.mistake) == ("error", mistake)
+    assert said in report.message
+
+
+@pytest.mark.parametrize(
+    ("scale", "mistake"),
+    [("scale", "columns"), ("scale[:, None]", "rows"), ("scale[:, None, None]", "inputs")],
+)
+def test_a_scale_that_does_not_meet_the_output_channels_is_explained(scale, mistake):
+    report = check("fold_conv", edited(fold_conv, {"new_weight": f"weight * {scale}"}))
+    assert (report.outcome, report.mistake) == ("error", f"scale_meets_the_{mistake}")
+    assert "scale[:, None, None, None] * weight" in report.message
 
 
 def test_a_one_pass_variance_loses_its_digits_where_the_mean_is_large():

@@ -123,7 +123,7 @@ def test_a_right_answer_passes_in_any_style(exercise, label):
     assert report.outcome == "correct", report
 
 
-# Wrong answers that must be caught, diagnosed or not: functions, or edits of the reference.
+# Wrong answers, functions or edits of the reference, and the mistake that each is told it made.
 
 
 def a_running_average(x, gamma, beta, ghost_size, eps):
@@ -134,43 +134,154 @@ def a_running_average(x, gamma, beta, ghost_size, eps):
 
 WRONG = {
     "ghost_batchnorm_forward": {
-        "the last ghost left out": {
-            "return": "np.r_[(gamma * x_hat[:-1] + beta).reshape(-1, x.shape[1]), x[-ghost_size:]]"
-        },
-        "rows in another order": {"return": "gamma * x_hat.swapaxes(0, 1).reshape(x.shape) + beta"},
-        "features split too": {
-            "ghosts": "x.T.reshape(x.shape[1], -1, ghost_size)",
-            "mean": "ghosts.mean(axis=0)",
-            "var": "ghosts.var(axis=0)",
-            "return": "gamma * x_hat.reshape(x.shape[1], -1).T + beta",
-        },
-        "statistics of the ghost before": {
-            "mean": "np.roll(ghosts, 1, axis=0).mean(axis=1, keepdims=True)",
-            "var": "np.roll(ghosts, 1, axis=0).var(axis=1, keepdims=True)",
-        },
-        "a running average": a_running_average,
-        "three dimensions": {"return": "gamma * x_hat + beta"},
-        "x itself": {"return": "x"},
+        "the last ghost left out": (
+            {"return": "np.vstack([*(gamma * x_hat[:-1] + beta), x[-ghost_size:]])"},
+            "last_ghost_left_alone",
+        ),
+        "rows in another order": (
+            {"return": "gamma * x_hat.swapaxes(0, 1).reshape(x.shape) + beta"},
+            "rows_in_another_order",
+        ),
+        "features split too": (
+            {
+                "ghosts": "x.T.reshape(x.shape[1], -1, ghost_size)",
+                "mean": "ghosts.mean(axis=0)",
+                "var": "ghosts.var(axis=0)",
+                "return": "gamma * x_hat.reshape(x.shape[1], -1).T + beta",
+            },
+            "layer_norm",
+        ),
+        "statistics of the ghost before": (
+            {
+                "mean": "np.roll(ghosts, 1, axis=0).mean(axis=1, keepdims=True)",
+                "var": "np.roll(ghosts, 1, axis=0).var(axis=1, keepdims=True)",
+            },
+            "statistics_of_the_ghost_before",
+        ),
+        "a running average": (a_running_average, "all_rows_so_far"),
+        "three dimensions": ({"return": "gamma * x_hat + beta"}, "wrong_shape"),
+        "x itself": ({"return": "x"}, "x_itself"),
     },
     "predicted_noise": {
-        "the share left out": lambda m, n: np.sqrt(1 - m / n),
-        "n + 1": lambda m, n: np.sqrt((n - m) / ((n + 1) * m)),
-        "n - m + 1": lambda m, n: np.sqrt((n - m + 1) / (n * m)),
-        "n - m - 1": lambda m, n: np.sqrt(abs(n - m - 1) / ((n - 1) * m)),
-        "of n values": lambda m, n: 1 / np.sqrt(n),
-        "negative": lambda m, n: -np.sqrt((n - m) / ((n - 1) * m)),
-        "whole numbers": lambda m, n: np.sqrt((n - m) // ((n - 1) * m)),
-        "a fourth root": lambda m, n: ((n - m) / ((n - 1) * m)) ** 0.25,
-        "right for every m but n": lambda m, n: 1.0 if m == n else predicted_noise(m, n),
+        "the share left out": (lambda m, n: np.sqrt(1 - m / n), "share_left_out"),
+        "n + 1": (lambda m, n: np.sqrt((n - m) / ((n + 1) * m)), "n_plus_1"),
+        "n - m + 1": (lambda m, n: np.sqrt((n - m + 1) / (n * m)), "both_one_too_large"),
+        "n - m - 1": (
+            lambda m, n: np.sqrt(abs(n - m - 1) / ((n - 1) * m)),
+            "one_too_few_left",
+        ),
+        "of n values": (lambda m, n: 1 / np.sqrt(n), "of_n_values"),
+        "negative": (lambda m, n: -np.sqrt((n - m) / ((n - 1) * m)), "negative"),
+        "whole numbers": (lambda m, n: np.sqrt((n - m) // ((n - 1) * m)), "whole_numbers"),
+        "a fourth root": (lambda m, n: ((n - m) / ((n - 1) * m)) ** 0.25, "root_taken_twice"),
+        "right for every m but n": (
+            lambda m, n: 1.0 if m == n else predicted_noise(m, n),
+            "whole_set_apart",
+        ),
     },
 }
 
 
 @pytest.mark.parametrize(("exercise", "label"), [(name, k) for name in WRONG for k in WRONG[name]])
 def test_a_wrong_answer_is_caught(exercise, label):
-    answer = WRONG[exercise][label]
+    answer, name = WRONG[exercise][label]
     answer = answer if callable(answer) else edited(find(exercise).reference, answer)
-    assert check(exercise, answer).outcome == "incorrect"
+    report = check(exercise, answer)
+    assert (report.outcome, report.mistake) == ("incorrect", name)
+
+
+# What a message says of a wrong answer, and what it may not say.
+
+
+def _by_ghosts(ghost):
+    """The answer that calls ghost(part, gamma, beta, eps) for each ghost."""
+
+    def answer(x, gamma, beta, ghost_size, eps):
+        starts = range(0, len(x), ghost_size)
+        return np.vstack([ghost(x[i : i + ghost_size], gamma, beta, eps) for i in starts])
+
+    return answer
+
+
+def without_keepdims(x, gamma, beta, ghost_size, eps):
+    ghosts = x.reshape(-1, ghost_size, x.shape[1])
+    z = (ghosts - ghosts.mean(axis=1, keepdims=True)) / np.sqrt(ghosts.var(axis=1) + eps)
+    return gamma * z.reshape(x.shape) + beta
+
+
+GHOSTS = "ghost_batchnorm_forward"
+TOLD = [
+    (
+        GHOSTS,
+        _by_ghosts(lambda x, g, b, eps: g * (x - x.mean(0)) / np.sqrt(x.var(0) + 1e-8) + b),
+        ("eps_of_your_own",),
+        "You always use 1e-08 for eps",
+        None,
+    ),
+    (
+        GHOSTS,
+        _by_ghosts(lambda x, g, b, eps: g * (x - x.mean(0)) / np.std(x + eps, axis=0) + b),
+        ("eps_forgotten",),
+        "added to x, it changes nothing",
+        "leave eps out",
+    ),
+    (
+        GHOSTS,
+        _by_ghosts(lambda x, g, b, eps: g * (x - x.mean(0)) / x.var(0) + b),
+        ("variance_alone",),
+        "not by the variance",
+        None,
+    ),
+    (
+        GHOSTS,
+        _by_ghosts(
+            lambda x, g, b, eps: (
+                g * (x - x.mean(0)) / np.sqrt((((x - x.mean(0)) ** 2).sum(0) + eps) / len(x)) + b
+            )
+        ),
+        ("divided_eps",),
+        "divided by the number of values",
+        None,
+    ),
+    (
+        GHOSTS,
+        lambda x, g, b, size, eps: g * (x - x.mean(0)) / (x.std(0) + eps) + b,
+        ("whole_batch", "eps_outside_root"),
+        "Two things at once.",
+        None,
+    ),
+    (GHOSTS, without_keepdims, ("statistics_lack_an_axis",), "keepdims=True", None),
+    (
+        "predicted_noise",
+        lambda m, n: np.sqrt(1 / m - 1 / n),
+        ("n_for_n_minus_1",),
+        "or 1 / m - 1 / n",
+        "You divide by n",
+    ),
+    (
+        "predicted_noise",
+        lambda m, n: np.sqrt((n - m) / ((n - 1) * m**2)),
+        ("m_outside_root",),
+        "divided by m",
+        "outside the root",
+    ),
+    (
+        "predicted_noise",
+        lambda m, n: int(predicted_noise(m, n)),
+        ("whole_numbers",),
+        "int()",
+        None,
+    ),
+]
+
+
+@pytest.mark.parametrize(("exercise", "answer", "names", "said", "not_said"), TOLD)
+def test_an_answer_is_told_what_is_true_of_it(exercise, answer, names, said, not_said):
+    report = check(exercise, answer)
+    assert report.outcome in ("incorrect", "error")
+    assert report.mistakes == names
+    assert said in report.message
+    assert not_said is None or not_said not in report.message
 
 
 # Questions: what they say, computed.
@@ -188,3 +299,17 @@ def test_dropout_at_one_half_leaves_a_third_of_the_variance():
     assert training.mean() == z.mean() == 2.0
     ratio = z.var() / training.var()
     assert check("dropped_variance", ratio).outcome == "correct"
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ((4 / 12) ** 0.5, "standard_deviations"),
+        (33.3, "percent"),
+        (16, "mean_square"),
+        (8 / 4, "mean_forgotten_inverse"),
+        ("3/4", "not_doubled_inverse"),
+    ],
+)
+def test_a_wrong_ratio_of_variances_is_known(given, name):
+    assert check("dropped_variance", given).mistake == name

@@ -90,25 +90,74 @@ def test_a_right_cosine_passes_in_any_style(name, label):
 
 WRONG = {
     "gradient_cosine": {
-        "sine": lambda g, h: np.sqrt(1 - by_dot(g, h) ** 2),
-        "angle in degrees": lambda g, h: np.degrees(np.arccos(np.clip(by_dot(g, h), -1, 1))),
-        "squared": lambda g, h: by_dot(g, h) ** 2,
-        "minus": lambda g, h: -by_dot(g, h),
-        "one for a zero gradient": lambda g, h: by_dot(g, h) if g.any() and h.any() else 1.0,
-        "share of equal signs": lambda g, h: np.mean(np.sign(g) == np.sign(h)),
-        "cosine of each row": lambda g, h: np.array(list(map(by_dot, g, h))),
-        "ratio of the lengths": lambda g, h: np.linalg.norm(g) / max(np.linalg.norm(h), 1e-300),
-        "without the sum": lambda g, h: g * h,
-        "maximum norms": lambda g, h: np.sum(g * h) / max(abs(g).max() * abs(h).max(), 1e-300),
-        "length of g twice, root": lambda g, h: by_dot(g, h) * np.linalg.norm(h),
-        "clipped at zero": lambda g, h: max(by_dot(g, h), 0.0),
+        "sine": (lambda g, h: np.sqrt(1 - by_dot(g, h) ** 2), None),
+        "angle in degrees": (
+            lambda g, h: np.degrees(np.arccos(np.clip(by_dot(g, h), -1, 1))),
+            "angle_in_degrees",
+        ),
+        "squared": (lambda g, h: by_dot(g, h) ** 2, "squared"),
+        "minus": (lambda g, h: -by_dot(g, h), "negated"),
+        "one for a zero gradient": (
+            lambda g, h: by_dot(g, h) if g.any() and h.any() else 1.0,
+            "one_for_zero",
+        ),
+        "share of equal signs": (
+            lambda g, h: np.mean(np.sign(g) == np.sign(h)),
+            "share_of_equal_signs",
+        ),
+        "cosine of each row": (lambda g, h: np.array(list(map(by_dot, g, h))), "wrong_shape"),
+        "ratio of the lengths": (
+            lambda g, h: np.linalg.norm(g) / max(np.linalg.norm(h), 1e-300),
+            None,
+        ),
+        "without the sum": (lambda g, h: g * h, "wrong_shape"),
+        "maximum norms": (
+            lambda g, h: np.sum(g * h) / max(abs(g).max() * abs(h).max(), 1e-300),
+            "largest_entries",
+        ),
+        "length of g twice, root": (
+            lambda g, h: by_dot(g, h) * np.linalg.norm(h),
+            "length_of_h_forgotten",
+        ),
+        "clipped at zero": (lambda g, h: max(by_dot(g, h), 0.0), "clipped_at_zero"),
     },
 }
 
 
 @pytest.mark.parametrize(("name", "label"), [(n, k) for n in WRONG for k in WRONG[n]])
 def test_a_wrong_cosine_is_caught(name, label):
-    assert check(name, WRONG[name][label]).outcome in ("incorrect", "error")
+    answer, mistake = WRONG[name][label]
+    report = check(name, answer)
+    assert (report.outcome, report.mistake) == ("incorrect", mistake)
+
+
+def _lengths(g, h):
+    return np.linalg.norm(g) * np.linalg.norm(h)
+
+
+TOLD = [
+    (lambda g, h: np.sum(g * h) / max(_lengths(g, h), 1e-8), "maximum_1e_8", "small number"),
+    (lambda g, h: np.sum(g * h) / (_lengths(g, h) + 1e-12), "add_1e_12", "small number"),
+    (lambda g, h: np.dot(g, h) / _lengths(g, h), "product_of_matrices", "np.sum(g * h)"),
+    (
+        lambda g, h: np.sum(g * h) / _lengths(g, h) if _lengths(g, h) else np.nan,
+        "zero_divided_by_zero",
+        "you return NaN",
+    ),
+    (
+        lambda g, h: 0.0 if not np.linalg.norm(g) else np.sum(g * h) / _lengths(g, h),
+        "zero_h_forgotten",
+        "NaN when h is",
+    ),
+]
+
+
+@pytest.mark.parametrize(("answer", "name", "said"), TOLD)
+def test_a_cosine_is_told_what_is_true_of_it(answer, name, said):
+    report = check("gradient_cosine", answer)
+    assert report.outcome in ("incorrect", "error")
+    assert report.mistake == name
+    assert said in report.message
 
 
 def test_the_predicted_gradient_is_that_of_the_formula():
@@ -118,6 +167,9 @@ def test_the_predicted_gradient_is_that_of_the_formula():
         assert check("gradient_at_the_bottom", rounded).outcome == "correct"
     for wrong in (40, 52, 24):
         assert check("gradient_at_the_bottom", wrong).outcome == "incorrect"
+    assert "rounded to 1.2" in check("gradient_at_the_bottom", 1.2**20).message
+    assert check("gradient_at_the_bottom", np.log(answer)).mistake == "logarithm"
+    assert check("gradient_at_the_bottom", (np.pi / (np.pi - 1)) ** 5).mistake == "ten_layers"
 
 
 @pytest.mark.parametrize(

@@ -176,44 +176,81 @@ def test_a_merge_by_mean_squares_is_told_about_digits():
     assert "distances" in check("merge_stats", by_mean_squares).message
 
 
-# Wrong answers that must be caught, diagnosed or not, as edits of the reference.
+# Wrong answers, as edits of the reference, and the mistake that each is told it made.
 
 WRONG = {
     "merge_stats": {
-        "the distances not squared": {"between": "np.abs(means - mean)"},
-        "the distances subtracted": {"var": "(share * (variances - between)).sum(axis=0)"},
-        "weights by the root of the counts": {
-            "share": "(np.sqrt(counts) / np.sqrt(counts).sum())[:, None]",
-            "between": "0",
-        },
-        "the standard deviation": {"return": "mean, np.sqrt(var)"},
-        "the largest shard": {"return": "means[counts.argmax()], variances[counts.argmax()]"},
-        "the median of the means": {"mean": "np.median(means, axis=0)", "between": "0"},
-        "the mean only": {"return": "mean"},
-        "deviations averaged, distances kept": {
-            "var": "(share * np.sqrt(variances)).sum(axis=0) ** 2 + (share * between).sum(axis=0)"
-        },
-        "averages of the features": {"return": "means.mean(axis=1), variances.mean(axis=1)"},
+        "the distances not squared": (
+            {"between": "np.abs(means - mean)"},
+            "distances_not_squared",
+        ),
+        "the distances subtracted": (
+            {"var": "(share * (variances - between)).sum(axis=0)"},
+            "distances_subtracted",
+        ),
+        "weights by the root of the counts": (
+            {"share": "(np.sqrt(counts) / np.sqrt(counts).sum())[:, None]", "between": "0"},
+            "weights_by_the_root",
+        ),
+        "the standard deviation": ({"return": "mean, np.sqrt(var)"}, "standard_deviation"),
+        "the largest shard": (
+            {"return": "means[counts.argmax()], variances[counts.argmax()]"},
+            "largest_shard_alone",
+        ),
+        "the median of the means": (
+            {"mean": "np.median(means, axis=0)", "between": "0"},
+            "variance_of_means_forgotten",
+        ),
+        "the mean only": ({"return": "mean"}, "too_few_values"),
+        "deviations averaged, distances kept": (
+            {
+                "var": "(share * np.sqrt(variances)).sum(axis=0) ** 2"
+                " + (share * between).sum(axis=0)"
+            },
+            "deviations_averaged_distances_kept",
+        ),
+        "averages of the features": (
+            {"return": "means.mean(axis=1), variances.mean(axis=1)"},
+            "wrong_shape",
+        ),
     },
     "layernorm_forward": {
-        "keepdims forgotten": {"mean": "x.mean(axis=1)", "var": "x.var(axis=1)"},
-        "eps squared": {"x_hat": "(x - mean) / np.sqrt(var + eps**2)"},
-        "unit length": {"x_hat": "x / np.linalg.norm(x, axis=1, keepdims=True)"},
-        "minus beta": {"return": "gamma * x_hat - beta"},
-        "softmax": {"x_hat": "np.exp(x) / np.exp(x).sum(axis=1, keepdims=True)"},
-        "one gamma for all": {"return": "gamma[0] * x_hat + beta[0]"},
-        "twice": {"return": "layernorm_forward(x_hat, gamma, beta, eps)"},
-        "x itself": {"return": "x"},
+        "keepdims forgotten": (
+            {"mean": "x.mean(axis=1)", "var": "x.var(axis=1)"},
+            "statistics_lack_an_axis",
+        ),
+        "eps squared": ({"x_hat": "(x - mean) / np.sqrt(var + eps**2)"}, "squared_eps"),
+        "unit length": (
+            {"x_hat": "x / np.linalg.norm(x, axis=1, keepdims=True)"},
+            "unit_length",
+        ),
+        "minus beta": ({"return": "gamma * x_hat - beta"}, "subtracts_beta"),
+        "softmax": ({"x_hat": "np.exp(x) / np.exp(x).sum(axis=1, keepdims=True)"}, "softmax"),
+        "one gamma for all": ({"return": "gamma[0] * x_hat + beta[0]"}, "one_gamma_for_all"),
+        "twice": (
+            {"return": "layernorm_forward(x_hat, gamma, beta, eps)"},
+            "x_hat_normalized_twice",
+        ),
+        "x itself": ({"return": "x"}, "x_itself"),
     },
     "groupnorm_forward": {
-        "gamma along the last axis": {"return": "gamma * x_hat.reshape(x.shape) + beta"},
-        "gamma forgotten": {"return": "x_hat.reshape(x.shape) + beta[:, None, None]"},
-        "two groups always": {"groups": "x.reshape(len(x), 2, -1)"},
-        "eps squared": {"x_hat": "(groups - mean) / np.sqrt(var + eps**2)"},
-        "one group, channels last or not": {"groups": "x.reshape(len(x), 1, -1)"},
-        "minus beta": {"return": "groupnorm_forward(x, gamma, -beta, num_groups, eps)"},
-        "groups not put back": {"return": "x_hat"},
-        "x itself": {"return": "x"},
+        "gamma along the last axis": (
+            {"return": "gamma * x_hat.reshape(x.shape) + beta"},
+            "gamma_lacks_two_axes",
+        ),
+        "gamma forgotten": (
+            {"return": "x_hat.reshape(x.shape) + beta[:, None, None]"},
+            "scale_forgotten",
+        ),
+        "two groups always": ({"groups": "x.reshape(len(x), 2, -1)"}, None),
+        "eps squared": ({"x_hat": "(groups - mean) / np.sqrt(var + eps**2)"}, "squared_eps"),
+        "one group, channels last or not": ({"groups": "x.reshape(len(x), 1, -1)"}, "layer_norm"),
+        "minus beta": (
+            {"return": "groupnorm_forward(x, gamma, -beta, num_groups, eps)"},
+            "subtracts_beta",
+        ),
+        "groups not put back": ({"return": "x_hat"}, "wrong_shape"),
+        "x itself": ({"return": "x"}, "x_itself"),
     },
 }
 RAISES = ("keepdims forgotten", "gamma along the last axis", "two groups always")
@@ -221,8 +258,146 @@ RAISES = ("keepdims forgotten", "gamma along the last axis", "two groups always"
 
 @pytest.mark.parametrize(("exercise", "label"), [(name, k) for name in WRONG for k in WRONG[name]])
 def test_a_wrong_answer_is_caught(exercise, label):
-    answer = edited(find(exercise).reference, WRONG[exercise][label])
-    assert check(exercise, answer).outcome == ("error" if label in RAISES else "incorrect")
+    changes, name = WRONG[exercise][label]
+    report = check(exercise, edited(find(exercise).reference, changes))
+    outcome = "error" if label in RAISES else "incorrect"
+    assert (report.outcome, report.mistake) == (outcome, name)
+
+
+# What a message says of a wrong answer, and what it may not say.
+
+
+def without_keepdims(x, gamma, beta, eps):
+    z = (x - x.mean(axis=1, keepdims=True)) / np.sqrt(x.var(axis=1) + eps)
+    return gamma * z + beta
+
+
+def means_of_five_axes(x, gamma, beta, num_groups, eps):
+    n, c, h, w = x.shape
+    groups = x.reshape(n, num_groups, c // num_groups, h, w)
+    z = (groups - groups.mean(axis=(2, 3, 4))) / np.sqrt(groups.var(axis=(2, 3, 4)) + eps)
+    return gamma[:, None, None] * z.reshape(x.shape) + beta[:, None, None]
+
+
+def gamma_of_shape_c(x, gamma, beta, num_groups, eps):
+    ones = np.ones_like(gamma)
+    return groupnorm_forward(x, ones, 0 * ones, num_groups, eps) * gamma + beta
+
+
+def instance_norm_with_eps_outside(x, gamma, beta, num_groups, eps):
+    z = (x - x.mean((2, 3), keepdims=True)) / (x.std((2, 3), keepdims=True) + eps)
+    return gamma[:, None, None] * z + beta[:, None, None]
+
+
+def layer_norm_divided_by(divisor):
+    def answer(x, gamma, beta, eps):
+        return gamma * (x - x.mean(axis=1, keepdims=True)) / divisor(x, eps) + beta
+
+    return answer
+
+
+def _var(x, **more):
+    return x.var(axis=1, keepdims=True, **more)
+
+
+def plain_mean_and_distances_unweighted(counts, means, variances):
+    return means.mean(axis=0), counts @ variances / counts.sum() + means.var(axis=0)
+
+
+def right_mean(counts, means):
+    return counts @ means / counts.sum()
+
+
+TOLD = [
+    (
+        "layernorm_forward",
+        layer_norm_divided_by(lambda x, eps: np.sqrt(_var(x) + 1e-7)),
+        ("eps_of_your_own",),
+        "You always use 1e-07 for eps",
+        None,
+    ),
+    (
+        "layernorm_forward",
+        layer_norm_divided_by(lambda x, eps: _var(x)),
+        ("variance_alone",),
+        "not by the variance",
+        None,
+    ),
+    (
+        "layernorm_forward",
+        layer_norm_divided_by(lambda x, eps: np.sqrt(_var(x) - eps)),
+        ("subtracted_eps",),
+        "You subtract eps",
+        None,
+    ),
+    (
+        "layernorm_forward",
+        layer_norm_divided_by(lambda x, eps: np.std(_var(x) + eps)),
+        ("spread_of_var",),
+        "np.sqrt takes the root",
+        None,
+    ),
+    (
+        "layernorm_forward",
+        layer_norm_divided_by(lambda x, eps: np.sqrt(_var(x, ddof=1) + 1e-8)),
+        ("unbiased_variance", "eps_of_your_own"),
+        "Two things at once.",
+        None,
+    ),
+    ("layernorm_forward", without_keepdims, ("statistics_lack_an_axis",), "keepdims=True", None),
+    (
+        "groupnorm_forward",
+        means_of_five_axes,
+        ("statistics_lack_three_axes",),
+        "keepdims=True",
+        None,
+    ),
+    ("groupnorm_forward", gamma_of_shape_c, ("gamma_lacks_two_axes",), "[:, None, None]", None),
+    (
+        "groupnorm_forward",
+        instance_norm_with_eps_outside,
+        ("instance_norm", "eps_outside_root"),
+        "Two things at once.",
+        None,
+    ),
+    (
+        "merge_stats",
+        plain_mean_and_distances_unweighted,
+        ("only_the_mean_unweighted", "distances_unweighted"),
+        "The average of the variances is weighted",
+        "The mean and the average variance are weighted",
+    ),
+    (
+        "merge_stats",
+        lambda n, means, variances: (right_mean(n, means), np.zeros_like(variances[0])),
+        ("variance_left_at_zero",),
+        "var is all 0",
+        "mean",
+    ),
+    (
+        "merge_stats",
+        lambda n, means, variances: (right_mean(n, means) + 1, np.zeros_like(variances[0])),
+        ("variance_left_at_zero",),
+        "mean is wrong too, for another reason.",
+        None,
+    ),
+    (
+        "merge_stats",
+        lambda n, means, variances: (n * means / n.sum(), variances),
+        ("counts_along_the_features",),
+        "counts[:, None]",
+        None,
+    ),
+]
+
+
+@pytest.mark.parametrize(("exercise", "answer", "names", "said", "not_said"), TOLD)
+def test_an_answer_is_told_what_is_true_of_it(exercise, answer, names, said, not_said):
+    report = check(exercise, answer)
+    assert report.outcome in ("incorrect", "error")
+    assert report.mistakes == names
+    assert said in report.message
+    assert not_said is None or not_said not in report.message
 
 
 # The questions with a number: what they say, computed.
@@ -243,3 +418,18 @@ def test_the_two_shards_have_the_stated_variance():
     rows = np.concatenate([first, second])
     assert check("variance_of_two_shards", float(rows.var())).outcome == "correct"
     assert check("variance_of_two_shards", float(rows.var(ddof=1))).mistake == "unbiased_variance"
+
+
+@pytest.mark.parametrize(
+    ("question", "given", "name"),
+    [
+        ("a_batch_of_two", 501.5, "not_divided"),
+        ("a_batch_of_two", 2, "not_centred"),
+        ("a_batch_of_two", 498.5 / 498.5**2, "divided_by_variance"),
+        ("variance_of_two_shards", 0.9 * 5 + 0.1 * 145, "mean_of_squares"),
+        ("variance_of_two_shards", 1 + (1 + 81) / 2, "distances_unweighted"),
+        ("variance_of_two_shards", 90 * 2 + 10 * 82, "sum_of_squares"),
+    ],
+)
+def test_a_wrong_number_is_known(question, given, name):
+    assert check(question, given).mistake == name

@@ -63,6 +63,10 @@ FEATURE_MEANS.add_mistakes(
         "You repeat one mean of the whole array; each feature has its own: x.mean needs axis=0.",
         {"return": "np.full(x.shape[1], x.mean())"},
     ),
+    rounded_down=(
+        "// rounds the quotient down to a whole number; / divides.",
+        {"return": "x.sum(axis=0) // len(x)"},
+    ),
 )
 
 
@@ -93,5 +97,7 @@ HOW_MANY_MEANS = Question(
             "3200 is how many numbers the batch holds; a mean takes many of them together.",
             3200,
         ),
+        Mistake("with_variances", "You count 100 variances too; only means were asked.", 200),
+        Mistake("sides_added", "You add the sides; only one of them counts the features.", 132),
     ),
 )

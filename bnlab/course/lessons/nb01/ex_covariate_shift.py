@@ -149,6 +149,10 @@ PERCENTILES.add_mistakes(
         "feature have to be sorted first.",
         {"return": "a[[int(q * len(a)) for q in (0.15, 0.50, 0.85)]]"},
     ),
+    outer_twentieths=(
+        "Your outer rows are the 5th and the 95th percentile; take the 15th and 85th.",
+        {"return": "np.percentile(a, [5, 50, 95], axis=0)"},
+    ),
 )
 
 
@@ -180,5 +184,10 @@ LARGEST_FACTOR = Question(
             "steep: look at s(1 - s).",
             1.0,
         ),
+        Mistake("four_sigmoids", "That is (1/4)^4, for four sigmoids; there are five.", 0.25**4),
+        Mistake("six_sigmoids", "That is (1/4)^6, for six sigmoids; there are five.", 0.25**6),
+        Mistake("percent", "That is the factor in percent; give it as a number.", 100 * 0.25**5),
+        Mistake("inverse", "By that the gradient is divided; the factor is 1 over it.", 4.0**5),
+        Mistake("divided_by_five", "You divide 1/4 by 5; five slopes are multiplied.", 0.05),
     ),
 )

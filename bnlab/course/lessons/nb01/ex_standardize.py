@@ -30,9 +30,10 @@ def constant_feature(rng):
     return x, eps
 
 
-def _small_variance(rng):
+def small_variance(rng):
+    """(x, eps) with a feature whose variance is about 1e-5."""
     x, eps = features(9, 3)(rng)
-    x[:, 1] = 0.7 + 3e-3 * rng.normal(size=9)  # variance about 1e-5
+    x[:, 1] = 0.7 + 3e-3 * rng.normal(size=9)
     return x, eps
 
 
@@ -46,7 +47,7 @@ STANDARDIZE = Exercise(
         Case("odd sizes and another eps", features(7, 3, eps=1e-3), seed=1),
         Case("two examples", features(2, 4), seed=2),
         Case("a constant feature", constant_feature, seed=3),
-        Case("a feature whose variance is near eps", _small_variance, seed=4),
+        Case("a feature whose variance is near eps", small_variance, seed=4),
         Case("a large eps", features(10, 2, eps=0.5), seed=5),
         Case("a large mean", features(64, 3, mean=1e4), seed=6),
     ),
@@ -159,5 +160,36 @@ STANDARDIZE.add_mistakes(
         "You scale each example to length 1. That looks along a row; standardizing looks down "
         "each column, over the examples.",
         {"return": "x / np.sqrt((x**2).sum(axis=1, keepdims=True) + eps)"},
+    ),
+    doubles_eps=(
+        "You add eps twice to the variance; add it once.",
+        {"return": "(x - mean) / np.sqrt(var + 2 * eps)"},
+    ),
+    squares_eps=(
+        "You square eps, as if it were a standard deviation; it is added as it is.",
+        {"return": "(x - mean) / np.sqrt(var + eps**2)"},
+    ),
+    subtracts_eps=(
+        "You subtract eps, and the root of a negative number may be left; add it.",
+        {"return": "(x - mean) / np.sqrt(var - eps)"},
+    ),
+    divides_eps_by_n=(
+        "Your eps is divided by N, as if it were one more square in the sum; add it to their mean.",
+        {"return": "(x - mean) / np.sqrt(var + eps / len(x))"},
+    ),
+    adds_eps_to_x=(
+        "You add eps to x - mean; it belongs to the variance alone.",
+        {"return": "(x - mean + eps) / np.sqrt(var + eps)"},
+    ),
+    median_for_mean=(
+        "You subtract the median of each feature; subtract its mean.",
+        {"return": "(x - np.median(x, axis=0)) / np.sqrt(var + eps)"},
+    ),
+)
+STANDARDIZE.add_slips(
+    one_for_each_example=(
+        "Something has one number for each example, as x.mean(axis=1) has. Each feature has its "
+        "own mean and variance: axis=0.",
+        {"mean": "x.mean(axis=1)"},
     ),
 )

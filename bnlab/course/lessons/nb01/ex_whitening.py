@@ -3,7 +3,12 @@
 import numpy as np
 
 from bnlab.course.exercises.exercise import Case, Exercise, Mistake, Question
-from bnlab.course.lessons.nb01.ex_standardize import constant_feature, features, standardize
+from bnlab.course.lessons.nb01.ex_standardize import (
+    constant_feature,
+    features,
+    small_variance,
+    standardize,
+)
 
 
 def zca_whiten(x, eps):
@@ -28,6 +33,7 @@ ZCA = Exercise(
         Case("a constant feature", constant_feature, seed=4),
         Case("a large eps", features(15, 3, eps=0.5), seed=5),
         Case("a mean of 100", features(30, 3, mean=100.0), seed=6),
+        Case("a feature whose variance is near eps", small_variance, seed=7),
     ),
     hints=(
         "Three steps: centre, find the covariance (C, C), multiply by its inverse square root.",
@@ -148,6 +154,32 @@ ZCA.add_mistakes(
         "You add the mean again at the end. White features have mean 0: leave it off.",
         {"return": "centred @ whitening + x.mean(axis=0)"},
     ),
+    eps_without_effect=(
+        "The argument eps is missing, or only something too small to count stands in its place. "
+        "Add eps to every eigenvalue.",
+        {"whitening": "vectors * (values > 1e-9) / np.sqrt(np.maximum(values, 1e-9)) @ vectors.T"},
+    ),
+    doubles_eps=(
+        "You add eps twice to the eigenvalues; add it once.",
+        {"whitening": "vectors / np.sqrt(values + 2 * eps) @ vectors.T"},
+    ),
+    examples_whitened=(
+        "You whiten the examples: mean and covariance are those of the rows. The features are the "
+        "columns: x.mean(axis=0), and a covariance of shape (C, C).",
+        lambda x, eps: zca_whiten(x.T, eps).T,
+    ),
+    cholesky_not_transposed=(
+        "You use a Cholesky factor L as the root, and inv(L) where rows need inv(L).T. ZCA takes "
+        "the symmetric root, which is its own transpose.",
+        {
+            "covariance": "centred.T @ centred / len(x) + eps * np.eye(x.shape[1])",
+            "whitening": "np.linalg.inv(np.linalg.cholesky(covariance))",
+        },
+    ),
+    mirrored=(
+        "Your z has the wrong sign: subtract the mean from x, and take the positive roots.",
+        {"return": "-centred @ whitening"},
+    ),
 )
 
 
@@ -182,5 +214,7 @@ RANK_FROM_A_BATCH = Question(
             "features.",
             99,
         ),
+        Mistake("one_too_many", "The mean takes a direction away; it does not add one.", 33),
+        Mistake("what_is_lost", "You count the eigenvalues that must be 0, not the others.", 69),
     ),
 )

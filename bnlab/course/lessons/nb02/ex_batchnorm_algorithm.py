@@ -74,6 +74,64 @@ FORWARD = Exercise(
 )
 
 
+# What stands in the place of sqrt(var + eps), for every exercise that has this root.
+ROOTS = dict(
+    eps_outside_root=(
+        "You add eps to the standard deviation; it belongs to the variance, inside the root.",
+        "np.sqrt(var) + eps",
+    ),
+    eps_forgotten=(
+        "eps is not in your variance: a constant feature then gives 0 / 0. Add it to the variance.",
+        "np.sqrt(var)",
+    ),
+    eps_fixed=(
+        "You always use 1e-5; use the argument eps, which other libraries set to 1e-3.",
+        "np.sqrt(var + 1e-5)",
+    ),
+    divides_by_variance=(
+        "Where the standard deviation belongs you have the variance; take its square root.",
+        "var + eps",
+    ),
+    root_taken_twice=(
+        "You take the root twice: under the square root stands the variance, not its root.",
+        "np.sqrt(np.sqrt(var) + eps)",
+    ),
+    eps_as_floor=(
+        "You take eps where it is larger than the variance. Algorithm 1 adds it to every variance.",
+        "np.sqrt(np.maximum(var, eps))",
+    ),
+    eps_as_standard_deviation=(
+        "You add sqrt(eps) to the standard deviation. Add eps to the variance, then take one root.",
+        "np.sqrt(var) + np.sqrt(eps)",
+    ),
+    variance_without_eps=(
+        "Where sqrt(var + eps) belongs you have the variance alone: add eps, then take the root.",
+        "var",
+    ),
+    subtracts_eps=(
+        "You subtract eps from the variance; it is added, to keep what is under the root positive.",
+        "np.sqrt(var - eps)",
+    ),
+    squares_eps=(
+        "Your variance gets eps^2; add eps itself, once the squares are averaged.",
+        "np.sqrt(var + eps**2)",
+    ),
+    adds_eps_twice=(
+        "You add eps twice, inside the root and outside; it belongs inside only.",
+        "np.sqrt(var + eps) + eps",
+    ),
+    divides_eps_by_m=(
+        "Your eps is divided by m, as if it were one more square in the sum; add it to their mean.",
+        "np.sqrt(var + eps / len(x))",
+    ),
+)
+
+
+def wrong_roots(edit, but=(), note=""):
+    """The table as mistakes of an exercise; `edit` makes the edit that puts a wrong root there."""
+    return {n: (text + note, edit(root)) for n, (text, root) in ROOTS.items() if n not in but}
+
+
 FORWARD.add_mistakes(
     # the statistics
     unbiased_variance=(
@@ -81,50 +139,29 @@ FORWARD.add_mistakes(
         "at test time, notebook 05.)",
         {"var": "x.var(axis=0, ddof=1)"},
     ),
-    eps_outside_root=(
-        "You add eps to the standard deviation; it belongs to the variance, inside the square "
-        "root.",
-        {"x_hat": "(x - mean) / (np.sqrt(var) + eps)"},
-    ),
-    eps_forgotten=(
-        "You leave eps out: a constant feature then gives 0 / 0. Add it to the variance.",
-        {"x_hat": "(x - mean) / np.sqrt(var)"},
-    ),
-    eps_fixed=(
-        "You always use 1e-5; use the argument eps, which other libraries set to 1e-3.",
-        {"x_hat": "(x - mean) / np.sqrt(var + 1e-5)"},
-    ),
     wrong_axis=(
         "Your statistics run over the features of one example (axis=1). Here examples are rows, "
         "so they run over axis=0. (What you wrote is the normalization of layer norm.)",
         {"mean": "x.mean(axis=1, keepdims=True)", "var": "x.var(axis=1, keepdims=True)"},
     ),
     one_statistic_for_all=(
-        "You take one mean and one variance over the whole array; each feature has its own "
-        "(axis=0).",
+        "You take one mean and one variance of the whole array; each feature has its own: axis=0.",
         {"mean": "x.mean()", "var": "x.var()"},
-    ),
-    divides_by_variance=(
-        "You divide by the variance; divide by its square root, the standard deviation.",
-        {"x_hat": "(x - mean) / (var + eps)"},
     ),
     not_centred=(
         "You divide by the standard deviation but do not subtract the mean first.",
         {"x_hat": "x / np.sqrt(var + eps)"},
     ),
     one_mean_for_all=(
-        "Your mean is a single number for the whole array; each feature has its own: x.mean needs "
-        "axis=0.",
+        "Your mean is one number for the whole array; each feature has its own (axis=0).",
         {"mean": "x.mean()"},
     ),
     one_variance_for_all=(
-        "You centre each feature by its own mean, but divide all of them by one variance: the "
-        "mean of the squares needs axis=0 as well.",
+        "You divide all features by one standard deviation; each has its own (axis=0).",
         {"var": "((x - mean) ** 2).mean()"},
     ),
     sum_of_squares=(
-        "You divide by the root of the *sum* of squares; the variance is their mean, so divide "
-        "the sum by m first.",
+        "You divide by the root of the *sum* of squares; the variance is their mean: divide by m.",
         {"var": "((x - mean) ** 2).sum(axis=0)"},
     ),
     not_scaled=(
@@ -132,13 +169,11 @@ FORWARD.add_mistakes(
         {"x_hat": "x - mean"},
     ),
     parentheses_forgotten=(
-        "You divide the mean alone: x - mean / std is x - (mean / std). Put x - mean in "
-        "parentheses.",
+        "You divide the mean alone, x - (mean / std): put x - mean in parentheses.",
         {"x_hat": "x - mean / np.sqrt(var + eps)"},
     ),
     eps_added_after_division=(
-        "You add eps to the quotient; it belongs to the variance, inside the square root, where "
-        "it keeps the division from being 0 / 0.",
+        "You add eps to the quotient; it belongs to the variance, inside the square root.",
         {"x_hat": "(x - mean) / np.sqrt(var) + eps"},
     ),
     scales_x=(
@@ -146,9 +181,7 @@ FORWARD.add_mistakes(
         {"x_hat": "x"},
     ),
     double_centring=(
-        "What you divide by is var + mean^2. Either the mean is subtracted twice (once from x, "
-        "once more inside the variance of the centred x), or you take the mean of x^2 for the "
-        "variance.",
+        "What you divide by holds var + mean^2: there the mean comes off twice, or not at all.",
         {"var": "((x - mean - mean) ** 2).mean(axis=0)"},
     ),
     # the last line
@@ -169,8 +202,7 @@ FORWARD.add_mistakes(
         {"return": "x_hat"},
     ),
     gamma_scales_the_variance=(
-        "You multiply by the root of gamma. gamma multiplies x_hat itself, so it scales the "
-        "standard deviation, and it may be negative.",
+        "You multiply by the root of gamma; gamma itself multiplies x_hat, and may be negative.",
         {"return": "np.sqrt(gamma) * x_hat + beta"},
     ),
     beta_forgotten=(
@@ -185,28 +217,13 @@ FORWARD.add_mistakes(
         "You divide x_hat by gamma; gamma multiplies it, and it may be 0.",
         {"return": "1 / gamma * x_hat + beta"},
     ),
-    # roots, signs, and other spreads
+    # more of x_hat
     multiplied_by_std=(
         "You multiply by the standard deviation; to bring it to 1, divide by it.",
         {"x_hat": "(x - mean) * np.sqrt(var + eps)"},
     ),
-    root_taken_twice=(
-        "You take the root of the standard deviation, which is a root already. Inside the square "
-        "root stands the variance.",
-        {"x_hat": "(x - mean) / np.sqrt(np.sqrt(var) + eps)"},
-    ),
-    eps_as_floor=(
-        "You take eps where it is larger than the variance. Algorithm 1 adds it to every variance.",
-        {"x_hat": "(x - mean) / np.sqrt(np.maximum(var, eps))"},
-    ),
-    eps_as_standard_deviation=(
-        "You add sqrt(eps) to the standard deviation. sqrt(a) + sqrt(b) is not sqrt(a + b): add "
-        "eps to the variance, then take one root.",
-        {"x_hat": "(x - mean) / (np.sqrt(var) + np.sqrt(eps))"},
-    ),
     mirrored=(
-        "Your x_hat has the wrong sign, or is subtracted: it is x minus the mean, and gamma * "
-        "x_hat is added to beta.",
+        "Your x_hat has the wrong sign, or is subtracted: take x - mean, and add gamma * x_hat.",
         {"return": "beta - gamma * x_hat"},
     ),
     sum_for_mean=(
@@ -214,8 +231,50 @@ FORWARD.add_mistakes(
         {"x_hat": "(x - x.sum(axis=0)) / np.sqrt(var + eps)"},
     ),
     mean_distance=(
-        "You divide by the mean distance from the mean. The variance is the mean of the *squared* "
-        "distances, and its root is the standard deviation.",
+        "You divide by the mean distance from the mean; the variance averages *squared* distances.",
         {"x_hat": "(x - mean) / (np.abs(x - mean).mean(axis=0) + eps)"},
     ),
+    std_of_the_variances=(
+        "np.std(var) is one number: how far the variances lie apart. The root is np.sqrt.",
+        {"x_hat": "(x - mean) / np.std(var + eps)"},
+    ),
+    corrected_twice=(
+        "Your variance has a factor (m - 1) / m too many: x.var divides by m (torch's by m - 1).",
+        {"var": "x.var(axis=0) * (len(x) - 1) / len(x)"},
+    ),
+    median_for_the_mean=(
+        "You subtract the median of each feature; Algorithm 1 subtracts the mean.",
+        {"x_hat": "(x - np.median(x, axis=0)) / np.sqrt(var + eps)"},
+    ),
+    minimum_and_maximum=(
+        "You scale by minimum and range; Algorithm 1 takes the mean and the standard deviation.",
+        {"x_hat": "(x - x.min(axis=0)) / (np.ptp(x, axis=0) + eps)"},
+    ),
+    last_row_left_out=(
+        "The last row is not in your statistics: x[:-1], or a loop that stops one too early?",
+        {"x_hat": "(x - x[:-1].mean(axis=0)) / np.sqrt(x[:-1].var(axis=0) + eps)"},
+    ),
+    # more of the last line
+    gamma_without_its_sign=(
+        "Your gamma has lost its sign. It may be negative, and mirrors x_hat then.",
+        {"return": "np.abs(gamma) * x_hat + beta"},
+    ),
+    one_gamma_for_all=(
+        "You scale all features by gamma[0]; each has a gamma of its own, so keep the array.",
+        {"return": "gamma[0] * x_hat + beta"},
+    ),
+    relu_at_the_end=(
+        "Your y is 0 where it should be negative: that is a ReLU, which is no part of batch norm.",
+        {"return": "np.maximum(gamma * x_hat + beta, 0)"},
+    ),
+    returns_x=("You return x as it came.", {"return": "x"}),
+)
+
+FORWARD.add_mistakes(**wrong_roots(lambda root: {"x_hat": f"(x - mean) / ({root})"}))
+
+FORWARD.add_slips(
+    features_in_a_column=(
+        "A column, shape (C, 1), does not fit the rows of x: keep one value per feature, (C,).",
+        {"return": "gamma[:, None] * x_hat + beta"},
+    )
 )

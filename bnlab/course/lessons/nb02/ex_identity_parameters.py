@@ -3,7 +3,12 @@
 import numpy as np
 
 from bnlab.course.exercises.exercise import Case, Exercise
-from bnlab.course.lessons.nb02.ex_batchnorm_algorithm import batch, constant_feature, small_variance
+from bnlab.course.lessons.nb02.ex_batchnorm_algorithm import (
+    batch,
+    constant_feature,
+    small_variance,
+    wrong_roots,
+)
 
 
 def identity_parameters(x, eps):
@@ -47,17 +52,12 @@ IDENTITY.add_mistakes(
     ("gamma",),
     # gamma alone, before the pairs that have the same gamma
     gamma_of_one=(
-        "With gamma = 1 the output keeps the standard deviation 1 of x_hat; gamma has to undo the "
-        "division.",
+        "gamma = 1 keeps the standard deviation 1 of x_hat; gamma has to undo the division.",
         {"gamma": "np.ones(x.shape[1])"},
     ),
     negative_gamma=(
         "Your gamma has the wrong sign: it mirrors x about its mean.",
         {"gamma": "-np.sqrt(x.var(axis=0) + eps)"},
-    ),
-    variance_for_gamma=(
-        "Your gamma is the variance; x_hat was divided by its square root.",
-        {"gamma": "x.var(axis=0) + eps"},
     ),
     eps_forgotten=(
         "sqrt(Var) is the paper's answer and right up to eps. x_hat was divided by "
@@ -69,34 +69,20 @@ IDENTITY.add_mistakes(
         {"gamma": "1 / np.sqrt(x.var(axis=0) + eps)"},
     ),
     unbiased_variance=(
-        "You divide the sum of squares by m - 1; the forward pass divided by m, so this does not "
-        "undo it exactly.",
+        "You divide the sum of squares by m - 1; the forward pass divided by m.",
         {"gamma": "np.sqrt(x.var(axis=0, ddof=1) + eps)"},
-    ),
-    eps_outside_root=(
-        "You add eps to the standard deviation; x_hat was divided by sqrt(Var + eps), with eps "
-        "inside the root.",
-        {"gamma": "x.std(axis=0) + eps"},
-    ),
-    variance_without_eps=(
-        "Your gamma is the variance itself. x_hat was divided by a square root, sqrt(Var + eps).",
-        {"gamma": "x.var(axis=0)"},
-    ),
-    eps_fixed=(
-        "You always use 1e-5; use the argument eps.",
-        {"gamma": "np.sqrt(x.var(axis=0) + 1e-5)"},
     ),
     mean_for_gamma=(
         "Your gamma is the mean. gamma is the factor: the root of Var + eps.",
         {"gamma": "x.mean(axis=0)"},
     ),
+    **wrong_roots(lambda root: {"gamma": root.replace("var", "x.var(axis=0)")}, ["eps_forgotten"]),
 )
 
 IDENTITY.add_mistakes(
     ("gamma", "beta"),
     ones_and_zeros=(
-        "gamma = 1 and beta = 0 give x_hat, not x: they are where training starts, not the "
-        "identity.",
+        "gamma = 1 and beta = 0 give x_hat, not x: that is where training starts.",
         {"gamma": "np.ones(x.shape[1])", "beta": "np.zeros(x.shape[1])"},
     ),
     gamma_and_beta_swapped=(
@@ -117,8 +103,7 @@ IDENTITY.add_mistakes(
         {"beta": "-x.mean(axis=0)"},
     ),
     beta_in_standard_deviations=(
-        "Your beta is the mean divided by the standard deviation. beta is added after the "
-        "scaling, so it has the units of x: the mean itself.",
+        "Your beta is the mean over the standard deviation; it has the units of x: the mean alone.",
         {"beta": "x.mean(axis=0) / gamma"},
     ),
     beta_of_zero=(

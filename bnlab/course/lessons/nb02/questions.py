@@ -77,6 +77,9 @@ OUTLIER = Question(
             "You divide by the variance; divide by its square root.",
             980 / 19600,
         ),
+        Mistake("squared", "49 is 980^2 / 19600, or 980 / 20; divide 980 by sqrt(19600).", 49.0),
+        Mistake("standard_deviation", "140 is the standard deviation: divide 980 by it.", 140.0),
+        Mistake("length_of_x_hat", "sqrt(50) is the length of all 50, zeros included.", 50**0.5),
     ),
 )
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 from bnlab.course.exercises.exercise import Exercise
+from bnlab.course.lessons.nb02.ex_batchnorm_algorithm import wrong_roots
 from bnlab.course.lessons.nb03.batches import batches
 
 
@@ -45,32 +46,33 @@ STAGED = Exercise(
 STAGED.add_mistakes(
     ("dx_hat",),
     gamma_forgotten=(
-        "Your dx_hat is dy itself. y = gamma * x_hat + beta, so on the way back to x_hat the "
-        "gradient is multiplied by gamma, and everything further down depends on it.",
+        "Your dx_hat is dy itself. gamma multiplies x_hat, so it multiplies dy on the way back.",
         {"dx_hat": "dy"},
+    ),
+    gamma_without_its_sign=(
+        "In your dx_hat gamma has lost its sign. It may be negative, and then turns that of dy.",
+        {"dx_hat": "dy * np.abs(gamma)"},
     ),
 )
 
 STAGED.add_mistakes(
     ("dvar", "dmean", "dx", "dgamma"),
     # the statistics, from which all else follows
-    eps_forgotten=(
-        "You leave eps out. The forward pass divides by sqrt(var + eps), and the backward pass "
-        "has to use the same number.",
-        {"inv_std": "1 / np.sqrt(x.var(axis=0))"},
-    ),
-    eps_fixed=(
-        "You always use 1e-5; use the argument eps, which other libraries set to 1e-3.",
-        {"inv_std": "1 / np.sqrt(x.var(axis=0) + 1e-5)"},
-    ),
-    eps_outside_root=(
-        "You divide by std + eps; the forward pass divides by sqrt(var + eps), with eps inside "
-        "the square root.",
-        {"inv_std": "1 / (x.std(axis=0) + eps)"},
-    ),
     unbiased_variance=(
         "Your variance is divided by m - 1; the forward pass of Algorithm 1 divides it by m.",
         {"inv_std": "1 / np.sqrt(x.var(axis=0, ddof=1) + eps)"},
+    ),
+    gradient_of_the_unbiased_forward=(
+        "You differentiate a forward pass with a variance over m - 1; Algorithm 1 divides by m.",
+        {
+            "inv_std": "1 / np.sqrt(x.var(axis=0, ddof=1) + eps)",
+            "dx": "dx_hat * inv_std + dvar * 2 * centred / (m - 1) + dmean / m",
+        },
+    ),
+    **wrong_roots(
+        lambda root: {"inv_std": f"1 / ({root.replace('var', 'x.var(axis=0)')})"},
+        # Left out: what the engine finds without an entry, and what is rare in a backward pass.
+        but=("eps_fixed", "eps_as_floor", "eps_as_standard_deviation", "root_taken_twice"),
     ),
 )
 
@@ -78,18 +80,15 @@ STAGED.add_mistakes(
     ("dx",),
     # dx alone: these come first, because a wrong dvar or dmean makes dx wrong too
     detached_mean=(
-        "Your dx leaves out the way through the mean, the term dmean / m: you treat the mean as a "
-        "constant, but it moves with every x.",
+        "Your dx leaves out the way through the mean, dmean / m: the mean moves with every x.",
         {"dx": "dx_hat * inv_std + dvar * 2 * centred / m"},
     ),
     detached_variance=(
-        "Your dx leaves out the way through the variance, the term with dvar: you treat the "
-        "variance as a constant, but it moves with every x.",
+        "Your dx leaves out the way through the variance, with dvar: it moves with every x.",
         {"dx": "dx_hat * inv_std + dmean / m"},
     ),
     detached_statistics=(
-        "Your dx has only its first term: you treat the mean and the variance as constants. Both "
-        "move with every x, and both send a gradient back.",
+        "Your dx has only its first term: mean and variance are no constants, they move with x.",
         {"dx": "dx_hat * inv_std"},
     ),
     mean_path_not_divided=(
@@ -101,62 +100,68 @@ STAGED.add_mistakes(
         {"dx": "dx_hat * inv_std + dvar * 2 * centred + dmean / m"},
     ),
     variance_path_without_the_two=(
-        "In dx, the factor 2 is missing in the term with dvar: the derivative of (x - mean)^2 is "
-        "2 * (x - mean).",
+        "In dx, the term with dvar lacks a 2: (x - mean)^2 has the derivative 2 * (x - mean).",
         {"dx": "dx_hat * inv_std + dvar * centred / m + dmean / m"},
     ),
     variance_path_not_centred=(
-        "In dx, dvar is multiplied by 2 * x / m. The variance holds (x - mean)^2, so it is "
-        "2 * (x - mean) / m.",
+        "In dx, dvar is multiplied by 2 * x / m; from (x - mean)^2 comes 2 * (x - mean) / m.",
         {"dx": "dx_hat * inv_std + dvar * 2 * x / m + dmean / m"},
     ),
     variance_path_with_x_hat=(
-        "In dx, dvar is multiplied by x_hat. The variance is computed from x - mean, before "
-        "anything is divided by the standard deviation.",
+        "In dx, dvar is multiplied by x_hat; the variance is made of x - mean, not yet divided.",
         {"dx": "dx_hat * inv_std + dvar * 2 * centred * inv_std / m + dmean / m"},
     ),
     mean_path_subtracted=(
-        "In dx you subtract the term with dmean. The three ways from x add up; the minus sign of "
-        "this one is inside dmean already.",
+        "In dx you subtract the term with dmean. The three ways add up; the minus is dmean's own.",
         {"dx": "dx_hat * inv_std + dvar * 2 * centred / m - dmean / m"},
     ),
     variance_path_subtracted=(
-        "In dx you subtract the term with dvar. The three ways from x add up; the minus sign of "
-        "this one is inside dvar already.",
+        "In dx you subtract the term with dvar. The three ways add up; the minus is dvar's own.",
         {"dx": "dx_hat * inv_std - dvar * 2 * centred / m + dmean / m"},
     ),
     straight_path_not_divided=(
-        "The first term of your dx is dx_hat itself. On its way from x to x_hat the value was "
-        "divided by sqrt(var + eps), and so is its gradient.",
+        "The first term of your dx is dx_hat alone: divide it by sqrt(var + eps), as x - mean was.",
         {"dx": "dx_hat + dvar * 2 * centred / m + dmean / m"},
     ),
     neither_path_divided=(
-        "In dx, neither the term with dvar nor dmean is divided by m. Each x has a share of 1/m "
-        "in the variance and in the mean.",
+        "In dx, the terms with dvar and dmean are not divided by m: both come from means over m.",
         {"dx": "dx_hat * inv_std + dvar * 2 * centred + dmean"},
     ),
     all_paths_divided=(
-        "In dx you divide all three terms by m. The first goes straight from x to its own x_hat "
-        "and passes through no mean.",
+        "In dx you divide all three terms by m; the first comes from no mean over the batch.",
         {"dx": "(dx_hat * inv_std + dvar * 2 * centred + dmean) / m"},
+    ),
+    variance_path_divided_by_m_minus_one=(
+        "In dx, the term with dvar is divided by m - 1; the variance is a mean over m squares.",
+        {"dx": "dx_hat * inv_std + dvar * 2 * centred / (m - 1) + dmean / m"},
+    ),
+    no_sum_over_the_batch=(
+        "In your dx each row sees only its own dx_hat (the diagonal of the Jacobian). Through the "
+        "mean and the variance it sees all rows: sum over the batch.",
+        {"dx": "dx_hat * inv_std * (1 - 1 / m - (centred * inv_std) ** 2 / m)"},
+    ),
+    dx_of_dy=(
+        "Your dx is dy itself. It is a sum of three terms, one for each way from x to y.",
+        {"dx": "dy"},
+    ),
+    dx_zero=(
+        "Your dx is 0: was it ever filled? It has three terms, one for each way from x to y.",
+        {"dx": "0 * dy"},
     ),
 )
 
 STAGED.add_mistakes(
     ("dvar",),
     dvar_sign=(
-        "Your dvar has the wrong sign. A larger variance makes x_hat smaller: the derivative of "
-        "(var + eps)^(-1/2) is negative.",
+        "Your dvar has the wrong sign: a larger variance makes x_hat smaller.",
         {"dvar": "0.5 * (dx_hat * centred).sum(axis=0) * inv_std**3"},
     ),
     dvar_without_the_half=(
-        "The factor 1/2 is missing in dvar: it is the exponent of (var + eps)^(-1/2), which comes "
-        "down to the front.",
+        "The factor 1/2 is missing in dvar: the exponent of (var + eps)^(-1/2) comes to the front.",
         {"dvar": "-(dx_hat * centred).sum(axis=0) * inv_std**3"},
     ),
     dvar_power=(
-        "The power in dvar is wrong: differentiating (var + eps)^(-1/2) lowers the exponent by "
-        "one, to -3/2.",
+        "The power in dvar is wrong: the derivative of (var + eps)^(-1/2) has the power -3/2.",
         {"dvar": "-0.5 * (dx_hat * centred).sum(axis=0) * inv_std"},
     ),
     dvar_with_x_hat=(
@@ -177,23 +182,31 @@ STAGED.add_mistakes(
         },
     ),
     dvar_averaged=(
-        "Your dvar is divided by m. The one variance feeds all m rows, so their gradients are "
-        "added up; 1/m belongs to the step from the variance to x, in dx.",
+        "Your dvar is divided by m. One variance feeds all m rows: sum; the 1/m belongs to dx.",
         {"dvar": "-0.5 * (dx_hat * centred).mean(axis=0) * inv_std**3"},
     ),
-    # a stage left at zero
     dvar_zero=(
-        "Your dvar is 0: that is the gradient with the batch variance taken as a constant. It "
-        "sums dx_hat * (x - mean), times -1/2 (var + eps)^(-3/2).",
+        "Your dvar is 0: that takes the batch variance as a constant, but it moves with every x.",
         {"dvar": "0 * gamma"},
+    ),
+    dvar_over_everything=(
+        "In your dvar the sum runs over the whole array. Each feature has its own: sum(axis=0).",
+        {"dvar": "-0.5 * (dx_hat * centred).sum() * inv_std**3"},
+    ),
+    dvar_of_the_unbiased_variance=(
+        "Your dvar is (m - 1) / m times the paper's, whose variance is divided by m: yours is the "
+        "gradient of one that is divided by m - 1.",
+        {
+            "dvar": "-0.5 * (dx_hat * centred).sum(axis=0) * inv_std**3 * (m - 1) / m",
+            "dx": "dx_hat * inv_std + dvar * 2 * centred / (m - 1) + dmean / m",
+        },
     ),
 )
 
 STAGED.add_mistakes(
     ("dvar", "dmean", "dx"),
     gamma_forgotten_below=(
-        "Your dvar is computed from dy. The gradients of the variance, of the mean and of x start "
-        "from dx_hat, which holds gamma.",
+        "Your dvar, dmean and dx are computed from dy: start from dx_hat, which holds gamma.",
         {
             "dvar": "-0.5 * (dy * centred).sum(axis=0) * inv_std**3",
             "dmean": "-dy.sum(axis=0) * inv_std",
@@ -205,35 +218,36 @@ STAGED.add_mistakes(
 STAGED.add_mistakes(
     ("dmean",),
     dmean_averaged=(
-        "Your dmean is divided by m. The one mean feeds all m rows, so their gradients are added "
-        "up; 1/m belongs to the step from the mean to x, in dx.",
+        "Your dmean is divided by m. One mean feeds all m rows: sum; the 1/m belongs to dx.",
         {"dmean": "-dx_hat.mean(axis=0) * inv_std"},
     ),
     dmean_sign=(
-        "Your dmean has the wrong sign: the mean is subtracted in x_hat.",
+        "Your dmean has the opposite sign: the paper's is -sum(dx_hat) / sqrt(var + eps), since "
+        "the mean is subtracted. (A dx that subtracts yours is right all the same: a convention.)",
         {"dmean": "dx_hat.sum(axis=0) * inv_std"},
     ),
     dmean_second_term_not_centred=(
-        "The second term of your dmean averages -2 * x. The variance holds (x - mean)^2, so it is "
-        "the average of -2 * (x - mean), which is zero.",
+        "The second term of dmean averages -2 * (x - mean), which is zero; yours averages -2 * x.",
         {"dmean": "-dx_hat.sum(axis=0) * inv_std + dvar * -2 * x.mean(axis=0)"},
     ),
     dmean_not_divided=(
-        "Your dmean is only -sum(dx_hat). The mean is subtracted before the division, so the "
-        "gradient is divided by sqrt(var + eps) too.",
+        "Your dmean is only -sum(dx_hat): divide it by sqrt(var + eps), as x - mean is divided.",
         {"dmean": "-dx_hat.sum(axis=0)"},
     ),
     dmean_zero=(
         "Your dmean is 0. Only its second term vanishes; -sum(dx_hat) / sqrt(var + eps) stays.",
         {"dmean": "0 * gamma"},
     ),
+    dmean_over_everything=(
+        "In your dmean the sum runs over the whole array. Each feature has its own: sum(axis=0).",
+        {"dmean": "-dx_hat.sum() * inv_std"},
+    ),
 )
 
 STAGED.add_mistakes(
     ("dgamma",),
     dgamma_from_dx_hat=(
-        "Your dgamma is gamma times too large: it sums dx_hat * x_hat. gamma multiplies x_hat "
-        "directly, so it is dy that meets x_hat.",
+        "Your dgamma is gamma times too large: gamma multiplies x_hat, so dy * x_hat is summed.",
         {"dgamma": "(dx_hat * centred * inv_std).sum(axis=0)"},
     ),
     dgamma_from_x=(
@@ -241,19 +255,18 @@ STAGED.add_mistakes(
         {"dgamma": "(dy * x).sum(axis=0)"},
     ),
     dgamma_from_the_centred_x=(
-        "Your dgamma sums dy * (x - mean); what gamma multiplies is x_hat, which is also divided "
-        "by sqrt(var + eps).",
+        "Your dgamma sums dy * (x - mean); gamma multiplies x_hat: divide by sqrt(var + eps).",
         {"dgamma": "(dy * centred).sum(axis=0)"},
     ),
     parameters_swapped=(
-        "Your dgamma is the sum of dy, which is dbeta: gamma is the factor of x_hat, so x_hat "
-        "stands in dgamma.",
+        "Your dgamma is the sum of dy, which is dbeta: x_hat, the factor of gamma, is missing.",
         {"dgamma": "dy.sum(axis=0)", "dbeta": "(dy * centred * inv_std).sum(axis=0)"},
     ),
     dgamma_averaged=(
         "Your dgamma is a mean over the batch. One gamma serves all m rows: sum.",
         {"dgamma": "(dy * centred * inv_std).mean(axis=0)"},
     ),
+    dgamma_zero=("Your dgamma is 0; it is the sum of dy * x_hat.", {"dgamma": "0 * gamma"}),
 )
 
 STAGED.add_mistakes(
@@ -275,4 +288,23 @@ STAGED.add_mistakes(
         "Your dbeta sums dx_hat. beta is added after gamma has done its work: sum dy itself.",
         {"dbeta": "dx_hat.sum(axis=0)"},
     ),
+    dbeta_zero=("Your dbeta is 0; it is the sum of dy.", {"dbeta": "0 * gamma"}),
+)
+
+STAGED.add_mistakes(
+    ("dx_hat", "dbeta"),
+    upstream_of_ones=(
+        "Your dx_hat and dbeta come out as if every dy were 1: use the argument dy.",
+        lambda dy, *others: batchnorm_backward_staged(np.ones_like(dy), *others),
+    ),
+)
+
+VALUES_OF_ROWS = (
+    "A shape (N,), one value for each row, does not fit here: each feature has its own. Sums and "
+    "means run over the batch, axis=0."
+)
+
+STAGED.add_slips(
+    statistics_of_rows=(VALUES_OF_ROWS, {"centred": "x - x.mean(axis=1)"}),
+    sums_over_rows=(VALUES_OF_ROWS, {"dmean": "-dx_hat.sum(axis=1) * inv_std"}),
 )

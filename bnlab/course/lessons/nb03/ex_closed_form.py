@@ -2,7 +2,9 @@
 
 from bnlab.batchnorm import batchnorm_forward
 from bnlab.course.exercises.exercise import Exercise
+from bnlab.course.lessons.nb02.ex_batchnorm_algorithm import wrong_roots
 from bnlab.course.lessons.nb03.batches import batches
+from bnlab.course.lessons.nb03.ex_backpropagation import VALUES_OF_ROWS
 
 
 def batchnorm_backward(dy, cache):
@@ -20,6 +22,11 @@ def batchnorm_backward(dy, cache):
 
 def _upstream_and_cache(dy, x, gamma, beta, eps):
     return dy, batchnorm_forward(x, gamma, beta, eps)[1]
+
+
+def _in_the_factor(root):
+    root = root.replace("var", "cache.var").replace("eps", "cache.eps")
+    return {"factor": f"cache.gamma / ({root})"}
 
 
 CLOSED_FORM = Exercise(
@@ -45,8 +52,7 @@ CLOSED_FORM.add_mistakes(
     ("dx",),
     # the bracket
     detached_mean=(
-        "Your dx does not subtract the mean of dy: that is the gradient with the batch mean taken "
-        "as a constant.",
+        "Your dx does not subtract the mean of dy, as if the batch mean were a constant.",
         {"mean": "0"},
     ),
     detached_variance=(
@@ -55,28 +61,23 @@ CLOSED_FORM.add_mistakes(
         {"along": "0"},
     ),
     detached_statistics=(
-        "Your dx is only gamma / sqrt(var + eps) * dy: the mean and the variance are taken as "
-        "constants. Both move with every x.",
+        "Your dx is gamma / sqrt(var + eps) * dy, but mean and variance also move with every x.",
         {"dx": "factor * dy"},
     ),
     sums_for_means=(
-        "In dx you subtract the sums dbeta and dgamma themselves; the closed form has means, so "
-        "divide both by m.",
+        "In dx you subtract the sums of dy and of dy * x_hat; the closed form has their means.",
         {"mean": "dbeta", "along": "x_hat * dgamma"},
     ),
     sum_in_the_last_term=(
-        "In the last term of dx you have dgamma, a sum; the closed form has the mean of "
-        "dy * x_hat, which is dgamma / m.",
+        "The last term of dx has the sum of dy * x_hat; the closed form has the mean.",
         {"along": "x_hat * dgamma"},
     ),
     m_is_the_whole_array=(
-        "You take dy.size for m. m is the number of values in one feature, here the number of "
-        "rows.",
+        "You take dy.size for m; m is the number of values of one feature, the number of rows.",
         {"m": "dy.size"},
     ),
     m_minus_one=(
-        "You divide by m - 1. Both means of the closed form are divided by m, because the mean "
-        "and the biased variance of the forward pass are.",
+        "You divide by m - 1; both means of the closed form are divided by m, like the variance.",
         {"m": "len(dy) - 1"},
     ),
     means_over_features=(
@@ -96,8 +97,7 @@ CLOSED_FORM.add_mistakes(
     ),
     # the factor in front of it
     gamma_forgotten=(
-        "gamma is missing in dx: y = gamma * x_hat + beta, so every gradient that passes to x_hat "
-        "is multiplied by it.",
+        "gamma is missing in dx: y = gamma * x_hat + beta, so gamma * dy goes back to x_hat.",
         {"factor": "cache.inv_std"},
     ),
     inv_std_forgotten=(
@@ -108,14 +108,9 @@ CLOSED_FORM.add_mistakes(
         "You divide by inv_std, which is 1 / sqrt(var + eps) already: multiply by it.",
         {"factor": "cache.gamma / cache.inv_std"},
     ),
-    divides_by_variance=(
-        "You divide by var + eps; the closed form divides by its square root.",
-        {"factor": "cache.gamma * cache.inv_std**2"},
-    ),
     # more of the bracket
     means_over_everything=(
-        "Your means run over the whole array and are single numbers. Each feature has its own: "
-        "they need axis=0.",
+        "Your means run over the whole array; each feature has its own: they need axis=0.",
         {"mean": "dy.mean()", "along": "x_hat * (dy * x_hat).mean()"},
     ),
     first_mean_over_everything=(
@@ -127,12 +122,11 @@ CLOSED_FORM.add_mistakes(
         {"dx": "factor * (dy + mean - along)"},
     ),
     both_terms_added=(
-        "You add both means in dx; both are subtracted: the batch mean and the batch variance "
-        "take something away from dy.",
+        "You add both means in dx; both are subtracted, like what mean and variance take away.",
         {"dx": "factor * (dy + mean + along)"},
     ),
     sum_in_the_first_term=(
-        "In the first term you have dbeta, a sum; the closed form has the mean of dy, dbeta / m.",
+        "The first term of dx has the sum of dy; the closed form has the mean.",
         {"mean": "dbeta"},
     ),
     last_term_without_x_hat=(
@@ -144,8 +138,7 @@ CLOSED_FORM.add_mistakes(
         {"along": "dy * dgamma / m"},
     ),
     m_times_too_large=(
-        "Your dx is m times too large: with m * dy - dbeta - x_hat * dgamma the whole is divided "
-        "by m.",
+        "Your dx is m times too large: divide m * dy - dbeta - x_hat * dgamma by m as a whole.",
         {"dx": "factor * (m * dy - dbeta - x_hat * dgamma)"},
     ),
     divided_by_m_again=(
@@ -154,24 +147,61 @@ CLOSED_FORM.add_mistakes(
     ),
     # more of the factor
     factor_on_dy_alone=(
-        "gamma * inv_std multiplies only dy in your dx. It stands in front of the whole bracket: "
-        "put the three terms in parentheses.",
+        "gamma * inv_std multiplies only dy in your dx: put the three terms in parentheses.",
         {"dx": "factor * dy - mean - along"},
     ),
     factor_forgotten=(
-        "Your dx is the bracket alone; the factor gamma / sqrt(var + eps) in front of it is "
-        "missing.",
+        "Your dx is the bracket alone: the factor gamma / sqrt(var + eps) is missing.",
         {"dx": "dy - mean - along"},
     ),
     eps_forgotten_in_the_factor=(
-        "The factor of your dx is gamma / sqrt(var), without eps. x_hat was made with "
-        "sqrt(var + eps): use cache.inv_std.",
+        "The factor of your dx is gamma / sqrt(var), without eps: use cache.inv_std.",
         {"factor": "cache.gamma / cache.var**0.5"},
     ),
-    eps_outside_root=(
-        "The factor of your dx is gamma / (std + eps); eps belongs to the variance, inside the "
-        "root. cache.inv_std has it right.",
-        {"factor": "cache.gamma / (cache.var**0.5 + cache.eps)"},
+    eps_fixed_in_the_factor=(
+        "The factor of your dx always has 1e-5 in it; cache.inv_std has the eps that was used.",
+        {"factor": "cache.gamma / (cache.var + 1e-5) ** 0.5"},
+    ),
+    **wrong_roots(
+        _in_the_factor,
+        but=("eps_forgotten", "eps_fixed", "divides_eps_by_m"),
+        note=" In the factor of dx cache.inv_std has it right.",
+    ),
+    gamma_without_its_sign=(
+        "In your dx gamma has lost its sign. It may be negative, and then turns that of dx.",
+        {"factor": "abs(cache.gamma) * cache.inv_std"},
+    ),
+    # never computed, or of one row alone
+    dx_zero=(
+        "Your dx is 0: was it ever filled? The closed form has three terms and a factor.",
+        {"dx": "0 * dy"},
+    ),
+    dx_of_dy=(
+        "Your dx is dy itself; the closed form takes two means from it and has a factor in front.",
+        {"dx": "dy"},
+    ),
+    dx_is_dx_hat=(
+        "Your dx is gamma * dy, the gradient of x_hat (dx_hat): go on through the normalization.",
+        {"dx": "cache.gamma * dy"},
+    ),
+    no_sum_over_the_batch=(
+        "In your dx each row sees only its own dy (the diagonal of the Jacobian). Both means "
+        "bring in the other rows: they run over the batch.",
+        {"mean": "dy / m", "along": "x_hat**2 * dy / m"},
+    ),
+    # more of the bracket
+    projected_exactly=(
+        "The last term is divided by sum(x_hat^2), which eps makes less than m: divide by m.",
+        {"along": "x_hat * dgamma / ((x_hat**2).sum(axis=0) + 1e-300)"},
+    ),
+    last_term_divided_by_m_minus_one=(
+        "The last term of dx is divided by m - 1; the forward pass divides its variance by m.",
+        {"along": "x_hat * dgamma / (m - 1)"},
+    ),
+    one_number_subtracted=(
+        "Your dx subtracts one number from dy, the mean of the whole array. Each feature has its "
+        "own mean (axis=0), and the last term is missing.",
+        {"mean": "dy.mean()", "along": "0"},
     ),
 )
 
@@ -182,8 +212,7 @@ CLOSED_FORM.add_mistakes(
         {"x_hat": "cache.x_centred"},
     ),
     eps_forgotten=(
-        "You divide by sqrt(var) and leave eps out; the forward pass used sqrt(var + eps), which "
-        "is 1 / cache.inv_std.",
+        "You divide by sqrt(var) without eps; cache.inv_std is 1 / sqrt(var + eps).",
         {"x_hat": "cache.x_centred / cache.var**0.5", "factor": "cache.gamma / cache.var**0.5"},
     ),
 )
@@ -191,8 +220,7 @@ CLOSED_FORM.add_mistakes(
 CLOSED_FORM.add_mistakes(
     ("dgamma",),
     gamma_in_dgamma=(
-        "Your dgamma holds a factor gamma: it is the sum of dy * x_hat, with dy and not with "
-        "gamma * dy.",
+        "Your dgamma holds a factor gamma: it is the sum of dy * x_hat, without gamma.",
         {"return": "dx, cache.gamma * dgamma, dbeta"},
     ),
     dgamma_averaged=(
@@ -200,9 +228,12 @@ CLOSED_FORM.add_mistakes(
         {"return": "dx, dgamma / m, dbeta"},
     ),
     dgamma_from_the_centred_x=(
-        "Your dgamma sums dy * (x - mean); what gamma multiplies is x_hat, which is also divided "
-        "by sqrt(var + eps).",
+        "Your dgamma sums dy * (x - mean); gamma multiplies x_hat: divide by sqrt(var + eps).",
         {"return": "dx, (dy * cache.x_centred).sum(axis=0), dbeta"},
+    ),
+    dgamma_zero=(
+        "Your dgamma is 0; it is the sum of dy * x_hat.",
+        {"return": "dx, 0 * dgamma, dbeta"},
     ),
 )
 
@@ -214,8 +245,7 @@ CLOSED_FORM.add_mistakes(
         {"return": "dx, dgamma / m, dbeta / m"},
     ),
     parameters_swapped=(
-        "Your dgamma is the sum of dy, which is dbeta. dgamma is the one with x_hat: the order is "
-        "dx, dgamma, dbeta.",
+        "Your dgamma is the sum of dy, which is dbeta: the order is dx, dgamma, dbeta.",
         {"return": "dx, dbeta, dgamma"},
     ),
 )
@@ -227,8 +257,10 @@ CLOSED_FORM.add_mistakes(
         {"return": "dx, dgamma, dbeta / m"},
     ),
     gamma_in_dbeta=(
-        "Your dbeta holds a factor gamma. beta is added after gamma has done its work: sum dy "
-        "alone.",
+        "Your dbeta holds a factor gamma; beta is added after gamma has done its work: sum dy.",
         {"return": "dx, dgamma, cache.gamma * dbeta"},
     ),
+    dbeta_zero=("Your dbeta is 0; it is the sum of dy.", {"return": "dx, dgamma, 0 * dbeta"}),
 )
+
+CLOSED_FORM.add_slips(means_of_rows=(VALUES_OF_ROWS, {"mean": "dy.mean(axis=1)"}))

@@ -60,6 +60,12 @@ SHARE = Question(
             "shares of all directions add up to 100%.",
             100 * (1 - (30 / 32) ** 0.5),
         ),
+        Mistake("a_count", "Two directions are lost, yes; as per cent of all 32?", 2.0),
+        Mistake("off_by_one", "You divide by 31; two of all 32 directions are lost.", 200 / 31),
+        Mistake("of_the_rest", "You divide by the 30 that are left; the share is of 32.", 20 / 3),
+        Mistake("left_by_the_mean", "So much gets past the mean; how much do both take?", 96.875),
+        Mistake("one_as_a_fraction", "That is one of 32; two are lost, in per cent.", 1 / 32),
+        Mistake("rest_as_a_fraction", "That gets through; what is lost, in per cent?", 30 / 32),
     ),
 )
 

@@ -1,8 +1,11 @@
 """Exercise of notebook 04: a linear layer that leaves its bias to batch norm."""
 
+import re
+
 import numpy as np
 
 from bnlab.course.exercises.exercise import Case, Exercise
+from bnlab.course.lessons.nb02.ex_batchnorm_algorithm import FORWARD, ROOTS
 
 
 def linear_batchnorm(x, weight, gamma, beta, eps):
@@ -75,11 +78,6 @@ LINEAR.add_mistakes(
         "away again; only the sign survives. Multiply x_hat by gamma.",
         {"z": "gamma * (x @ weight.T)", "return": "x_hat + beta"},
     ),
-    no_scale=("gamma is missing: y = gamma * x_hat + beta.", {"return": "x_hat + beta"}),
-    no_scale_and_shift=(
-        "You return x_hat; gamma and beta are missing: y = gamma * x_hat + beta.",
-        {"return": "x_hat"},
-    ),
     normalizes_the_input=(
         "You normalize x and multiply by the weights afterwards. Here batch norm comes after the "
         "linear map: compute z = x @ weight.T first, then normalize z.",
@@ -94,73 +92,61 @@ LINEAR.add_mistakes(
         "You reshape weight to (in, out), which fits and mixes the rows. Transpose it: weight.T.",
         {"z": "x @ weight.reshape(weight.T.shape)"},
     ),
-    not_centred=(
-        "You divide by the standard deviation but do not subtract the mean first.",
-        {"x_hat": "z / np.sqrt(var + eps)"},
-    ),
-    unbiased_variance=(
-        "You divide the sum of squares by m - 1; Algorithm 1 divides by m.",
-        {"var": "z.var(axis=0, ddof=1)"},
-    ),
-    eps_outside_root=(
-        "You add eps to the standard deviation; it belongs to the variance, inside the square "
-        "root.",
-        {"x_hat": "(z - mean) / (np.sqrt(var) + eps)"},
-    ),
-    eps_forgotten=(
-        "You leave eps out: a row of weights that is zero then gives 0 / 0. Add it to the "
-        "variance.",
-        {"x_hat": "(z - mean) / np.sqrt(var)"},
-    ),
-    eps_fixed=(
-        "You always use 1e-5; use the argument eps.",
-        {"x_hat": "(z - mean) / np.sqrt(var + 1e-5)"},
-    ),
-    wrong_axis=(
-        "Your statistics run over the outputs of one example (axis=1). Examples are rows, so each "
-        "output has its own statistics over axis=0.",
-        {"mean": "z.mean(axis=1, keepdims=True)", "var": "z.var(axis=1, keepdims=True)"},
-    ),
-    divides_by_variance=(
-        "You divide by the variance; divide by its square root, the standard deviation.",
-        {"x_hat": "(z - mean) / (var + eps)"},
-    ),
-    subtracts_beta=(
-        "You subtract beta; the algorithm adds it: y = gamma * x_hat + beta.",
-        {"return": "gamma * x_hat - beta"},
-    ),
-    one_statistic_for_all=(
-        "You take one mean and one variance over all of z; each output has its own (axis=0).",
-        {"mean": "z.mean()", "var": "z.var()"},
-    ),
-    parentheses_forgotten=(
-        "You divide the mean alone: z - mean / std is z - (mean / std). Put z - mean in "
-        "parentheses.",
-        {"x_hat": "z - mean / np.sqrt(var + eps)"},
-    ),
-    no_normalization=(
-        "You scale and shift z itself. Between the linear map and gamma stands the normalization: "
-        "x_hat = (z - mean) / sqrt(var + eps).",
-        {"x_hat": "z"},
-    ),
-    not_scaled=(
-        "You subtract the mean but never divide by the standard deviation.",
-        {"x_hat": "z - mean"},
-    ),
     mean_of_squares=(
         "Your variance is the mean of z squared: the mean has to be subtracted before squaring.",
         {"var": "(z**2).mean(axis=0)"},
     ),
-    sum_of_squares=(
-        "You divide by the root of the sum of squares; the variance is their mean, divided by m.",
-        {"var": "((z - mean) ** 2).sum(axis=0)"},
+)
+
+
+LAST_LINES = (
+    *ROOTS,
+    *("not_centred", "not_scaled", "parentheses_forgotten", "scales_x", "multiplied_by_std"),
+    *("subtracts_beta", "beta_inside_gamma", "gamma_and_beta_swapped", "no_scale_and_shift"),
+    *("gamma_forgotten", "beta_forgotten", "mirrored", "gamma_without_its_sign", "relu_at_the_end"),
+)
+
+
+def mistakes_of_algorithm_1(names, but=(), **words):
+    """Entries of FORWARD's table with other words for x, mean, var, gamma and beta in the edits."""
+    known, x = {m.name: m for m in FORWARD.mistakes}, {"x": words.get("x", "x")}
+
+    def said(text, words=words):
+        return re.sub(r"\w+", lambda word: words.get(word[0], word[0]), text)
+
+    return {
+        name: (said(known[name].sentence, x), {k: said(e) for k, e in known[name].changes.items()})
+        for name in names
+        if name not in but
+    }
+
+
+STATISTICS = ("unbiased_variance", "wrong_axis", "one_statistic_for_all", "sum_of_squares")
+# without beta_forgotten, which here is one way to get beta_has_no_effect
+LINEAR.add_mistakes(
+    **mistakes_of_algorithm_1(STATISTICS + LAST_LINES, but=("beta_forgotten",), x="z")
+)
+LINEAR.add_mistakes(
+    variance_from_the_weights=(
+        "You take norm(w)^2 times the variance of x for the variance of z. That holds for inputs "
+        "that are independent and vary alike; batch norm measures the variance of z itself.",
+        {"var": "(weight**2).sum(axis=1) * x.var()"},
     ),
-    beta_inside_gamma=(
-        "You multiply beta by gamma as well; scale first, then shift: y = gamma * x_hat + beta.",
-        {"return": "gamma * (x_hat + beta)"},
+    first_example_subtracted=(
+        "You subtract the z of the first example; subtract the mean over the batch.",
+        {"x_hat": "(z - z[0]) / np.sqrt(var + eps)"},
     ),
-    gamma_and_beta_swapped=(
-        "gamma and beta are swapped: gamma is the factor, beta is what is added.",
-        {"return": "beta * x_hat + gamma"},
+)
+NOT_TRANSPOSED = (
+    "x is (N, in) and weight is (out, in), one row for each output: the matrix product is x @ "
+    "weight.T, with weight transposed."
+)
+LINEAR.add_slips(
+    one_for_each_example=(
+        "Something has one number for each example, as z.mean(axis=1) has. Each output has its "
+        "own mean and variance: axis=0.",
+        {"mean": "z.mean(axis=1)"},
     ),
+    not_transposed=(NOT_TRANSPOSED, {"z": "x @ weight"}),
+    not_transposed_for_dot=(NOT_TRANSPOSED, {"z": "x.dot(weight)"}),
 )

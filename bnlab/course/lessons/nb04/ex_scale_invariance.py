@@ -79,6 +79,18 @@ RESCALED.add_mistakes(
         "f'(aW): a * f'(aW) = f'(W).",
         {"return": "grad_w * a**2"},
     ),
+    length_lost=(
+        "You divide by the length of the gradient too; a alone decides the factor.",
+        {"return": "grad_w / a / np.linalg.norm(grad_w)"},
+    ),
+    signs_lost=(
+        "You take absolute values; the signs of the gradient stay as they are.",
+        {"return": "np.abs(grad_w) / a"},
+    ),
+    small_factors_left_out=(
+        "You do not divide where a is below 1. There the gradient is larger than at W: divide too.",
+        {"return": "grad_w / max(a, 1)"},
+    ),
 )
 
 
@@ -174,5 +186,14 @@ EFFECTIVE.add_mistakes(
     rate_forgotten=(
         "lr is missing: it is divided by the squared length of each row.",
         {"return": "1 / (weight**2).sum(axis=1)"},
+    ),
+    third_power=(
+        "You divide by the length three times. It enters twice: in the step relative to the row, "
+        "and in the gradient.",
+        {"return": "lr / np.linalg.norm(weight, axis=1) ** 3"},
+    ),
+    distances_from_the_mean=(
+        "You subtract the row's mean before you square. A length is measured from 0.",
+        {"return": "lr / weight.var(axis=1) / weight.shape[1]"},
     ),
 )

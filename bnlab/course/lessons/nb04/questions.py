@@ -31,6 +31,10 @@ DETACHED = Question(
             "Nothing pulls b back: neither the loss nor its gradient depends on b.",
             0.0,
         ),
+        Mistake("zero_lost", "A zero is lost: 200 steps of 0.03 make more than that.", 0.6),
+        Mistake("zero_too_many", "A zero too many: 200 steps of 0.03 make less.", 60.0),
+        Mistake("steps", "That is the number of steps; each of them adds 0.03.", 200.0),
+        Mistake("negative", "The norm of b was asked, and a norm is not negative.", -6.0),
     ),
 )
 

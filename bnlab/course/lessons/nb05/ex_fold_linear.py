@@ -3,6 +3,7 @@
 import numpy as np
 
 from bnlab.course.exercises.exercise import Case, Exercise
+from bnlab.course.lessons.nb02.ex_batchnorm_algorithm import wrong_roots
 from bnlab.course.lessons.nb05.ex_inference import signed_gamma, small_variances, trained
 
 
@@ -98,26 +99,16 @@ FOLD.add_mistakes(
 )
 
 
+NONE = "A layer without a bias has None there: let it count as 0 before you compute with it."
+
+
 def add_mistakes_of_any_fold(fold):
     """Register what is the same mistake whatever layer batch norm is folded into."""
     fold.add_mistakes(
         ("weight", "bias"),
-        eps_outside_root=(
-            "You add eps to the standard deviation; it belongs to the variance, inside the square "
-            "root.",
-            {"scale": "gamma / (np.sqrt(running_var) + eps)"},
-        ),
-        eps_fixed=(
-            "You always use 1e-5; use the argument eps, the one the network was trained with.",
-            {"scale": "gamma / np.sqrt(running_var + 1e-5)"},
-        ),
         gamma_forgotten=(
             "Your scale is 1 / sqrt(running_var + eps): gamma is missing from it.",
             {"scale": "1 / np.sqrt(running_var + eps)"},
-        ),
-        divides_by_variance=(
-            "You divide by the running variance; divide by its square root.",
-            {"scale": "gamma / (running_var + eps)"},
         ),
         inverse=(
             "You multiply by the standard deviation; batch norm divides by it.",
@@ -186,7 +177,45 @@ def add_mistakes_of_any_fold(fold):
             "into the bias.",
             {"return": "weight, bias + 0 * beta"},
         ),
+        doubles_eps=(
+            "You add eps twice to the variance; add it once.",
+            {"scale": "gamma / np.sqrt(running_var + 2 * eps)"},
+        ),
+        gamma_without_its_sign=(
+            "Your scale has lost the sign of gamma, which may be negative.",
+            {"scale": "np.abs(gamma) / np.sqrt(running_var + eps)"},
+        ),
+        gamma_twice=(
+            "gamma is in your scale twice; once is enough.",
+            {"scale": "gamma**2 / np.sqrt(running_var + eps)"},
+        ),
+        one_scale_for_all=(
+            "You take the mean of the scales for every output; each output has its own.",
+            {"scale": "(gamma / np.sqrt(running_var + eps)).mean() + 0 * gamma"},
+        ),
+        **wrong_roots(
+            lambda root: {"scale": f"gamma / ({root.replace('var', 'running_var')})"},
+            but=("eps_forgotten", "divides_eps_by_m"),
+        ),
+    )
+    fold.add_slips(
+        none_not_expected=(NONE, {"bias": "bias"}),
+        none_times_scale=(NONE, {"bias": "bias", "new_bias": "beta + bias * scale"}),
+    )
+    fold.add_mistakes(
+        ("bias",),
+        bias_subtracted=(
+            "The old bias has the wrong sign: batch norm gets it with a plus.",
+            {"new_bias": "beta - (bias + running_mean) * scale"},
+        ),
     )
 
 
 add_mistakes_of_any_fold(FOLD)
+FOLD.add_slips(
+    columns_scaled=(
+        "An array of shape (out,), such as the scale, meets the last axis of the weight, its "
+        "columns. Each row is one output: scale[:, None] * weight.",
+        {"new_weight": "weight * scale"},
+    ),
+)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from bnlab.course.exercises.exercise import Case, Exercise
+from bnlab.course.lessons.nb04.ex_redundant_bias import LAST_LINES, mistakes_of_algorithm_1
 
 
 def batchnorm_inference(x, gamma, beta, running_mean, running_var, eps):
@@ -110,61 +111,12 @@ INFERENCE.add_mistakes(
         "a running variance of 0: add eps to the variance.",
         {"x_hat": "(x - running_mean) / np.sqrt(running_var)"},
     ),
-    eps_outside_root=(
-        "You add eps to the standard deviation; it belongs to the variance, inside the square "
-        "root.",
-        {"x_hat": "(x - running_mean) / (np.sqrt(running_var) + eps)"},
-    ),
-    eps_fixed=(
-        "You always use 1e-5; use the argument eps, the one the network was trained with.",
-        {"x_hat": "(x - running_mean) / np.sqrt(running_var + 1e-5)"},
-    ),
-    divides_by_variance=(
-        "You divide by the running variance; divide by its square root.",
-        {"x_hat": "(x - running_mean) / (running_var + eps)"},
-    ),
-    multiplies=(
-        "You multiply by the standard deviation; normalizing divides by it.",
-        {"x_hat": "(x - running_mean) * np.sqrt(running_var + eps)"},
-    ),
-    not_centred=(
-        "You divide by the standard deviation but do not subtract the running mean first.",
-        {"x_hat": "x / np.sqrt(running_var + eps)"},
-    ),
-    not_scaled=(
-        "You subtract the running mean but never divide by the standard deviation.",
-        {"x_hat": "x - running_mean"},
-    ),
-    parentheses_forgotten=(
-        "You divide the mean alone: x - mean / std is x - (mean / std). Put x - mean in "
-        "parentheses.",
-        {"x_hat": "x - running_mean / np.sqrt(running_var + eps)"},
-    ),
     # the last line
-    no_scale_and_shift=(
-        "You return x_hat; gamma and beta act at test time as they did in training.",
-        {"return": "x_hat"},
-    ),
-    beta_inside_gamma=(
-        "You multiply beta by gamma as well; scale first, then shift: y = gamma * x_hat + beta.",
-        {"return": "gamma * (x_hat + beta)"},
-    ),
-    subtracts_beta=(
-        "You subtract beta; the algorithm adds it: y = gamma * x_hat + beta.",
-        {"return": "gamma * x_hat - beta"},
-    ),
-    gamma_and_beta_swapped=(
-        "gamma and beta are swapped: gamma is the factor, beta is what is added.",
-        {"return": "beta * x_hat + gamma"},
-    ),
-    no_shift=("beta is missing: y = gamma * x_hat + beta.", {"return": "gamma * x_hat"}),
-    no_scale=("gamma is missing: y = gamma * x_hat + beta.", {"return": "x_hat + beta"}),
     # signs and variances
     mean_added=(
         "You add the running mean; normalizing subtracts it.",
         {"x_hat": "(x + running_mean) / np.sqrt(running_var + eps)"},
     ),
-    no_normalization=("You scale and shift x itself: first normalize it.", {"x_hat": "x"}),
     variance_squared=(
         "You square running_var, as if it were a standard deviation. It is the variance already.",
         {"x_hat": "(x - running_mean) / np.sqrt(running_var**2 + eps)"},
@@ -179,4 +131,32 @@ INFERENCE.add_mistakes(
         "that is meant was collected in training: running_var.",
         {"x_hat": "(x - x.mean(axis=0)) / np.sqrt(x.var(axis=0) * len(x) / (len(x) - 1) + eps)"},
     ),
+)
+INFERENCE.add_mistakes(
+    **mistakes_of_algorithm_1(
+        LAST_LINES,
+        but=("eps_forgotten", "divides_eps_by_m"),
+        mean="running_mean",
+        var="running_var",
+    )
+)
+INFERENCE.add_mistakes(
+    mean_moved=(
+        "You let x move the running mean before you subtract it. It moves in training only.",
+        lambda x, gamma, beta, mean, *rest: batchnorm_inference(
+            x, gamma, beta, 0.9 * mean + 0.1 * x.mean(axis=0), *rest
+        ),
+    ),
+    half_from_the_batch=(
+        "You average the running statistics and those of x. At test time x has no part in them.",
+        lambda x, gamma, beta, mean, var, eps: batchnorm_inference(
+            x, gamma, beta, (mean + x.mean(axis=0)) / 2, (var + x.var(axis=0)) / 2, eps
+        ),
+    ),
+    mean_and_variance_swapped=(
+        "The running mean and the running variance are swapped: the mean is subtracted, the root "
+        "of the variance divides.",
+        {"x_hat": "(x - running_var) / np.sqrt(running_mean + eps)"},
+    ),
+    returns_x=("You return x as it came.", {"return": "x"}),
 )

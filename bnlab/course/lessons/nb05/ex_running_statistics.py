@@ -72,7 +72,10 @@ UPDATE.add_mistakes(
     momentum_reversed=(
         "Your momentum multiplies the old value. That is the rule of Keras; here, as in torch, "
         "momentum is the weight of the new value.",
-        {"return": "update_running_stats(running_mean, running_var, x, 1 - momentum)"},
+        {
+            "new_mean": "momentum * running_mean + (1 - momentum) * mean",
+            "new_var": "momentum * running_var + (1 - momentum) * var",
+        },
     ),
     no_average=(
         "You return the statistics of the batch. They should move the running ones by the share "
@@ -87,11 +90,11 @@ UPDATE.add_mistakes(
     plain_mean=(
         "You take the mean of old and new, whatever momentum says. The new value's weight is "
         "momentum.",
-        {"return": "update_running_stats(running_mean, running_var, x, 0.5)"},
+        {"new_mean": "(running_mean + mean) / 2", "new_var": "(running_var + var) / 2"},
     ),
     momentum_fixed=(
         "You always use 0.1, which is torch's default; use the argument momentum.",
-        {"return": "update_running_stats(running_mean, running_var, x, 0.1)"},
+        {"new_mean": "0.9 * running_mean + 0.1 * mean", "new_var": "0.9 * running_var + 0.1 * var"},
     ),
     one_statistic_for_all=(
         "You take one mean and one variance over the whole array; each feature has its own "
@@ -151,7 +154,7 @@ UPDATE.add_mistakes(
         {"var": "(x**2).mean(axis=0)"},
     ),
     variance_left_alone=(
-        "Your running mean moves and your running variance does not. Both move at every step.",
+        "Your running variance does not move. It moves at every step, by the share momentum.",
         {"new_var": "running_var"},
     ),
     unbiased_about_the_old_mean=(
@@ -193,7 +196,7 @@ UPDATE.add_mistakes(
     ),
     momentum_reversed_in_the_variance=(
         "In your running variance momentum multiplies the old value; here, as in torch, it is the "
-        "weight of the new one, as in your mean.",
+        "weight of the new one.",
         {"new_var": "momentum * running_var + (1 - momentum) * var"},
     ),
 )
@@ -213,7 +216,65 @@ UPDATE.add_mistakes(
     ),
     momentum_reversed_in_the_mean=(
         "In your running mean momentum multiplies the old value; here, as in torch, it is the "
-        "weight of the new one, as in your variance.",
+        "weight of the new one.",
         {"new_mean": "momentum * running_mean + (1 - momentum) * mean"},
+    ),
+)
+UPDATE.add_mistakes(
+    BOTH,
+    rule_of_keras=(
+        "Your momentum multiplies the old values, and the variance that you feed is the biased "
+        "one, divided by N: that is how Keras 3 does it. Here, as in torch, momentum is the "
+        "weight of the new value, and the variance that is kept is unbiased, divided by N - 1.",
+        {
+            "var": "x.var(axis=0)",
+            "new_mean": "momentum * running_mean + (1 - momentum) * mean",
+            "new_var": "momentum * running_var + (1 - momentum) * var",
+        },
+    ),
+    old_value_dropped=(
+        "You return momentum times the new values alone. The old ones count too, with the weight "
+        "1 - momentum.",
+        {"new_mean": "momentum * mean", "new_var": "momentum * var"},
+    ),
+    momentum_squared=(
+        "Your new values get the weight momentum squared; their weight is momentum.",
+        {"return": "update_running_stats(running_mean, running_var, x, momentum**2)"},
+    ),
+)
+UPDATE.add_mistakes(
+    VAR,
+    corrected_twice=(
+        "You make up for the biased variance twice, as by ddof=1 and a factor N/(N-1). Once makes "
+        "it unbiased.",
+        {"var": "x.var(axis=0, ddof=1) * len(x) / (len(x) - 1)"},
+    ),
+    deviations_averaged=(
+        "You average standard deviations and square the result. Average the variances: the square "
+        "of a mean is not the mean of the squares.",
+        {"new_var": "((1 - momentum) * np.sqrt(running_var) + momentum * np.sqrt(var)) ** 2"},
+    ),
+    one_more_in_the_divisor=(
+        "You divide the sum of squares by N + 1; the unbiased variance divides by N - 1.",
+        {"var": "x.var(axis=0) * len(x) / (len(x) + 1)"},
+    ),
+)
+UPDATE.add_mistakes(
+    MEAN,
+    median_for_mean=(
+        "You feed the median of the batch to the running mean; feed the mean.",
+        {"new_mean": "(1 - momentum) * running_mean + momentum * np.median(x, axis=0)"},
+    ),
+    last_example=(
+        "You feed the last example alone to the running mean (does a loop overwrite where it "
+        "should add?). Feed the mean over axis=0.",
+        {"new_mean": "(1 - momentum) * running_mean + momentum * x[-1]"},
+    ),
+)
+UPDATE.add_slips(
+    one_for_each_example=(
+        "Something has one number for each example, as x.mean(axis=1) has. The running statistics "
+        "have one for each feature: axis=0.",
+        {"mean": "x.mean(axis=1)"},
     ),
 )

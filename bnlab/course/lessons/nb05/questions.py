@@ -55,6 +55,9 @@ KERAS = Question(
             "0.997 of it.",
             0.1,
         ),
+        Mistake("percent", "That is 0.3 percent; give it as a number.", 0.3),
+        Mistake("zero_too_many", "Nearly: 1 - 0.997 has two zeros after the point.", 0.0003),
+        Mistake("default_translated", "That is for 0.99, the default of Keras.", 0.01),
         Mistake("one_zero_lost", "Nearly: 1 - 0.997 has two zeros after the point, not one.", 0.03),
     ),
 )

@@ -67,4 +67,13 @@ SIZE.add_mistakes(
         "You add the number of images. Each of the n images has h times w pixels, so multiply.",
         {"return": "n + h * w"},
     ),
+    one_image_less=("You leave one image out; all n have a part.", {"return": "(n - 1) * h * w"}),
+    root=(
+        "You take the root of it, by which the error of a mean shrinks; the number was asked.",
+        lambda n, h, w: (n * h * w) ** 0.5,
+    ),
+    larger_number=(
+        "You take the larger of n and h * w; each of the n images has h * w pixels, so multiply.",
+        {"return": "max(n, h * w)"},
+    ),
 )

@@ -103,3 +103,17 @@ FOLD.add_mistakes(
     ),
 )
 add_mistakes_of_any_fold(FOLD)
+FOLD.add_slips(
+    **{
+        f"scale_meets_the_{axis}": (
+            f"An array of shape {shape}, such as scale{index}, meets the {axis} of the kernels. "
+            "The output channels are axis 0: scale[:, None, None, None] * weight.",
+            {"new_weight": f"scale{index} * weight"},
+        )
+        for axis, shape, index in (
+            ("columns", "(out,)", ""),
+            ("rows", "(out, 1)", "[:, None]"),
+            ("inputs", "(out, 1, 1)", "[:, None, None]"),
+        )
+    }
+)

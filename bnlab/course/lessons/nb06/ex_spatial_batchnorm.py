@@ -4,6 +4,7 @@ import numpy as np
 
 from bnlab.course.exercises.exercise import Case, Exercise
 from bnlab.course.lessons.nb02.ex_batchnorm_algorithm import ONE_PASS, batchnorm_forward
+from bnlab.course.lessons.nb04.ex_redundant_bias import LAST_LINES, mistakes_of_algorithm_1
 
 
 def spatial_batchnorm_forward(x, gamma, beta, eps):
@@ -161,35 +162,6 @@ SPATIAL.add_mistakes(
         },
     ),
     # from Algorithm 1
-    eps_outside_root=(
-        "You add eps to the standard deviation; it belongs to the variance, inside the square "
-        "root.",
-        {"x_hat": "(x - mean) / (np.sqrt(var) + eps)"},
-    ),
-    eps_forgotten=(
-        "You leave eps out: a constant channel then gives 0 / 0. Add it to the variance.",
-        {"x_hat": "(x - mean) / np.sqrt(var)"},
-    ),
-    eps_fixed=(
-        "You always use 1e-5; use the argument eps, which other libraries set to 1e-3.",
-        {"x_hat": "(x - mean) / np.sqrt(var + 1e-5)"},
-    ),
-    divides_by_variance=(
-        "You divide by the variance; divide by its square root, the standard deviation.",
-        {"x_hat": "(x - mean) / (var + eps)"},
-    ),
-    not_centred=(
-        "You divide by the standard deviation but do not subtract the mean first.",
-        {"x_hat": "x / np.sqrt(var + eps)"},
-    ),
-    no_scale_and_shift=(
-        "You return x_hat; the last line of Algorithm 1 is missing: y = gamma * x_hat + beta.",
-        {"return": "x_hat"},
-    ),
-    gamma_and_beta_swapped=(
-        "gamma and beta are swapped: gamma is the factor, beta is what is added.",
-        {"return": "beta[:, None, None] * x_hat + gamma[:, None, None]"},
-    ),
     # other axes, other reshapes
     statistics_per_column=(
         "Your statistics run over the images and the rows (axes 0 and 2): each column of the "
@@ -222,28 +194,43 @@ SPATIAL.add_mistakes(
         "Your variance is the mean of x squared: the mean has to be subtracted before squaring.",
         {"var": "(x**2).mean(axis=axes, keepdims=True)"},
     ),
-    not_scaled=(
-        "You subtract the mean but never divide by the standard deviation.",
-        {"x_hat": "x - mean"},
+)
+SPATIAL.add_mistakes(
+    **mistakes_of_algorithm_1(
+        LAST_LINES,
+        but=("divides_eps_by_m",),
+        gamma="gamma[:, None, None]",
+        beta="beta[:, None, None]",
+    )
+)
+SPATIAL.add_mistakes(
+    statistics_of_the_first_image=(
+        "Your statistics are those of the first image alone; all images have a part in them.",
+        {
+            "mean": "x[:1].mean(axis=axes, keepdims=True)",
+            "var": "((x[:1] - mean) ** 2).mean(axis=axes, keepdims=True)",
+        },
     ),
-    no_normalization=(
-        "You scale and shift x itself: first normalize it, x_hat = (x - mean) / sqrt(var + eps).",
-        {"x_hat": "x"},
+    one_gamma_for_all=(
+        "You use gamma[0] and beta[0] everywhere; each channel has its own.",
+        {"return": "gamma[0] * x_hat + beta[0]"},
     ),
-    no_shift=(
-        "beta is missing: y = gamma * x_hat + beta, per channel.",
-        {"return": "gamma[:, None, None] * x_hat"},
+    returns_x=("You return x as it came.", {"return": "x"}),
+)
+SPATIAL.add_slips(
+    meets_the_columns=(
+        "An array of shape (C,), gamma or a mean without keepdims, meets the last axis of x, the "
+        "columns. gamma[:, None, None] and means of shape (1, C, 1, 1) meet the channels.",
+        {"return": "gamma * x_hat + beta"},
     ),
-    no_scale=(
-        "gamma is missing: y = gamma * x_hat + beta, per channel.",
-        {"return": "x_hat + beta[:, None, None]"},
+    meets_the_rows=(
+        "An array of shape (C, 1), as gamma[:, None] has, meets the rows of the images. Two times "
+        "None, gamma[:, None, None], meets the channels.",
+        {"return": "gamma[:, None] * x_hat + beta[:, None]"},
     ),
-    subtracts_beta=(
-        "You subtract beta; the algorithm adds it.",
-        {"return": "gamma[:, None, None] * x_hat - beta[:, None, None]"},
-    ),
-    beta_inside_gamma=(
-        "You multiply beta by gamma as well; scale first, then shift: y = gamma * x_hat + beta.",
-        {"return": "gamma[:, None, None] * (x_hat + beta[:, None, None])"},
+    one_for_each_image=(
+        "Statistics of shape (N, C) are one for each image and channel, and do not fit x. They "
+        "run over axes 0, 2 and 3, with keepdims=True.",
+        {"mean": "x.mean(axis=(2, 3))"},
     ),
 )

@@ -72,6 +72,68 @@ GHOST = Exercise(
     about_precision="Subtract the mean of the ghost first and square afterwards.",
 )
 
+DIVISORS = {
+    "eps_outside_root": (
+        "You add eps to the standard deviation; it belongs to the variance, inside the root.",
+        "(np.sqrt(var) + eps)",
+    ),
+    "eps_forgotten": (
+        "Your variance has no eps (added to x, it changes nothing): where x is constant, 0 is "
+        "divided by 0. Add eps to the variance.",
+        "np.sqrt(var)",
+    ),
+    "divides_by_variance": (
+        "You divide by the variance; divide by its square root, the standard deviation.",
+        "(var + eps)",
+    ),
+    "variance_alone": ("Divide by the root of var + eps, not by the variance.", "var"),
+    "squared_eps": ("Your variance holds eps squared; add eps itself.", "np.sqrt(var + eps**2)"),
+    "twice_eps": ("Your variance holds eps twice; add it once.", "np.sqrt(var + 2 * eps)"),
+    "subtracted_eps": ("You subtract eps; add it to the variance.", "np.sqrt(var - eps)"),
+    "divided_eps": (
+        "Only eps divided by the number of values reaches your variance: is it added to the sum "
+        "of squares? Add it to the variance.",
+        "np.sqrt(var + eps * var.size / x.size)",
+    ),
+    "floor_of_eps": ("You take the larger of var and eps; add them.", "np.sqrt(var.clip(eps))"),
+    "quotient_plus_eps": ("You add eps after dividing; add it to var.", "np.sqrt(var) + eps"),
+    "spread_of_var": ("np.std is a spread; np.sqrt takes the root.", "np.std(var + eps)"),
+}
+
+
+def divided_wrongly(centred):
+    """Table for `add_mistakes` to an x_hat = centred / np.sqrt(var + eps)."""
+    return {n: (s, {"x_hat": f"{centred} / {by}"}) for n, (s, by) in DIVISORS.items()}
+
+
+def scaled_wrongly(x_hat, column=""):
+    """Table for `add_mistakes` to a return gamma * x_hat + beta; `column` spreads the two."""
+    gamma, beta = f"gamma{column}", f"beta{column}"
+    returns = {
+        "no_scale_and_shift": (
+            "You return x_hat; the scale and the shift are missing: y = gamma * x_hat + beta.",
+            x_hat,
+        ),
+        "gamma_and_beta_swapped": (
+            "gamma and beta are swapped: gamma is the factor, beta is what is added.",
+            f"{beta} * {x_hat} + {gamma}",
+        ),
+        "shift_forgotten": ("beta is missing: y = gamma * x_hat + beta.", f"{gamma} * {x_hat}"),
+        "scale_forgotten": ("gamma is missing: y = gamma * x_hat + beta.", f"{x_hat} + {beta}"),
+        "subtracts_beta": ("You subtract beta; add it.", f"{gamma} * {x_hat} - {beta}"),
+        "beta_inside_gamma": (
+            "You multiply beta by gamma too: scale x_hat first, then add beta.",
+            f"{gamma} * ({x_hat} + {beta})",
+        ),
+        "one_gamma_for_all": (
+            "You use the first gamma and the first beta throughout; each feature has its own.",
+            f"gamma[0] * {x_hat} + beta[0]",
+        ),
+        "x_itself": ("You return x as it came.", "x"),
+    }
+    return {name: (sentence, {"return": change}) for name, (sentence, change) in returns.items()}
+
+
 GHOST.add_mistakes(
     whole_batch=(
         "You normalize the whole batch at once, so ghost_size changes nothing. Each ghost of "
@@ -112,8 +174,8 @@ GHOST.add_mistakes(
         {"mean": "x.mean(axis=0)"},
     ),
     averaged_statistics=(
-        "You average the statistics of the ghosts and use the averages for all rows: that takes "
-        "the noise away again. Each ghost uses its own.",
+        "You use the average mean and the average variance of the ghosts for all rows: that takes "
+        "the noise of small batches away again. Each ghost uses its own.",
         {"mean": "ghosts.mean(axis=1).mean(axis=0)", "var": "ghosts.var(axis=1).mean(axis=0)"},
     ),
     unbiased_variance=(
@@ -134,51 +196,66 @@ GHOST.add_mistakes(
             "var": "ghosts.var(axis=(1, 2), keepdims=True)",
         },
     ),
-    eps_outside_root=(
-        "You add eps to the standard deviation; it belongs to the variance, inside the square "
-        "root.",
-        {"x_hat": "(ghosts - mean) / (np.sqrt(var) + eps)"},
-    ),
-    eps_forgotten=(
-        "You leave eps out: a feature that is constant in one ghost gives 0 / 0. Add it to the "
-        "variance.",
-        {"x_hat": "(ghosts - mean) / np.sqrt(var)"},
-    ),
-    eps_fixed=(
-        "You always use 1e-5; use the argument eps.",
-        {"x_hat": "(ghosts - mean) / np.sqrt(var + 1e-5)"},
-    ),
-    no_scale_and_shift=(
-        "You return x_hat; the last line of Algorithm 1 is missing: y = gamma * x_hat + beta.",
-        {"return": "x_hat.reshape(x.shape)"},
-    ),
     statistics_across_ghosts=(
         "Rows with the same place in their ghost share your statistics, so every ghost_size-th "
         "row. They run over the rows *in* a ghost: axis 1 of (ghosts, ghost_size, C).",
         {"mean": "ghosts.mean(axis=0)", "var": "ghosts.var(axis=0)"},
     ),
-    no_shift=(
-        "beta is missing: y = gamma * x_hat + beta.",
-        {"return": "gamma * x_hat.reshape(x.shape)"},
-    ),
-    no_scale=(
-        "gamma is missing: y = gamma * x_hat + beta.",
-        {"return": "x_hat.reshape(x.shape) + beta"},
-    ),
-    gamma_and_beta_swapped=(
-        "gamma is the factor, beta is what is added.",
-        {"return": "beta * x_hat.reshape(x.shape) + gamma"},
-    ),
     other_ghosts_left_alone=(
         "You normalize the first ghost and no other.",
         {"return": "np.concatenate([gamma * x_hat[0] + beta, x[ghost_size:]])"},
     ),
-    divides_by_variance=(
-        "You divide by the variance; divide by its square root, the standard deviation.",
-        {"x_hat": "(ghosts - mean) / (var + eps)"},
-    ),
     not_centred=(
         "You do not subtract the mean of the ghost first.",
         {"x_hat": "ghosts / np.sqrt(var + eps)"},
+    ),
+    **divided_wrongly("(ghosts - mean)"),
+    **scaled_wrongly("x_hat.reshape(x.shape)"),
+    layer_norm=(
+        "You normalize each row over its own features: this is layer norm. Each feature has a "
+        "mean and a variance over the rows of its ghost.",
+        {"mean": "ghosts.mean(axis=2, keepdims=True)", "var": "ghosts.var(axis=2, keepdims=True)"},
+    ),
+    last_ghost_left_alone=(
+        "You normalize every ghost but the last: does a loop stop one ghost early?",
+        {"return": "np.r_[(gamma * x_hat[:-1] + beta).reshape(-1, len(gamma)), x[-ghost_size:]]"},
+    ),
+    last_ghost_left_at_zero=(
+        "Every ghost is right but the last, which is all 0: does a loop stop one ghost early?",
+        {"return": "np.r_[(gamma * x_hat[:-1] + beta).reshape(-1, len(gamma)), 0 * ghosts[-1]]"},
+    ),
+    rows_in_another_order=(
+        "Your rows are normalized right but come back in another order: the first row of each "
+        "ghost, then the second of each. Reshape (ghosts, ghost_size, C) as it is.",
+        {"return": "gamma * x_hat.swapaxes(0, 1).reshape(x.shape) + beta"},
+    ),
+    statistics_of_the_ghost_before=(
+        "Each ghost is normalized by the statistics of the ghost before it (the first by those of "
+        "the last); each has its own.",
+        {
+            "mean": "np.roll(ghosts, 1, axis=0).mean(axis=1, keepdims=True)",
+            "var": "np.roll(ghosts, 1, axis=0).var(axis=1, keepdims=True)",
+        },
+    ),
+    all_rows_so_far=(
+        "Your statistics run from the first row to the end of the ghost, x[:stop]; they run over "
+        "the rows of this ghost alone, x[start:stop].",
+        {
+            "mean": "np.array([[x[: len(g) * k + len(g)].mean(0)] for k, g in enumerate(ghosts)])",
+            "var": "np.array([[x[: len(g) * k + len(g)].var(0)] for k, g in enumerate(ghosts)])",
+        },
+    ),
+)
+
+GHOST.add_slips(
+    statistics_lack_an_axis=(
+        "Statistics of shape (ghosts, C) do not fit beside (ghosts, ghost_size, C): keepdims=True "
+        "keeps the axis of the mean and of the variance.",
+        {"mean": "ghosts.mean(axis=1)"},
+    ),
+    statistics_beside_the_rows=(
+        "Statistics of shape (ghosts, C) do not fit beside x, (N, C). Subtract them from the view "
+        "(ghosts, ghost_size, C), with keepdims=True.",
+        {"x_hat": "x - ghosts.mean(axis=1)"},
     ),
 )

@@ -49,8 +49,8 @@ NOISE.add_mistakes(
         {"return": "(n - m) / ((n - 1) * m)"},
     ),
     n_for_n_minus_1=(
-        "You divide by n; a finite set of n values needs n - 1. Check m = 1: a single value "
-        "misses the mean by exactly one standard deviation (rms).",
+        "Your variance is (n - m) / (n * m), or 1 / m - 1 / n; the divisor needs n - 1. Check m = "
+        "1: a single value misses the mean by exactly one standard deviation (rms).",
         {"return": "np.sqrt((n - m) / (n * m))"},
     ),
     swapped_arguments=(
@@ -63,8 +63,8 @@ NOISE.add_mistakes(
         {"return": "np.sqrt((n - m) / (n - 1))"},
     ),
     m_outside_root=(
-        "You divide by m outside the root; the variance of a mean falls as 1 / m, so the noise "
-        "falls as 1 / sqrt(m).",
+        "Your noise is divided by m; the variance of a mean falls as 1 / m, so the noise falls as "
+        "1 / sqrt(m).",
         {"return": "np.sqrt((n - m) / (n - 1)) / m"},
     ),
     root_forgotten_for_the_correction=(
@@ -96,12 +96,35 @@ NOISE.add_mistakes(
         {"return": "1 / np.sqrt(m) - 1 / np.sqrt(n)"},
     ),
     multiplied_by_m=(
-        "Your m stands on the wrong side: the mean of more values is less noisy. In "
-        "(n - m) / (n - 1) / m it divides; without parentheses, / (n - 1) * m multiplies.",
+        "You multiply by m, but the mean of more values is less noisy: divide by m. (Without "
+        "parentheses, / (n - 1) * m multiplies.)",
         {"return": "np.sqrt((n - m) / (n - 1) * m)"},
     ),
     root_of_the_divisor=(
         "You take the root of the divisor alone; the root goes over the whole fraction.",
         {"return": "(n - m) / np.sqrt((n - 1) * m)"},
     ),
+    share_left_out=(
+        "1 - m / n is the share that is left out. The variance of a mean of m values is (n - m) / "
+        "(n - 1), divided by m.",
+        {"return": "np.sqrt(1 - m / n)"},
+    ),
+    n_plus_1=("n + 1 should be n - 1.", {"return": "np.sqrt((n - m) / ((n + 1) * m))"}),
+    both_one_too_large=(
+        "Your variance is (n - m + 1) / (n * m): both differences are one too large. Check m = n.",
+        {"return": "np.sqrt((n - m + 1) / (n * m))"},
+    ),
+    one_too_few_left=(
+        "Your numerator is the size of n - m - 1; it is n - m, the number of values left out.",
+        {"return": "np.sqrt(abs(n - m - 1) / ((n - 1) * m))"},
+    ),
+    of_n_values=("The batch has m values, not n.", {"return": "1 / np.sqrt(n)"}),
+    negative=("No standard deviation is negative.", {"return": "-predicted_noise(m, n)"}),
+    whole_numbers=("// or int() cuts the fraction off.", {"return": "predicted_noise(m, n) // 1"}),
+    root_taken_twice=("You take the root twice.", {"return": "np.sqrt(predicted_noise(m, n))"}),
+    whole_set_apart=(
+        "All is right but m = n, where you return 1. The whole set misses its own mean by 0.",
+        {"return": "1.0 if m == n else predicted_noise(m, n)"},
+    ),
+    upside_down=("Your fraction is upside down.", {"return": "1 / predicted_noise(m, n)"}),
 )

@@ -108,6 +108,12 @@ SHIFT = Question(
             "divides what it keeps by 1 - p.",
             4 / 3,
         ),
+        Mistake("not_doubled_inverse", "Double the kept half; divide test by training.", 3 / 4),
+        Mistake("standard_deviations", "That is the ratio of standard deviations.", 3**-0.5),
+        Mistake("percent", "That is in percent. Give the ratio itself.", 100 / 3),
+        Mistake("test_variance", "4 is the variance at test time alone.", 4.0),
+        Mistake("mean_square", "16 is a mean of squares; the variance is 4 less.", 16.0),
+        Mistake("mean_forgotten_inverse", "The mean is not 0; divide test by training.", 2.0),
     ),
 )
 

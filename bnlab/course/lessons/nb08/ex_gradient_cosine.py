@@ -139,17 +139,11 @@ COSINE.add_mistakes(
         {"lengths": "np.abs(g).sum() * np.abs(h).sum()"},
     ),
     mean_of_products=(
-        "You take the mean of the products but the lengths of whole vectors. Take the sum above, "
-        "as you do below.",
+        "You take the mean of the products but the lengths of whole vectors; add the products up.",
         {"return": "np.mean(g * h) / lengths if lengths > 0 else 0.0"},
     ),
-    eps_in_the_denominator=(
-        "You add a small number to the lengths to avoid 0 / 0. Gradients can be small themselves, "
-        "and then it takes over; treat a length of exactly zero apart.",
-        {"return": "np.sum(g * h) / (lengths + 1e-8)"},
-    ),
     zero_divided_by_zero=(
-        "A gradient of zero makes you divide 0 by 0. It has no direction; return 0 then.",
+        "For a gradient of zero you return NaN (0 / 0). It has no direction; return 0 then.",
         {"return": "np.sum(g * h) / lengths"},
     ),
     precedence=(
@@ -163,8 +157,7 @@ COSINE.add_mistakes(
         {"lengths": "np.sum(h**2)"},
     ),
     squared=(
-        "You return the square of the cosine: the dot product is squared too, or the root of the "
-        "lengths is missing on both sides. Its sign is lost.",
+        "You return the square of the cosine, which loses its sign.",
         {"return": "gradient_cosine(g, h) ** 2"},
     ),
     negated=(
@@ -190,5 +183,50 @@ COSINE.add_mistakes(
         "You return 0 for gradients that are small and not zero. Small gradients have a direction "
         "too: treat a length of exactly zero apart.",
         {"return": "0.0 if np.allclose(g, 0) or np.allclose(h, 0) else gradient_cosine(g, h)"},
+    ),
+    angle_in_degrees=(
+        "You return the angle in degrees; the exercise asks for its cosine.",
+        {"return": "np.degrees(np.arccos(np.clip(gradient_cosine(g, h), -1, 1)))"},
+    ),
+    share_of_equal_signs=(
+        "You count how often the signs agree. The cosine weighs each pair of entries by its size.",
+        {"return": "np.mean(np.sign(g) == np.sign(h))"},
+    ),
+    largest_entries=(
+        "You divide by the largest entries; a length is the root of the sum of squares.",
+        {"lengths": "abs(g).max() * abs(h).max()"},
+    ),
+    length_of_h_forgotten=("Divide by the length of h too.", {"lengths": "np.linalg.norm(g)"}),
+    length_of_g_forgotten=("Divide by the length of g too.", {"lengths": "np.linalg.norm(h)"}),
+    clipped_at_zero=(
+        "You return 0 where the cosine is negative; it goes down to -1, where gradients oppose.",
+        {"return": "max(gradient_cosine(g, h), 0.0)"},
+    ),
+    zero_h_forgotten=(
+        "You return 0 when g is zero but NaN when h is: look at both lengths.",
+        {"return": "np.sum(g * h) / lengths if g.any() else 0.0"},
+    ),
+)
+
+SMALL = (
+    "A small number against 0 / 0 takes over where gradients are small themselves: treat a length "
+    "of exactly 0 apart."
+)
+
+COSINE.add_mistakes(
+    **{
+        f"{how}_{number}".replace("-", "_"): (
+            SMALL,
+            {"return": f"np.sum(g * h) / np.{how}(lengths, {number})"},
+        )
+        for number in ("1e-8", "1e-10", "1e-12", "1e-16")
+        for how in ("add", "maximum")
+    }
+)
+
+COSINE.add_slips(
+    product_of_matrices=(
+        "np.dot of matrices is a matrix product; np.sum(g * h) is the dot product of long vectors.",
+        {"return": "np.dot(g, h)"},
     ),
 )

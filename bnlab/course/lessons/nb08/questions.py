@@ -1,5 +1,7 @@
 """Questions of notebook 08: a fair comparison, a prediction, and two conclusions to draw."""
 
+import math
+
 from bnlab.course.exercises.exercise import Mistake, Question
 
 FAIR = Question(
@@ -83,10 +85,19 @@ GROWTH = Question(
         ),
         Mistake(
             "one_layer_too_few",
-            "That is one factor too few: twenty layers lie between the two places, so there are "
-            "twenty factors.",
+            "That is one factor too few, or a factor rounded to 1.2: twenty layers lie between "
+            "the two places, and each multiplies by 1.2112.",
             1.2112**19,
         ),
+        Mistake(
+            "ten_layers",
+            "That is ten factors: 1.2112 is already the root. Twenty layers multiply by it.",
+            1.2112**10,
+        ),
+        Mistake("one_layer", "That is one layer. Twenty lie between the two places.", 1.2112),
+        Mistake("growth_alone", "That is 21% added twenty times; take a power.", 20 * 0.2112),
+        Mistake("logarithm", "That is the logarithm of the answer.", 20 * math.log(1.2112)),
+        Mistake("percent", "That is in percent. Give the factor itself.", 100 * 1.2112**20),
     ),
 )
 

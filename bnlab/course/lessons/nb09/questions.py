@@ -115,8 +115,8 @@ HUNT_5 = _hunt(
         "reshape": "Change the images of one channel only: the other channels' outputs stay, so "
         "nothing is mixed across channels. Look within a channel.",
         "one pass": "It happens with a mean of 0 as well, so it is no matter of digits.",
-        "unbiased": "A wrong divisor changes all outputs of a channel by one factor. Compare the "
-        "ratio at different positions.",
+        "unbiased": "A wrong divisor changes y - beta by one factor in the whole channel. Compare "
+        "the ratio at different positions.",
         "eval ignored": "The layer is odd in training mode already; evaluation agrees with the "
         "statistics it was fed.",
     },

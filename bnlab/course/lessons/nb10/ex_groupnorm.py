@@ -4,6 +4,7 @@ import numpy as np
 
 from bnlab.course.exercises.exercise import Case, Exercise
 from bnlab.course.lessons.nb02.ex_batchnorm_algorithm import ONE_PASS
+from bnlab.course.lessons.nb07.ex_ghost_batches import divided_wrongly, scaled_wrongly
 
 
 def groupnorm_forward(x, gamma, beta, num_groups, eps):
@@ -116,17 +117,17 @@ GROUPNORM.add_mistakes(
     ),
     size_for_number=(
         "You read num_groups as the number of channels in a group; it is the number of groups.",
-        {"return": "groupnorm_forward(x, gamma, beta, x.shape[1] // num_groups, eps)"},
+        {"groups": "x.reshape(len(x), x.shape[1] // num_groups, -1)"},
     ),
     instance_norm=(
         "You normalize each channel alone: this is instance norm, C groups. Here C / num_groups "
         "channels share their statistics.",
-        {"return": "groupnorm_forward(x, gamma, beta, x.shape[1], eps)"},
+        {"groups": "x.reshape(*x.shape[:2], -1)"},
     ),
     layer_norm=(
         "You normalize all channels of an image together: this is one group, whatever num_groups "
         "says.",
-        {"return": "groupnorm_forward(x, gamma, beta, 1, eps)"},
+        {"groups": "x.reshape(len(x), 1, -1)"},
     ),
     batch_norm=(
         "You normalize each channel over the batch: this is batch norm. Group norm never looks at "
@@ -153,41 +154,51 @@ GROUPNORM.add_mistakes(
         "biased variance, as batch norm does.",
         {"var": "groups.var(axis=2, keepdims=True, ddof=1)"},
     ),
-    eps_outside_root=(
-        "You add eps to the standard deviation; it belongs to the variance, inside the square "
-        "root.",
-        {"x_hat": "(groups - mean) / (np.sqrt(var) + eps)"},
-    ),
-    eps_forgotten=(
-        "You leave eps out: a constant group then gives 0 / 0. Add it to the variance.",
-        {"x_hat": "(groups - mean) / np.sqrt(var)"},
-    ),
-    eps_fixed=(
-        "You always use 1e-5; use the argument eps.",
-        {"x_hat": "(groups - mean) / np.sqrt(var + 1e-5)"},
-    ),
-    divides_by_variance=(
-        "You divide by the variance; divide by its square root, the standard deviation.",
-        {"x_hat": "(groups - mean) / (var + eps)"},
-    ),
     not_centred=(
         "You divide by the standard deviation of the group but do not subtract its mean first.",
         {"x_hat": "groups / np.sqrt(var + eps)"},
     ),
-    no_scale_and_shift=(
-        "You return x_hat; the scale and the shift are missing: y = gamma * x_hat + beta.",
-        {"return": "x_hat.reshape(x.shape)"},
+    **divided_wrongly("(groups - mean)"),
+    **scaled_wrongly("x_hat.reshape(x.shape)", "[:, None, None]"),
+    variance_of_channel_means=(
+        "Your variance is that of the channels' means; it runs over all values of the group.",
+        _statistics((2, 3, 4), FIVE_AXES)
+        | {"var": "groups.mean(axis=(3, 4), keepdims=True).var(axis=2, keepdims=True)"},
     ),
-    gamma_and_beta_swapped=(
-        "gamma and beta are swapped: gamma is the factor, beta is what is added.",
-        {"return": "groupnorm_forward(x, beta, gamma, num_groups, eps)"},
+    variance_of_each_channel=(
+        "Each group is centred by its mean, but each channel is divided by a standard deviation "
+        "of its own. The variance belongs to the group as well.",
+        _statistics((2, 3, 4), FIVE_AXES)
+        | {"var": "((groups - mean) ** 2).mean(axis=(3, 4), keepdims=True)"},
     ),
-    shift_forgotten=(
-        "The shift is missing: y = gamma * x_hat + beta.",
-        {"return": "gamma[:, None, None] * x_hat.reshape(x.shape)"},
+)
+
+LACKS_AXES = (
+    "Statistics of shape (N, G) do not fit beside the groups: keepdims=True keeps their axes."
+)
+
+GROUPNORM.add_slips(
+    gamma_lacks_two_axes=(
+        "gamma and beta have shape (C,), x has (N, C, H, W): gamma[:, None, None] stands beside "
+        "the channels.",
+        {"return": "gamma * x"},
     ),
-    scale_forgotten=(
-        "The scale is missing: y = gamma * x_hat + beta.",
-        {"return": "x_hat.reshape(x.shape) + beta[:, None, None]"},
+    gamma_lacks_an_axis=(
+        "gamma and beta need two more axes beside (N, C, H, W): gamma[:, None, None].",
+        {"return": "gamma[:, None] * x"},
+    ),
+    scaled_before_the_reshape=(
+        "gamma and beta belong to the channels: give x_hat the shape of x before you scale it.",
+        {"return": "gamma[:, None, None] * x_hat"},
+    ),
+    statistics_lack_an_axis=(LACKS_AXES, {"mean": "groups.mean(axis=2)"}),
+    statistics_beside_the_images=(
+        "Statistics of shape (N, G, 1) do not fit beside x, (N, C, H, W): subtract them from the "
+        "view of groups.",
+        {"x_hat": "x - mean"},
+    ),
+    statistics_lack_three_axes=(
+        LACKS_AXES,
+        _statistics((2, 3, 4), FIVE_AXES) | {"mean": "groups.mean(axis=(2, 3, 4))"},
     ),
 )

@@ -4,6 +4,7 @@ import numpy as np
 
 from bnlab.course.exercises.exercise import Case, Exercise
 from bnlab.course.lessons.nb02.ex_batchnorm_algorithm import ONE_PASS
+from bnlab.course.lessons.nb07.ex_ghost_batches import divided_wrongly, scaled_wrongly
 
 
 def layernorm_forward(x, gamma, beta, eps):
@@ -95,23 +96,6 @@ LAYERNORM.add_mistakes(
         "You divide the sum of squares by C - 1; layer norm divides by C, the number of features.",
         {"var": "x.var(axis=1, keepdims=True, ddof=1)"},
     ),
-    eps_outside_root=(
-        "You add eps to the standard deviation; it belongs to the variance, inside the square "
-        "root.",
-        {"x_hat": "(x - mean) / (np.sqrt(var) + eps)"},
-    ),
-    eps_forgotten=(
-        "You leave eps out: a constant row then gives 0 / 0. Add it to the variance.",
-        {"x_hat": "(x - mean) / np.sqrt(var)"},
-    ),
-    eps_fixed=(
-        "You always use 1e-5; use the argument eps.",
-        {"x_hat": "(x - mean) / np.sqrt(var + 1e-5)"},
-    ),
-    divides_by_variance=(
-        "You divide by the variance; divide by its square root, the standard deviation.",
-        {"x_hat": "(x - mean) / (var + eps)"},
-    ),
     root_mean_square=(
         "You divide by the root of the mean square and never subtract the mean. That method "
         "exists (RMSNorm); layer norm centres each example first.",
@@ -131,30 +115,6 @@ LAYERNORM.add_mistakes(
         "takes part of their effect away.",
         {"return": "layernorm_forward(gamma * x + beta, 1, 0, eps)"},
     ),
-    no_scale_and_shift=(
-        "You return x_hat; the scale and the shift are missing: y = gamma * x_hat + beta.",
-        {"return": "x_hat"},
-    ),
-    gamma_and_beta_swapped=(
-        "gamma and beta are swapped: gamma is the factor, beta is what is added.",
-        {"return": "beta * x_hat + gamma"},
-    ),
-    shift_forgotten=(
-        "The shift is missing: y = gamma * x_hat + beta.",
-        {"return": "gamma * x_hat"},
-    ),
-    scale_forgotten=(
-        "The scale is missing: y = gamma * x_hat + beta.",
-        {"return": "x_hat + beta"},
-    ),
-    subtracts_beta=(
-        "You subtract beta; add it.",
-        {"return": "gamma * x_hat - beta"},
-    ),
-    beta_inside_gamma=(
-        "You multiply beta by gamma too: scale x_hat first, then add beta.",
-        {"return": "gamma * (x_hat + beta)"},
-    ),
     parentheses_forgotten=(
         "You divide the mean alone: x - mean / std is x - (mean / std). Put the difference in "
         "parentheses.",
@@ -165,13 +125,37 @@ LAYERNORM.add_mistakes(
         "of the distances from the mean.",
         {"var": "(x**2).mean(axis=1, keepdims=True)"},
     ),
-    eps_squared=(
-        "You square eps; add it to the variance as it is.",
-        {"x_hat": "(x - mean) / np.sqrt(var + eps**2)"},
-    ),
     eps_added_after_division=(
         "You add eps after the division, so it is a part of the shift. It belongs to the "
         "variance, inside the square root.",
         {"x_hat": "(x - mean) / np.sqrt(var)", "return": "gamma * x_hat + eps + beta"},
+    ),
+    **divided_wrongly("(x - mean)"),
+    **scaled_wrongly("x_hat"),
+    unit_length=(
+        "You divide each row by its length and never subtract its mean; layer norm divides by the "
+        "standard deviation.",
+        {"x_hat": "x / np.linalg.norm(x, axis=1, keepdims=True)"},
+    ),
+    softmax=(
+        "You take the softmax of each row; layer norm subtracts the mean and divides by the "
+        "standard deviation.",
+        {"x_hat": "np.exp(x) / np.exp(x).sum(axis=1, keepdims=True)"},
+    ),
+    x_hat_normalized_twice=(
+        "You normalize x_hat once more: where eps counts, that changes it.",
+        {"return": "layernorm_forward(x_hat, gamma, beta, eps)"},
+    ),
+)
+
+LAYERNORM.add_slips(
+    statistics_lack_an_axis=(
+        "A mean or a variance over axis 1 has shape (N,) and does not fit beside x, (N, C): "
+        "keepdims=True keeps the axis, with length 1.",
+        {"mean": "x.mean(axis=1)"},
+    ),
+    gamma_as_a_column=(
+        "gamma and beta belong to the features, the last axis: (C,) fits beside (N, C) as it is.",
+        {"return": "gamma[:, None] * x_hat"},
     ),
 )

@@ -75,6 +75,34 @@ MERGE.add_mistakes(
         "the mean by counts, and the variance too.",
         {"share": "1 / len(counts)"},
     ),
+    plain_averages=(
+        "You average the means and the variances of the shards as they are. Two things are "
+        "missing: the weight of each shard, and the distances between their means.",
+        {"share": "1 / len(counts)", "between": "0"},
+    ),
+    divided_by_the_number_of_shards=(
+        "You multiply by counts and then divide by the number of shards; divide by the number of "
+        "rows, counts.sum().",
+        {"share": "counts[:, None] / len(counts)"},
+    ),
+    mean_of_means=(
+        "Your variance is weighted by counts, but your mean is the plain mean of the means, and "
+        "the distances start there. Weight the means by counts first.",
+        {"mean": "means.mean(axis=0)"},
+    ),
+    sums_not_divided=(
+        "You multiply by counts and add up, but do not divide by the number of rows, counts.sum().",
+        {"return": "mean * counts.sum(), var * counts.sum()"},
+    ),
+    outputs_swapped=("Return mean first, then var.", {"return": "var, mean"}),
+    first_shard_alone=(
+        "You return the statistics of the first shard; the rows of the others count as well.",
+        {"return": "means[0], variances[0]"},
+    ),
+    largest_shard_alone=(
+        "You return the statistics of the largest shard; the rows of the others count as well.",
+        {"return": "means[counts.argmax()], variances[counts.argmax()]"},
+    ),
 )
 
 MERGE.add_mistakes(
@@ -85,27 +113,14 @@ MERGE.add_mistakes(
         "(Without the square they would cancel.)",
         {"between": "0"},
     ),
-)
-
-MERGE.add_mistakes(
-    ("mean", "var"),
-    plain_averages=(
-        "You average the means and the variances of the shards as they are. Two things are "
-        "missing: the weight of each shard, and the distances between their means.",
-        {"share": "1 / len(counts)", "between": "0"},
-    ),
-)
-
-MERGE.add_mistakes(
-    ("var",),
     distances_unweighted=(
-        "The mean and the average variance are weighted by counts, but the variance of the means "
-        "is not: a distant mean of a small shard adds little.",
+        "The average of the variances is weighted by counts, but the variance of the means is "
+        "not: a distant mean of a small shard adds little.",
         {"var": "(share * variances).sum(axis=0) + means.var(axis=0)"},
     ),
     distances_from_the_mean_of_means=(
-        "Your mean is weighted, but the distances in your variance start at the unweighted mean "
-        "of the means. They start at the common mean that you return.",
+        "The distances in your variance start at the unweighted mean of the means. They start at "
+        "the common mean, which is weighted by counts.",
         {"between": "(means - means.mean(axis=0)) ** 2"},
     ),
     pooled_variance=(
@@ -134,14 +149,56 @@ MERGE.add_mistakes(
         "shards stand side by side, and the squares are averaged.",
         {"var": "variances.sum(axis=0)"},
     ),
+    variance_as_for_equal_shards=(
+        "Your variance is not weighted by counts: the mean of the variances plus the variance of "
+        "the means is right for equal shards only.",
+        {"var": "variances.mean(axis=0) + means.var(axis=0)"},
+    ),
+    variances_unweighted=(
+        "The distances of the means are weighted by counts, the variances of the shards are not. "
+        "Both are means over all rows.",
+        {"var": "variances.mean(axis=0) + (share * between).sum(axis=0)"},
+    ),
+    distances_not_squared=(
+        "You add the distances of the means from the common mean; add their squares.",
+        {"between": "np.abs(means - mean)"},
+    ),
+    standard_deviation=(
+        "You return the standard deviation; leave out the last square root.",
+        {"return": "mean, np.sqrt(var)"},
+    ),
+    unbiased_in_and_out=(
+        "You use the formula for unbiased variances, with n - 1. These are biased, those that "
+        "come in and the one that goes out: n throughout.",
+        {"var": "((counts - 1) @ variances + counts @ between) / (counts.sum() - 1)"},
+    ),
+    distances_subtracted=(
+        "You subtract the squared distances of the means from the variances; add them.",
+        {"var": "(share * (variances - between)).sum(axis=0)"},
+    ),
+    deviations_averaged_distances_kept=(
+        "You average standard deviations and square the result. Average the variances; the "
+        "distances of the means are right.",
+        {"var": "(share * np.sqrt(variances)).sum(axis=0) ** 2 + (share * between).sum(axis=0)"},
+    ),
+    mean_of_squares=(
+        "Your variance is the mean of the squares; the square of the common mean has to go.",
+        {"between": "means**2"},
+    ),
+    distances_alone=("Add the variances of the shards.", {"var": "(share * between).sum(axis=0)"}),
+    variance_left_at_zero=("var is all 0, but the rows vary.", {"return": "mean, 0 * var"}),
 )
 
 MERGE.add_mistakes(
-    ("mean", "var"),
-    divided_by_the_number_of_shards=(
-        "You multiply by counts and then divide by the number of shards; divide by the number of "
-        "rows, counts.sum().",
-        {"share": "counts[:, None] / len(counts)"},
+    ("mean",),
+    only_the_mean_unweighted=(
+        "Your mean is the plain mean of the means. A shard with twice the rows counts twice: "
+        "weight by counts.",
+        {"return": "means.mean(axis=0), var"},
+    ),
+    weights_by_the_root=(
+        "You weight the means by the roots of the counts; weight them by the counts.",
+        {"share": "(np.sqrt(counts) / np.sqrt(counts).sum())[:, None]"},
     ),
 )
 
@@ -160,46 +217,6 @@ def _(counts, means, variances):
     return mean, var
 
 
-MERGE.add_mistakes(
-    ("mean", "var"),
-    mean_of_means=(
-        "Your variance is weighted by counts, but your mean is the plain mean of the means, and "
-        "the distances start there. Weight the means by counts first.",
-        {"mean": "means.mean(axis=0)"},
-    ),
-)
-
-MERGE.add_mistakes(
-    ("var",),
-    variance_as_for_equal_shards=(
-        "Your mean is weighted by counts, your variance is not: the mean of the variances plus "
-        "the variance of the means is right for equal shards only.",
-        {"var": "variances.mean(axis=0) + means.var(axis=0)"},
-    ),
-    variances_unweighted=(
-        "The distances of the means are weighted by counts, the variances of the shards are not. "
-        "Both are means over all rows.",
-        {"var": "variances.mean(axis=0) + (share * between).sum(axis=0)"},
-    ),
-    distances_not_squared=(
-        "You add the distances of the means from the common mean; add their squares.",
-        {"between": "np.abs(means - mean)"},
-    ),
-    standard_deviation=(
-        "You return the standard deviation; leave out the last square root.",
-        {"return": "mean, np.sqrt(var)"},
-    ),
-)
-
-MERGE.add_mistakes(
-    ("mean", "var"),
-    sums_not_divided=(
-        "You multiply by counts and add up, but do not divide by the number of rows, counts.sum().",
-        {"return": "mean * counts.sum(), var * counts.sum()"},
-    ),
-)
-
-
 @MERGE.mistake(
     "distance_after_the_update",
     "You merge one shard after the other, and move the mean before you measure the distance to "
@@ -215,11 +232,9 @@ def _(counts, means, variances):
     return mean, var
 
 
-MERGE.add_mistakes(
-    ("mean",),
-    only_the_mean_unweighted=(
-        "Your mean is the plain mean of the means. A shard with twice the rows counts twice: "
-        "weight by counts.",
-        {"return": "means.mean(axis=0), var"},
+MERGE.add_slips(
+    counts_along_the_features=(
+        "counts has shape (R,) and means (R, C): counts[:, None] puts the counts along the shards.",
+        {"mean": "counts * means"},
     ),
 )

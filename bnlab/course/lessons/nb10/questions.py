@@ -7,8 +7,8 @@ PAIR = Question(
     notebook="10",
     answer=1.0,
     explanation="With 3 and 1000 the mean is 501.5 and the standard deviation 498.5, so the output "
-    "is 1, as it was with 3 and 11. In a batch of two, the larger value becomes +1 and the smaller "
-    "one -1, whatever they are.",
+    "is 1, as it was with 3 and 11. In a batch of two, the larger value becomes +1 and the "
+    "smaller one -1, whatever they are.",
     hints=(
         "Compute the first batch: the mean of 3 and 11 is 7. How far are both from it?",
         "Write the two values as mean + d and mean - d. What is their standard deviation?",
@@ -35,9 +35,12 @@ PAIR = Question(
         Mistake("the_other_row", "That is the output of the first row, the smaller value.", -1.0),
         Mistake(
             "not_divided",
-            "You subtract the mean; divide by the standard deviation as well. It is as large.",
+            "Subtract the mean, 501.5, and divide by the standard deviation, which is 498.5.",
             498.5,
         ),
+        Mistake("old_deviation", "4 was the standard deviation; it moves too.", 498.5 / 4),
+        Mistake("divided_by_variance", "You divide by the variance; take its root.", 1 / 498.5),
+        Mistake("not_centred", "Subtract 501.5, the mean of the new batch, first.", 1000 / 498.5),
     ),
 )
 
@@ -90,6 +93,12 @@ SHARDS = Question(
             "That is the standard deviation; its square was asked for.",
             10.0**0.5,
         ),
+        Mistake("mean", "That is the mean of all rows.", 3.0),
+        Mistake("mean_of_squares", "Subtract the square of the mean, 9.", 19.0),
+        Mistake("sum_of_squares", "Divide by the number of rows, 100.", 1000.0),
+        Mistake("distances_unweighted", "Nine rows in ten have the smaller distance.", 42.0),
+        Mistake("distances_added_up", "Average the squared distances 1 and 81, weighted.", 83.0),
+        Mistake("distances_not_squared", "The distances from the mean are squared.", 2.8),
     ),
 )
 
@@ -121,8 +130,8 @@ TRAVELS = Question(
         ),
         Mistake(
             "all_rows",
-            "For the forward pass it would do, but sums are enough: the mean and the variance need "
-            "two numbers per feature from each replica. And gradients have to travel as well.",
+            "For the forward pass it would do, but sums are enough: the mean and the variance "
+            "need two numbers per feature from each replica. And gradients have to travel as well.",
             "d",
         ),
     ),
