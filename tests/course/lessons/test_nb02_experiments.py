@@ -181,7 +181,7 @@ def test_activations_have_means_and_variances_of_their_own():
 def test_the_difference_that_m_minus_1_makes_is_torchs_own():
     config = A1_ALGORITHM.config
     z, _ = digits_activations(config.rows, config.features, config.seed)
-    gamma, beta = np.random.default_rng(config.seed).normal(size=(2, config.features))
+    gamma, beta = np.random.demistake_rng(config.seed).normal(size=(2, config.features))
     x = torch.from_numpy(z)
     outputs = [
         torch.from_numpy(gamma) * (x - x.mean(0)) / (x.var(0, correction=c) + config.eps).sqrt()
@@ -206,7 +206,7 @@ def test_the_explanation_of_a_wrong_formula_holds_to_rounding(experiment):
 
 
 def test_double_centring_divides_by_the_wrong_root():
-    z = np.random.default_rng(0).normal(3, 1, (40, 2))
+    z = np.random.demistake_rng(0).normal(3, 1, (40, 2))
     wrong = double_centring(z, 0.0)
     right = (z - z.mean(0)) / np.sqrt(z.var(0) + z.mean(0) ** 2)
     np.testing.assert_allclose(wrong, right, rtol=1e-12)
@@ -250,11 +250,11 @@ def test_a_row_alone_with_the_whole_training_set_always_gives_the_same():
     assert arrays["spread"][0, 3] < 1e-12
 
 
-# A broken package must not look right in the ledger: planted faults change verdicts or numbers.
+# A broken package must not look right in the ledger: planted mistakes change verdicts or numbers.
 
 
 def _broken(forward):
-    """A batchnorm_forward with one fault, and a cache that fits it."""
+    """A batchnorm_forward with one mistake, and a cache that fits it."""
 
     def batchnorm_forward(x, gamma, beta, eps=1e-5):
         _, cache = bnlab.batchnorm_forward(x, gamma, beta, eps)
@@ -266,20 +266,20 @@ def _broken(forward):
     return batchnorm_forward
 
 
-FAULTS = {
+MISTAKES = {
     "m - 1": lambda x, cache, eps: 1 / np.sqrt(x.var(axis=0, ddof=1) + eps),
     "eps outside the root": lambda x, cache, eps: 1 / (x.std(axis=0) + eps),
     "double centring": lambda x, cache, eps: 1 / np.sqrt(cache.var + cache.mean**2 + eps),
 }
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("mistake", MISTAKES)
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-def test_a_broken_forward_pass_changes_the_evidence(fault, monkeypatch):
+def test_a_broken_forward_pass_changes_the_evidence(mistake, monkeypatch):
     entries = (A1_ALGORITHM, A8_IDENTITY)
     before = [str(e.evidence()) for e in entries]
     for module in ("algorithm", "scale_and_shift"):
         name = f"bnlab.course.lessons.nb02.{module}.batchnorm_forward"
-        monkeypatch.setattr(name, _broken(FAULTS[fault]))
+        monkeypatch.setattr(name, _broken(MISTAKES[mistake]))
     assert A1_ALGORITHM.evidence().verdict == "WRONG"
     assert all(str(e.evidence()) != b for e, b in zip(entries, before, strict=True))

@@ -1,7 +1,7 @@
 """A notebook must notice when the package it teaches is wrong.
 
-Each test copies the package and one notebook, plants one fault in the copy, and expects that a
-cell of the notebook fails. A notebook that passes with the fault only prints what bnlab believes.
+Each test copies the package and one notebook, plants one mistake in the copy, and expects that a
+cell of the notebook fails. A notebook that passes with the mistake only prints what bnlab believes.
 """
 
 import re
@@ -19,7 +19,7 @@ GHOSTS = "bnlab/course/lessons/nb07/ghost_batches.py"
 
 
 @dataclass(frozen=True)
-class Fault:
+class Mistake:
     """`wrong` takes the place of `right`, which is the code of one line."""
 
     name: str
@@ -29,40 +29,40 @@ class Fault:
     wrong: str
 
 
-FAULTS = [
-    Fault("ddof_1", "02", BATCHNORM,
+MISTAKES = [
+    Mistake("ddof_1", "02", BATCHNORM,
           "var = channels.dots(x_centred, x_centred, x) / m",
           "var = channels.dots(x_centred, x_centred, x) / (m - 1)"),
-    Fault("eps_outside_the_root", "02", BATCHNORM,
+    Mistake("eps_outside_the_root", "02", BATCHNORM,
           "inv_std = 1 / np.sqrt(var + eps)",
           "inv_std = 1 / (np.sqrt(var) + eps)"),
-    Fault("detached_mean", "03", BATCHNORM,
+    Mistake("detached_mean", "03", BATCHNORM,
           "dx -= channels.spread(dbeta / m, dy)",
           "pass"),
-    Fault("gamma_missing_in_dx", "03", BATCHNORM,
+    Mistake("gamma_missing_in_dx", "03", BATCHNORM,
           "dx *= channels.spread(cache.gamma * cache.inv_std, dy)",
           "dx *= channels.spread(cache.inv_std, dy)"),
-    Fault("momentum_reversed", "05", NORMS,
+    Mistake("momentum_reversed", "05", NORMS,
           "new = 1 / int(self.num_batches_tracked) if self.momentum is None else self.momentum",
           "new = 1 / int(self.num_batches_tracked) if not self.momentum else 1 - self.momentum"),
-    Fault("biased_running_variance", "05", NORMS,
+    Mistake("biased_running_variance", "05", NORMS,
           "self.running_var += new * (var * (m / (m - 1)))  # unbiased",
           "self.running_var += new * var"),
     # The old statistics still normalize this batch; with m = N + 1 a single example does not
     # divide by zero, which any notebook would notice.
-    Fault("statistics_updated_in_eval", "05", NORMS,
+    Mistake("statistics_updated_in_eval", "05", NORMS,
           "mean, var = self.running_mean, self.running_var",
           "mean, var = self.running_mean.copy(), self.running_var.copy(); "
           "self._track(x.mean(axis=0), x.var(axis=0), m=len(x) + 1)"),
-    Fault("unfolded_eps", "05", BATCHNORM,
+    Mistake("unfolded_eps", "05", BATCHNORM,
           "scale = gamma / np.sqrt(running_var + eps)  # (out,)",
           "scale = gamma / np.sqrt(running_var)"),
     # Right for (N, C), and the shapes and the cache stay right for images.
-    Fault("statistics_over_n_only", "06", BATCHNORM,
+    Mistake("statistics_over_n_only", "06", BATCHNORM,
           "y = x_centred * channels.spread(gamma * inv_std, x)",
           "y = (rows - rows.mean(axis=0)) / np.sqrt(rows.var(axis=0) + eps)"
           " * channels.spread(gamma, x)"),
-    Fault("wrong_ghost_split", "07", GHOSTS,
+    Mistake("wrong_ghost_split", "07", GHOSTS,
           "return x.reshape(-1, ghost_size, c).swapaxes(0, 1).reshape(ghost_size, -1)",
           "return x.reshape(ghost_size, -1)"),
 ]  # fmt: skip
@@ -78,14 +78,16 @@ def copy_course(folder, number):
     return folder / notebook.relative_to(ROOT)
 
 
-def plant(fault, folder):
-    path = folder / fault.module
+def plant(mistake, folder):
+    path = folder / mistake.module
     source = path.read_text(encoding="utf-8")
     lines = [line.strip() for line in source.splitlines()]
-    found = lines.count(fault.right)
-    assert found == 1, f"{fault.module} has {found} lines {fault.right!r}: move the fault along"
-    assert source.count(fault.right) == 1
-    path.write_text(source.replace(fault.right, fault.wrong), encoding="utf-8")
+    found = lines.count(mistake.right)
+    assert found == 1, (
+        f"{mistake.module} has {found} lines {mistake.right!r}: move the mistake along"
+    )
+    assert source.count(mistake.right) == 1
+    path.write_text(source.replace(mistake.right, mistake.wrong), encoding="utf-8")
 
 
 def tell_where(folder):
@@ -97,18 +99,20 @@ def tell_where(folder):
     return folder / "where.ipynb"
 
 
-@pytest.mark.parametrize("number", sorted({fault.notebook for fault in FAULTS}))
-def test_notebook_passes_without_a_fault(tmp_path, number):
+@pytest.mark.parametrize("number", sorted({mistake.notebook for mistake in MISTAKES}))
+def test_notebook_passes_without_a_mistake(tmp_path, number):
     notebook = copy_course(tmp_path, number)
     result = run_notebooks(tmp_path, [tell_where(tmp_path), notebook])
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault.notebook}-{fault.name}")
-def test_notebook_fails_with_the_fault(tmp_path, fault):
-    notebook = copy_course(tmp_path, fault.notebook)
-    plant(fault, tmp_path)
+@pytest.mark.parametrize(
+    "mistake", MISTAKES, ids=lambda mistake: f"{mistake.notebook}-{mistake.name}"
+)
+def test_notebook_fails_with_the_mistake(tmp_path, mistake):
+    notebook = copy_course(tmp_path, mistake.notebook)
+    plant(mistake, tmp_path)
     result = run_notebooks(tmp_path, [notebook], "-x")
     # The cells before the failing one passed, the imports among them: the copy is not broken.
     stopped_at_a_cell = re.search(r"^1 failed, \d+ passed", result.stdout, re.MULTILINE)
-    assert stopped_at_a_cell, f"{notebook.name} did not notice {fault.name}\n{result.stdout}"
+    assert stopped_at_a_cell, f"{notebook.name} did not notice {mistake.name}\n{result.stdout}"
