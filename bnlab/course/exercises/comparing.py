@@ -32,11 +32,14 @@ class Target:
         Largest change of the output per relative change of the inputs.
     rtol : float
         Relative error that is still right in float64.
+    quiet : float
+        Relative error that is no loss of digits.
     """
 
     value: np.ndarray
     condition: float
     rtol: float
+    quiet: float = 0.0
 
     @functools.cached_property
     def scale(self):
@@ -67,8 +70,9 @@ class Target:
         return finite.accepts(np.where(both, 0.0, answer).astype(answer.dtype))
 
     def loses_digits(self, answer):
-        """Whether the error is larger than rounding explains."""
-        return self.error(answer) > self.rounding(answer.dtype) + 1e-13
+        """Whether the error is larger than rounding explains, and than what goes unsaid."""
+        explained = max(self.rounding(answer.dtype), self.quiet * self.scale)
+        return self.error(answer) > explained + 1e-13
 
     def distance(self, answer):
         """Error relative to the size of the value, by which cases can be compared."""
@@ -115,7 +119,7 @@ def target_of(exercise, case, function):
             with np.errstate(invalid="ignore"):  # inf - inf, where a mistake divides by zero
                 step = np.nan_to_num(np.abs(moved[name] - value), posinf=0.0).max(initial=0.0)
             condition[name] = max(condition[name], float(step) / _NUDGE)
-    return {n: Target(v, condition[n], exercise.rtol) for n, v in values.items()}
+    return {n: Target(v, condition[n], exercise.rtol, exercise.quiet) for n, v in values.items()}
 
 
 def outputs_of(exercise, value, targets):

@@ -83,6 +83,8 @@ class Exercise:
         Relative error that is still right for a float64 answer.
     about_precision : str
         What to tell a learner whose answer has lost digits.
+    quiet : float
+        Relative error up to which nothing is said of digits, for an answer that is measured.
     mistakes : list of Mistake
         Filled by `add_mistakes` and the decorator `mistake`, below the exercise.
     slips : list of Mistake
@@ -100,6 +102,7 @@ class Exercise:
     returns_dict: bool = False
     rtol: float = 1e-6
     about_precision: str = "Rounding errors grow somewhere in your formula."
+    quiet: float = 0.0
     mistakes: list[Mistake] = field(default_factory=list)
     slips: list[Mistake] = field(default_factory=list)
 

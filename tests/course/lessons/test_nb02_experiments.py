@@ -181,7 +181,7 @@ def test_activations_have_means_and_variances_of_their_own():
 def test_the_difference_that_m_minus_1_makes_is_torchs_own():
     config = A1_ALGORITHM.config
     z, _ = digits_activations(config.rows, config.features, config.seed)
-    gamma, beta = np.random.demistake_rng(config.seed).normal(size=(2, config.features))
+    gamma, beta = np.random.default_rng(config.seed).normal(size=(2, config.features))
     x = torch.from_numpy(z)
     outputs = [
         torch.from_numpy(gamma) * (x - x.mean(0)) / (x.var(0, correction=c) + config.eps).sqrt()
@@ -206,7 +206,7 @@ def test_the_explanation_of_a_wrong_formula_holds_to_rounding(experiment):
 
 
 def test_double_centring_divides_by_the_wrong_root():
-    z = np.random.demistake_rng(0).normal(3, 1, (40, 2))
+    z = np.random.default_rng(0).normal(3, 1, (40, 2))
     wrong = double_centring(z, 0.0)
     right = (z - z.mean(0)) / np.sqrt(z.var(0) + z.mean(0) ** 2)
     np.testing.assert_allclose(wrong, right, rtol=1e-12)

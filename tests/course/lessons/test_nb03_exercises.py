@@ -585,6 +585,21 @@ def test_a_central_difference_passes_with_any_sensible_step(h):
     assert report.outcome == "correct", report
 
 
+@pytest.mark.parametrize("h", [0.02, 0.01, 1e-9, 1e-8])
+def test_a_step_that_costs_digits_is_right_with_a_warning(h):
+    report = check("numerical_gradient", central(h))
+    assert report.outcome == "correct"
+    assert "A warning: digits are lost" in report.message
+    assert "1e-5 lies between" in report.message
+
+
+@pytest.mark.parametrize(
+    "answer", [*RIGHT["numerical_gradient"], *map(central, [1e-3, 1e-4, 1e-5, 1e-6, 1e-7])]
+)
+def test_a_step_that_is_good_enough_gets_no_warning(answer):
+    assert "warning" not in check("numerical_gradient", answer).message
+
+
 @pytest.mark.parametrize("h", [1e-4, 1e-5, 3e-6, 1e-6, 1e-7, 1e-8])
 def test_a_one_sided_difference_is_recognised_with_any_step(h):
     assert check("numerical_gradient", one_sided(h)).mistake == "forward_difference"
