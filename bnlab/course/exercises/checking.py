@@ -2,7 +2,8 @@
 
 import os
 
-from bnlab.course.exercises.exercise import Exercise
+from bnlab.course.exercises.answering import sureness
+from bnlab.course.exercises.exercise import Exercise, Question
 from bnlab.course.exercises.judging import judge
 from bnlab.course.exercises.mine import note
 from bnlab.course.exercises.progress import remember
@@ -54,8 +55,9 @@ def check(name, answer):
         if report.outcome != "correct":
             raise CheckFailed(str(report))
         return report
-    if exercise is not None:
-        remember(exercise.name, report.outcome)
+    if isinstance(exercise, Question):
+        remember(exercise.name, report.outcome, sureness(exercise, answer)[1])
     if isinstance(exercise, Exercise):
+        remember(exercise.name, report.outcome)
         report = note(exercise, answer, report)
     return report

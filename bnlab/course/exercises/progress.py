@@ -8,10 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bnlab.course.exercises import library
+from bnlab.course.exercises.answering import SURE
 from bnlab.course.exercises.registry import all_exercises
 from bnlab.course.writing import replacing
 
 __all__ = ["Progress", "home", "progress", "remember"]
+
+
+HOW_SURE = ", how sure"  # is noted beside the name of a closed-book question
 
 
 def home():
@@ -21,14 +25,18 @@ def home():
     return Path(os.environ.get("BNLAB_HOME") or platformdirs.user_data_dir("bnlab", False))
 
 
-def remember(name, outcome):
-    """Note one check. A correct answer stays noted; a folder that cannot be written is no error."""
+def remember(name, outcome, sure=None):
+    """Note one check, and how sure the learner was of it, if that was asked.
+
+    A correct answer stays noted; a folder that cannot be written is no error.
+    """
     if outcome == "not attempted":
         return
     with contextlib.suppress(OSError):
         outcomes = _read()
         if outcomes.get(name) != "correct":
-            text = json.dumps(outcomes | {name: outcome}, indent=1, sort_keys=True)
+            outcomes |= {name: outcome} | ({f"{name}{HOW_SURE}": sure} if sure else {})
+            text = json.dumps(outcomes, indent=1, sort_keys=True)
             with replacing(home() / "progress.json") as new:
                 new.write_text(text, encoding="utf-8")
 
@@ -40,6 +48,7 @@ class Progress:
     rows: tuple  # of (notebook, done, total, minutes left)
     upcoming: str | None
     library: str  # a sentence; empty if there is none
+    certain: tuple = ()  # of (question, notebook that taught it), answered wrongly and certainly
 
     def __str__(self):
         lines = (
@@ -55,7 +64,9 @@ class Progress:
         if self.upcoming is not None:
             notebook = all_exercises()[self.upcoming].notebook
             following = f"Next: {self.upcoming}, in notebook {notebook}."
-        return [sentence for sentence in (self.library, following) if sentence]
+        again = ", ".join(f"{name} (notebook {notebook})" for name, notebook in self.certain)
+        look = f"You were certain, and it was wrong; look again: {again}." if again else ""
+        return [sentence for sentence in (self.library, look, following) if sentence]
 
     def _repr_html_(self):
         cells = "".join(
@@ -87,7 +98,12 @@ def progress():
         left = [e for e in open_ones if e.notebook == notebook]
         minutes = sum(e.minutes for e in left)
         rows.append((notebook, len(here) - len(left), len(here), minutes))
-    return Progress(tuple(rows), open_ones[0].name if open_ones else None, _library())
+    certain = tuple(
+        (e.name, e.taught)
+        for e in open_ones
+        if getattr(e, "taught", "") and outcomes.get(f"{e.name}{HOW_SURE}") == SURE[-1]
+    )
+    return Progress(tuple(rows), open_ones[0].name if open_ones else None, _library(), certain)
 
 
 def _library():

@@ -1,7 +1,11 @@
 """Answers to questions: numbers and letters, rounded numbers, and closed-book questions."""
 
+import sys
+
 import pytest
 
+from bnlab.course import check, progress
+from bnlab.course.exercises import checking
 from bnlab.course.exercises.answering import judge_answer
 from bnlab.course.exercises.exercise import Mistake, Question, again
 
@@ -80,3 +84,27 @@ def test_a_question_asked_again_counts_by_itself():
     later = again(LETTER, "07")
     assert (later.name, later.notebook, later.taught) == ("axis_again", "07", "02")
     assert judge_answer(later, ("b", 2)).outcome == "correct"
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """A closed-book question among the exercises of the course."""
+    monkeypatch.setattr(checking, "find", {"axis": LETTER}.get)
+    module = sys.modules["bnlab.course.exercises.progress"]  # `progress` is the function
+    monkeypatch.setattr(module, "all_exercises", lambda: {"axis": LETTER})
+
+
+def test_it_counts_in_progress_and_what_was_certain_and_wrong_comes_back(asked):
+    assert "0 of  1 exercises" in str(progress())
+    check("axis", ("a", 3))
+    assert "You were certain, and it was wrong; look again: axis (notebook 02)." in str(progress())
+    assert "look again: axis (notebook 02)" in progress()._repr_html_()
+    check("axis", ("b", 2))
+    assert "1 of  1 exercises" in str(progress())
+    assert "look again" not in str(progress())
+
+
+@pytest.mark.parametrize("answer", [("a", 1), ("a", 2), "a", (..., ...)])
+def test_what_was_not_certain_is_not_held_against_anybody(asked, answer):
+    check("axis", answer)
+    assert "look again" not in str(progress())
