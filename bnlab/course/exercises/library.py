@@ -152,7 +152,7 @@ def _run(text):
             contextlib.redirect_stderr(quiet),
             warnings.catch_warnings(action="ignore"),
         ):
-            exec(compile(text, path().absolute(), "exec", dont_inherit=True), made)
+            exec(compile(text, path(), "exec", dont_inherit=True), made)
     except SyntaxError as error:
         raise _no_python(error) from None
     except BaseException as error:  # even exit() and an interrupted loop

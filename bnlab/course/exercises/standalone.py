@@ -5,7 +5,7 @@ import linecache
 import sys
 from types import FunctionType, ModuleType
 
-from bnlab.course.exercises.statements import statements
+from bnlab.course.exercises.statements import as_text, statements
 
 __all__ = ["CannotBeKept", "standalone"]
 
@@ -42,10 +42,10 @@ def standalone(function, name):
         chosen += [s for s in found if s not in chosen]
         if not found:
             imports |= _import_of(needed, function)
-    texts = [*sorted(imports), *(s.text for s in sorted(chosen, key=lambda s: s.line))]
+    texts = [*sorted(imports), as_text(sorted(chosen, key=lambda s: s.line))]
     if name not in own.binds:
         texts.append(f"{name} = {min(own.binds)}")
-    made = statements("\n".join(dict.fromkeys(texts)))  # once, where two share a line
+    made = statements("\n".join(texts))
     _refuse_other_packages(made)
     return made
 
@@ -81,8 +81,8 @@ def _makes(statement, code):
     node, value = statement.node, getattr(statement.node, "value", None)
     if isinstance(node, ast.FunctionDef):
         return (node.name, statement.line) == (code.co_name, code.co_firstlineno)
-    named = isinstance(value, ast.Lambda) and statement.binds
-    return named and ("<lambda>", value.lineno) == (code.co_name, code.co_firstlineno)
+    is_named = isinstance(value, ast.Lambda) and statement.binds
+    return is_named and value.lineno == code.co_firstlineno
 
 
 def _import_of(name, function):

@@ -63,8 +63,8 @@ def users(names, among):
 
 
 def as_text(some):
-    """The statements below each other, with two empty lines above what is longer than a line."""
-    texts = dict.fromkeys(s.text for s in some)  # once, where two share a line
+    """Statements of one source as text, with two empty lines above what is longer than a line."""
+    texts = {s.line: s.text for s in some}.values()  # once, where two share a line
     return "\n".join("\n\n" * ("\n" in text) + text for text in texts).lstrip("\n")
 
 

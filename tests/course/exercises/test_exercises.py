@@ -68,6 +68,7 @@ def test_the_names_of_mistakes_are_unique(exercise):
     names = [m.name for m in exercise.mistakes]
     assert len(names) == len(set(names))
     assert all(name.isidentifier() and name.islower() for name in names)
+    assert all(isinstance(m.sentence, str) for m in [*exercise.mistakes, *exercise.slips])
 
 
 @pytest.mark.parametrize("exercise", FUNCTIONS, ids=_name)

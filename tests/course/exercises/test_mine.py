@@ -180,7 +180,26 @@ def test_the_last_right_version_of_this_kernel_goes_first(cell, names, line):
     assert names["found"].function.__closure__[1].cell_contents.__code__.co_consts[1] == 1
 
 
+def test_a_callable_object_that_counts_as_false_is_used(line):
+    class Falsy(list):
+        def __call__(self, x):
+            calls.append(x)
+            return x.mean(axis=0)
+
+    calls = []
+    check("feature_means", Falsy())
+    found = line()[0]
+    calls.clear()
+    found(X)
+    assert len(calls) == 1
+
+
 # What would surprise a lesson
+
+
+def test_an_attempt_returns_nothing_besides_either(line):
+    check("feature_means", lambda x: (x.mean(axis=0) + 1, "cache"))
+    assert line()[0].attempt(X).tolist() == [4, 5]
 
 
 def test_what_is_returned_besides_is_left_out(line):
@@ -322,6 +341,7 @@ def test_all_steps_are_made_where_they_fit_and_nothing_is_said(line, capsys, mon
 
 def test_progress_names_what_is_in_the_library(file):
     assert "my_batchnorm" not in str(progress())
+    assert "" not in str(progress()).splitlines()
     file.write_text(MEANS)
     *_, kept, following = str(progress()).splitlines()
     assert kept == f"{file} holds 1 function: feature_means."

@@ -31,9 +31,9 @@ KEPT = {
         "def total(x):",
     ),
     "constants": (
-        "half = 1\nhalf /= 2\nunused = 3\ndef feature_means(x, two=4 * half):\n"
+        "half = 2\nhalf /= 2\nhalf /= 2\nunused = 3\ndef feature_means(x, two=4 * half):\n"
         "    return two * half * x.mean(axis=0)\n",
-        "half = 1\nhalf /= 2\n\n\ndef",
+        "half = 2\nhalf /= 2\nhalf /= 2\n\n\ndef",
     ),
     "class": (
         "class Means:\n    axis = 0\n\n    def of(self, x):\n        return x.mean(self.axis)\n\n"
@@ -77,8 +77,10 @@ KEPT = {
     "magics": ("%time None\n!true\nfiles = !true\n" + MEANS, ""),
     "one line for two": (
         "a = 0; b = 1\ndef feature_means(x):\n    return b * x.mean(axis=a)\n",
-        "\na = 0; b = 1\n\n\ndef",
+        "np\n\n\na = 0; b = 1\n\n\ndef",
     ),
+    "two lambdas": ("same = lambda x: x\nfeature_means = lambda x: x.mean(axis=0)\n", ""),
+    "wrong further up": ("def feature_means(x): return 0\nfeature_means\n" + MEANS, ""),
     "wrong further down": (MEANS + CHECK + "def feature_means(x):\n    return x\n", ""),
 }
 
@@ -151,6 +153,16 @@ NOT_KEPT = {
     "package inside": ("", with_line("from joblib import dump"), "it needs joblib; "),
     "bnlab": ("import bnlab", with_line("bnlab.data"), f"it needs bnlab; {PACKAGE}"),
     "lambda inside": ("", "feature_means = [lambda x: x.mean(axis=0)][0]\n", INSIDE),
+    "lambda in a dict": (
+        "",
+        "made = {}\nmade[0] = lambda x: x.mean(axis=0)\nfeature_means = made[0]\n",
+        INSIDE,
+    ),
+    "lambda of a function": (
+        "",
+        "def made(): return lambda x: x.mean(axis=0)\nfeature_means = made()\n",
+        INSIDE,
+    ),
     "closure": (
         "",
         "def made(n):\n    def means(x):\n        return x.mean(axis=n)\n    return means\n"
@@ -186,6 +198,7 @@ NOT_KEPT = {
     ),
     "exec": ("", f"exec({MEANS!r})\n", UNREADABLE),
     "time": ("", "%%time\n" + MEANS, UNREADABLE),
+    "line separator": ("", MEANS + "s = 'a\u2028b'\n", UNREADABLE),  # IPython breaks the line
     "future": ("", "from __future__ import annotations\n" + MEANS.replace("x)", "x: Foo)"), ALONE),
     "changed elsewhere": (
         "",
@@ -233,7 +246,7 @@ def test_a_cell_that_was_edited_and_run_again_gives_its_new_text(cell, tmp_path)
     assert "mean(axis=1)" not in (tmp_path / "my_batchnorm.py").read_text()
 
 
-@pytest.mark.parametrize("source", ["x = \x00", "[" * 1000 + "]" * 1000, "def f(:"])
+@pytest.mark.parametrize("source", ["x = \x00", "[" * 1000, "-" * 100_000 + "1", "def f(:"])
 def test_what_is_no_python_is_a_syntax_error(source):
     with pytest.raises(SyntaxError):
         statements(source)

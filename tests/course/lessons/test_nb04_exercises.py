@@ -236,6 +236,14 @@ def test_shapes_that_do_not_fit_are_explained(linear, mistake, said):
     assert said in report.message
 
 
+@pytest.mark.parametrize("floor", [1e-9, 1e-12])
+def test_a_floor_that_counts_only_at_zero_is_told_as_that(floor):
+    answer = edited(linear_batchnorm, {"x_hat": f"(z - mean) / np.sqrt(np.maximum(var, {floor}))"})
+    report = check("linear_batchnorm", answer)
+    assert report.mistakes == ("no_eps_but_at_zero",)
+    assert "You always use" not in report.message
+
+
 def test_words_of_batchnorm_forward_speak_of_z_here():
     known = {m.name: m for m in LINEAR.mistakes}
     assert "z - (mean / std)" in known["parentheses_forgotten"].sentence

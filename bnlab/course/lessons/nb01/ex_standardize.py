@@ -74,7 +74,7 @@ STANDARDIZE.add_mistakes(
         {"return": "(x - mean) / (np.sqrt(var) + eps)"},
     ),
     eps_forgotten=(
-        "You leave eps out: a constant feature then gives 0 / 0. Add it to the variance.",
+        "You leave eps out, which keeps a constant feature from 0 / 0. Add it to the variance.",
         {"return": "(x - mean) / np.sqrt(var)"},
     ),
     eps_fixed=(
@@ -147,8 +147,8 @@ STANDARDIZE.add_mistakes(
         {"return": "(x - mean) / np.sqrt(np.maximum(var, eps))"},
     ),
     constant_divided_by_one=(
-        "You leave eps out, and treat a standard deviation of 0 apart, as scikit-learn does. "
-        "Batch norm has no such exception: it adds eps to every variance.",
+        "You leave eps out, and treat a standard deviation of 0 or near it apart, as scikit-learn "
+        "does. Batch norm has no such exception: it adds eps to every variance.",
         {"return": "(x - mean) / np.sqrt(np.where(var == 0, 1, var))"},
     ),
     mean_distance=(

@@ -60,8 +60,8 @@ IDENTITY.add_mistakes(
         {"gamma": "-np.sqrt(x.var(axis=0) + eps)"},
     ),
     eps_forgotten=(
-        "sqrt(Var) is the paper's answer and right up to eps. x_hat was divided by "
-        "sqrt(Var + eps), so that exactly this undoes it.",
+        "sqrt(Var) is the paper's answer and right up to eps. x_hat was divided by sqrt(Var + "
+        "eps), so that exactly this undoes it.",
         {"gamma": "np.sqrt(x.var(axis=0))"},
     ),
     inverse=(

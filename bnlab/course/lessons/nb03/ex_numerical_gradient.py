@@ -107,13 +107,13 @@ def _left(x, i, way):
 
 NUMERICAL_GRADIENT.add_mistakes(
     forward_difference=(
-        "You compare f(x + h) with f(x), which sees the slope on the right of x alone. Take "
-        "f(x + h) - f(x - h) over 2h: its error shrinks like h^2, not like h.",
+        "You compare f(x + h) with f(x), which sees the slope on the right of x alone. Take f(x + "
+        "h) - f(x - h) over 2h: its error shrinks like h^2, not like h.",
         {"slope": "np.sum(dy * (f(x + step) - f(x))) / h"},
     ),
     backward_difference=(
-        "You compare f(x) with f(x - h), which sees the slope on the left of x alone. Take "
-        "f(x + h) - f(x - h) over 2h: its error shrinks like h^2, not like h.",
+        "You compare f(x) with f(x - h), which sees the slope on the left of x alone. Take f(x + "
+        "h) - f(x - h) over 2h: its error shrinks like h^2, not like h.",
         {"slope": "np.sum(dy * (f(x) - f(x - step))) / h"},
     ),
     divided_by_one_step=(
@@ -134,8 +134,8 @@ NUMERICAL_GRADIENT.add_mistakes(
         {"step": "np.full_like(x, h)"},
     ),
     not_put_back=(
-        "After you have moved an element you do not put it back, so the next elements are measured "
-        "at another place. Restore the old value, or make a new copy each time.",
+        "After you have moved an element you do not put it back, so the next elements are "
+        "measured at another place. Restore the old value, or make a new copy each time.",
         {"slope": "np.sum(dy * (f(_left(x, i, -h) + step) - f(_left(x, i, -h) - step))) / (2 * h)"},
     ),
     one_sided_and_not_put_back=(

@@ -121,6 +121,10 @@ def mistakes_of_algorithm_1(names, but=(), **words):
     }
 
 
+NO_EPS_BUT_AT_ZERO = (
+    "The argument eps is missing, or only something too small to count stands in its place; a "
+    "variance of 0 does no harm in yours. Add eps to every variance."
+)
 STATISTICS = ("unbiased_variance", "wrong_axis", "one_statistic_for_all", "sum_of_squares")
 # without beta_forgotten, which here is one way to get beta_has_no_effect
 LINEAR.add_mistakes(
@@ -135,6 +139,10 @@ LINEAR.add_mistakes(
     first_example_subtracted=(
         "You subtract the z of the first example; subtract the mean over the batch.",
         {"x_hat": "(z - z[0]) / np.sqrt(var + eps)"},
+    ),
+    no_eps_but_at_zero=(
+        NO_EPS_BUT_AT_ZERO,
+        {"x_hat": "(z - mean) / np.sqrt(np.where(var == 0, 1, var))"},
     ),
 )
 NOT_TRANSPOSED = (

@@ -118,14 +118,14 @@ NOTES = Question(
         Mistake(
             "unbiased",
             "This line is right of PyTorch: the running variance estimates the variance of all "
-            "examples, and the biased variance of a batch is too small for that by the factor "
-            "(m - 1)/m.",
+            "examples, and the biased variance of a batch is too small for that by the factor (m "
+            "- 1)/m.",
             "b",
         ),
         Mistake(
             "folding",
-            "This line is right: with fixed numbers batch norm is a factor and an offset for "
-            "each feature, and two affine maps in a row are one.",
+            "This line is right: with fixed numbers batch norm is a factor and an offset for each "
+            "feature, and two affine maps in a row are one.",
             "c",
         ),
     ),

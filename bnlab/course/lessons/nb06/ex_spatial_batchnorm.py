@@ -4,7 +4,11 @@ import numpy as np
 
 from bnlab.course.exercises.exercise import Case, Exercise
 from bnlab.course.lessons.nb02.ex_batchnorm_algorithm import ONE_PASS, batchnorm_forward
-from bnlab.course.lessons.nb04.ex_redundant_bias import LAST_LINES, mistakes_of_algorithm_1
+from bnlab.course.lessons.nb04.ex_redundant_bias import (
+    LAST_LINES,
+    NO_EPS_BUT_AT_ZERO,
+    mistakes_of_algorithm_1,
+)
 
 
 def spatial_batchnorm_forward(x, gamma, beta, eps):
@@ -216,6 +220,10 @@ SPATIAL.add_mistakes(
         {"return": "gamma[0] * x_hat + beta[0]"},
     ),
     returns_x=("You return x as it came.", {"return": "x"}),
+    no_eps_but_at_zero=(
+        NO_EPS_BUT_AT_ZERO,
+        {"x_hat": "(x - mean) / np.sqrt(np.where(var == 0, 1, var))"},
+    ),
 )
 SPATIAL.add_slips(
     meets_the_columns=(
