@@ -18,8 +18,10 @@ __all__ = ["Diagnosis", "diagnose"]
 
 # Two mistakes at once are looked for where the second is a way to get eps or the variance wrong.
 SECONDS = re.compile(r"eps_|(un)?biased_variance$")
-CONSTANTS = (1e-12, 1e-8, 1e-7, 1e-6, 1e-5, 1e-3)  # met in the place of the argument eps
+CONSTANTS = (1e-8, 1e-7, 1e-6, 1e-5, 1e-3)  # met in the place of the argument eps
 OWN_EPS = "eps_of_your_own"
+
+_fixed = functools.cache(with_eps)  # one function for each, by which values are remembered
 
 
 @dataclass(frozen=True)
@@ -116,9 +118,18 @@ def _together(found, unexplained=()):
 def _constant(exercise, answers):
     """The reference with a constant for eps."""
     constant = own_eps(exercise, answers)
-    if constant and not _apart(exercise, with_eps(exercise, exercise.reference, constant), answers):
+    if constant and _shows(exercise, exercise.reference, constant, answers):
         return Diagnosis((OWN_EPS,), _about_constant(constant))
     return None
+
+
+def _shows(exercise, function, constant, answers):
+    """Whether the function gives the answers with this constant for eps, and not with half of it.
+
+    Where half would do as well it is too small to be seen, and may not be there at all.
+    """
+    this, half = (_fixed(exercise, function, c) for c in (constant, constant / 2))
+    return _gives(exercise, this, answers) and not _gives(exercise, half, answers)
 
 
 def _about_constant(constant):
@@ -127,9 +138,16 @@ def _about_constant(constant):
 
 def _two_at_once(exercise, answers):
     found = {}  # by the two names, in either order
-    for names, sentences, function in _pairs(exercise):
+    for first, second, function in _pairs(exercise):
         if _gives(exercise, function, answers):
-            found.setdefault(frozenset(names), (names, " ".join(sentences)))
+            names = (first.name, second.name)
+            found.setdefault(frozenset(names), (names, f"{first.sentence} {second.sentence}"))
+    for mistake in exercise.mistakes if "eps" in exercise.arguments else ():
+        for constant in CONSTANTS:
+            if _shows(exercise, mistake.answer, constant, answers):
+                names = (mistake.name, OWN_EPS)
+                told = f"{mistake.sentence} {_about_constant(constant)}"
+                found.setdefault(frozenset(names), (names, told))
     if not found:
         return None
     (names, told), *others = found.values()
@@ -140,19 +158,13 @@ def _two_at_once(exercise, answers):
 
 @functools.cache
 def _pairs(exercise):
-    """Names, sentences and the function of each two mistakes that can be made together."""
+    """Two mistakes that can be made together, and the function that makes both."""
     edits = [m for m in exercise.mistakes if m.changes]
-    pairs = [
-        ((first.name, second.name), (first.sentence, second.sentence), function)
+    return [
+        (first, second, function)
         for first in edits
         for second in edits
         if first is not second
         and SECONDS.match(second.name)
         and (function := edited_twice(exercise.reference, first.changes, second.changes))
     ]
-    for mistake in exercise.mistakes if "eps" in exercise.arguments else ():
-        for constant in CONSTANTS:
-            function = with_eps(exercise, mistake.answer, constant)
-            sentences = (mistake.sentence, _about_constant(constant))
-            pairs.append(((mistake.name, OWN_EPS), sentences, function))
-    return pairs

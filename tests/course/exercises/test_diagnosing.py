@@ -127,6 +127,15 @@ def test_any_constant_for_eps_is_found(exercise, constant):
     assert f"You always use {constant:g} for eps; use the argument eps." in report.message
 
 
+@pytest.mark.parametrize("least", [1e-10, 1e-30])
+def test_a_constant_too_small_to_be_seen_is_not_claimed(least):
+    def guarded(x, gamma, beta, eps):
+        x_hat = (x - x.mean(axis=0)) / np.sqrt(np.maximum(x.var(axis=0), least))
+        return gamma * x_hat + beta
+
+    assert "eps_of_your_own" not in judge(find("batchnorm_forward"), guarded).mistakes
+
+
 def test_another_formula_has_no_constant():
     exercise = find("batchnorm_forward")
     answers = [{"y": exercise.mistakes[0].answer(*c.arguments())} for c in exercise.cases]
@@ -153,7 +162,7 @@ def test_a_mistake_and_a_wrong_eps_are_named_together(first, second):
 
 def test_a_mistake_and_an_eps_of_ones_own_are_named_together():
     def forward(x, gamma, beta, eps):
-        x_hat = (x - x.mean(axis=0)) / np.sqrt(x.var(axis=0, ddof=1) + CONSTANTS[1])
+        x_hat = (x - x.mean(axis=0)) / np.sqrt(x.var(axis=0, ddof=1) + CONSTANTS[0])
         return gamma * x_hat + beta
 
     report = judge(find("batchnorm_forward"), forward)

@@ -375,3 +375,8 @@ def test_the_command_shows_the_library_of_the_folder_below(tmp_path, monkeypatch
     (tmp_path / "bnlab-course" / "my_batchnorm.py").write_text(MEANS)
     out = CliRunner().invoke(app, ["progress"]).output
     assert "\nbnlab-course/my_batchnorm.py holds 1 function: feature_means.\nNext: " in out
+
+
+def test_the_courses_function_counts_for_nobody():
+    check("feature_means", mine("feature_means"))
+    assert "0 of" in str(progress()).splitlines()[0]
