@@ -1,8 +1,6 @@
 """The notebooks as nbgrader assignments: four people hand in, and each gets what they deserve."""
 
-import ast
 import html
-import inspect
 import json
 import os
 import re
@@ -15,6 +13,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from bnlab.course.exercises.edits import source_of
 from bnlab.course.exercises.exercise import Question
 from bnlab.course.exercises.helping import solution_source
 from bnlab.course.exercises.registry import all_exercises
@@ -91,12 +90,9 @@ def mistake(exercise):
 
 def mistake_source(exercise):
     """What somebody with this mistake writes into the cell."""
-    answer = mistake(exercise).answer
     if isinstance(EXERCISES[exercise], Question):
-        return f"{exercise} = {answer!r}"
-    (function,) = ast.parse(inspect.getsource(answer)).body
-    function.name, function.decorator_list = exercise, []
-    return ast.unparse(function)
+        return f"{exercise} = {mistake(exercise).answer!r}"
+    return source_of(EXERCISES[exercise].reference, mistake(exercise).changes)
 
 
 def tamper(notebook):

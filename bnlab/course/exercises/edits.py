@@ -7,7 +7,7 @@ import textwrap
 
 import numpy as np
 
-__all__ = ["edited", "edited_twice"]
+__all__ = ["edited", "edited_twice", "source_of"]
 
 
 def edited(function, changes):
@@ -60,6 +60,11 @@ def edited_twice(function, first, second):
         else:
             place.value = new
     return _compiled(tree, function)
+
+
+def source_of(function, changes):
+    """Source of the function with an edit, as somebody with this mistake would write it."""
+    return ast.unparse(_tree(function, tuple(changes.items())))
 
 
 def _tree(function, changes):

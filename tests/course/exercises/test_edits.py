@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from bnlab.course.exercises.edits import edited
+from bnlab.course.exercises.edits import edited, source_of
 from bnlab.course.exercises.exercise import Exercise
 
 
@@ -42,6 +42,13 @@ def test_several_edits_and_the_return_go_together():
 def test_an_edit_may_use_the_reference_and_what_its_module_holds():
     mistake = edited(standardized, {"return": "standardized(X, 1.0)"})
     np.testing.assert_array_equal(mistake(X, 0.0), standardized(X, 1.0))
+
+
+def test_the_source_of_an_edit_is_what_somebody_would_write():
+    source = source_of(standardized, {"mean": "x.mean()"})
+    exec(source, made := {"np": np})
+    mistake = edited(standardized, {"mean": "x.mean()"})
+    np.testing.assert_array_equal(made["standardized"](X, 0.5), mistake(X, 0.5))
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,8 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 
+__all__ = ["batchnorm_step", "run_replicas"]
+
 
 def run_replicas(worker, jobs, timeout=60.0):
     """Answers of ``worker(job)`` for each job, in one process each, joined in one group.
