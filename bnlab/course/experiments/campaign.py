@@ -13,7 +13,7 @@ from bnlab.course.experiments.runner import finished, run, units
 from bnlab.course.experiments.selection import find, with_data, with_seeds
 from bnlab.data import load_digits
 
-__all__ = ["choose", "run_campaign", "write_ledger"]
+__all__ = ["choose", "progress_bar", "run_campaign", "write_ledger"]
 
 
 def choose(name, data="digits", seeds=None):
@@ -31,7 +31,7 @@ def run_campaign(entries, folder, jobs=1, keep=False, console=None):
     for the results.
     """
     evidence, failures = [], []
-    with joblib.parallel_config(n_jobs=jobs), _progress_bar(console) as bar:
+    with joblib.parallel_config(n_jobs=jobs), progress_bar(console) as bar:
         there = sum(finished(entry, folder) for entry in entries)
         task = bar.add_task("", total=sum(len(units(e)) for e in entries), completed=there)
         for entry in entries:
@@ -71,7 +71,7 @@ def write_ledger(evidence, folder):
             rows.writerow([*claim, found.measured, found.uncertainty, found.verdict])
 
 
-def _progress_bar(console):
+def progress_bar(console):
     """How many seeds are done, and the time left at the pace of the last ones."""
     from rich.progress import (
         BarColumn,

@@ -11,7 +11,7 @@ from bnlab.course.experiments.seeds import over_seeds
 
 __all__ = ["VERDICTS", "Claim", "Definition", "Evidence", "Experiment"]
 
-VERDICTS = ("RIGHT", "IMPRECISE", "WRONG", "CONTESTED", "NOT REPRODUCED")
+VERDICTS = ("RIGHT", "IMPRECISE", "WRONG", "CONTESTED", "NOT REPRODUCED", "CANNOT TELL")
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,11 @@ import importlib.util
 import sys
 from pathlib import Path
 
-__all__ = ["fingerprint"]
+__all__ = ["fingerprint", "fingerprint_of"]
 
-ENGINE = "bnlab.course.experiments."  # how results are kept and shown; nets and batches are not
+# The engine is how results are kept and shown; what is in these is what makes them.
+ENGINE = "bnlab.course.experiments."
+COUNTS = (f"{ENGINE}bench", f"{ENGINE}scale")
 
 
 def fingerprint(experiment):
@@ -18,7 +20,12 @@ def fingerprint(experiment):
     That is the file of its run, and what this file imports of bnlab, down to the core. Other
     lessons, the engine and the tools may change without making a kept result worthless.
     """
-    module = (experiment.one_seed or experiment.run).__module__
+    return fingerprint_of(experiment.one_seed or experiment.run)
+
+
+def fingerprint_of(function):
+    """The same for a function, its file and what it imports."""
+    module = function.__module__
     sources = {path: path.read_bytes() for path in _files(sys.modules[module].__file__)}
     return hashlib.sha256(b"".join(sources[path] for path in sorted(sources))).hexdigest()[:12]
 
@@ -47,7 +54,7 @@ def _imported(path):
 
 
 def _counts(name):
-    engine = name.startswith(ENGINE) and name != f"{ENGINE}bench"
+    engine = name.startswith(ENGINE) and not name.startswith(COUNTS)
     return name.partition(".")[0] == "bnlab" and not engine
 
 

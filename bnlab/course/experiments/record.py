@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from bnlab.course.experiments.at_scale import plans, stored_at_scale
 from bnlab.course.experiments.evidence import Definition
 from bnlab.course.experiments.ledger import ledger
 from bnlab.course.experiments.results import evidence_of, stored
@@ -44,6 +45,26 @@ class Told:
         if evidence is None:
             stored(self.entry.claim.id)  # says what is missing and how to get it
         return evidence
+
+    def at_scale(self):
+        """What is measured on CIFAR-10 with convolutions, from the runs that are kept.
+
+        Returns
+        -------
+        Evidence
+
+        Raises
+        ------
+        ValueError
+            If the claim has no plan for CIFAR-10.
+        """
+        plan = plans().get(self.entry.claim.id)
+        if plan is None:
+            raise ValueError(
+                f"{self.entry.claim.id} has no plan for CIFAR-10; there is one for "
+                f"{', '.join(plans())}"
+            )
+        return plan.evidence(stored_at_scale()[0])
 
     def run(self, **smaller):
         """Run it here and now, and judge.
