@@ -49,7 +49,7 @@ OPEN = (
 HIDDEN = ("bnlab.course.lessons", "bnlab.course.experiments")
 
 CLAIM = re.compile(rf"\b(?:{'|'.join(ids())})\b")
-VERDICT = re.compile(rf"\b(?:{'|'.join({*VERDICTS, 'CANNOT TELL'})})\b")
+VERDICT = re.compile(rf"\b(?:{'|'.join(VERDICTS)})\b")
 TRUTH = re.compile(r"\b(?:True|False|[Yy]es)\b")
 TIME = re.compile(r"^\*\*Time\b.*\d+ minutes of reading, \d+ minutes of exercises", re.M)
 

@@ -25,13 +25,13 @@ EXERCISES = all_exercises()
 
 # Numbers of the notebooks that are rewritten as workshops, such as "02": `RULES` apply to them, and
 # the rules for the others no longer do.
-WORKSHOP = frozenset()
+WORKSHOP = frozenset({"00"})
 REWRITTEN = [path for path in NOTEBOOKS if path.stem[:2] in WORKSHOP]
 OTHERS = [path for path in NOTEBOOKS if path.stem[:2] not in WORKSHOP]
 
 # Minutes of reading and of exercises that a notebook promises at its top.
 MINUTES = {
-    "00": (10, 5), "01": (25, 15), "02": (30, 25), "03": (35, 40), "04": (20, 15), "05": (25, 25),
+    "00": (7, 5), "01": (17, 15), "02": (31, 28), "03": (32, 43), "04": (20, 15), "05": (25, 25),
     "06": (30, 25), "07": (25, 15), "08": (35, 10), "09": (20, 40), "10": (30, 20),
 }  # fmt: skip
 
@@ -210,7 +210,10 @@ def test_with_solutions_every_check_says_correct(path, tmp_path):
 @pytest.mark.slow
 @every_notebook
 def test_wrong_answers_poison_nothing(path, tmp_path):
-    """Every exercise answered by nonsense: the lessons print what they always print."""
+    """Every exercise answered by nonsense: the lessons print what they always print.
+
+    But for `mine`, which says besides what is wrong with the answer.
+    """
     notebook = read(path)
     stored = [_texts(cell) for cell in notebook.cells if cell.cell_type == "code"]
     for cell in notebook.cells:
@@ -228,6 +231,7 @@ def test_wrong_answers_poison_nothing(path, tmp_path):
 def _texts(cell):
     """Plain texts; pieces of one stream are joined, for a slow machine stores them apart."""
     printed = "".join(o["text"] for o in cell.outputs if o["output_type"] == "stream")
+    printed = re.sub(r"^(\w+: the course's\.).*", r"\1", printed, flags=re.MULTILINE)
     shown = [o["data"].get("text/plain") for o in cell.outputs if "data" in o]
     return [tolerant(text, cell.metadata) for text in (printed, *shown)]
 

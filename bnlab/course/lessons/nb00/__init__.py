@@ -1,4 +1,4 @@
-"""Notebook 00, Start here: how a check works, and the first normalized column.
+"""Notebook 00, Mend a dead network: one function, and what batch norm does with it.
 
-- `ex_start_here`: the exercises `feature_means` and the first question.
+- `ex_start_here`: the exercise `feature_means` and the question `how_many_means`.
 """

@@ -1,4 +1,4 @@
-"""Exercises of notebook 00: how a check works, and which axis is which."""
+"""Exercises of notebook 00: the mean of each column, and how many means there are."""
 
 from bnlab.course.exercises.exercise import Case, Exercise, Mistake, Question
 
