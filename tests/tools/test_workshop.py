@@ -185,7 +185,7 @@ def test_a_cut_notebook_defines_what_it_uses(name):
         if context is ast.Store:
             imports = [n for n in nodes if isinstance(n, ast.Import | ast.ImportFrom)]
             found |= {alias.asname or alias.name for n in imports for alias in n.names}
-            found |= {n.name for n in nodes if isinstance(n, ast.FunctionDef)}
+            found |= {n.name for n in nodes if isinstance(n, ast.FunctionDef | ast.ClassDef)}
             found |= {n.arg for n in nodes if isinstance(n, ast.arg)}
             found |= {n.name for n in nodes if isinstance(n, ast.ExceptHandler) and n.name}
         return found

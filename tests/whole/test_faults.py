@@ -361,14 +361,19 @@ def test_without_torch_an_experiment_that_needs_it_says_so(without):
 
 
 WITHOUT_TORCH = ("00", "01", "04", "07")  # the notebooks that do not use it
+IN_ONE_CELL = ("02",)  # use it as a witness, in a cell that stands alone
+SAYS = "This notebook needs torch, which is not installed where it runs. Run"
 
 
-def notebooks(used):
+def notebooks(*numbers):
     files = sorted((ROOT / "notebooks").glob("*.ipynb"))
-    return [pytest.param(p, id=p.stem[:2]) for p in files if (p.stem[:2] in WITHOUT_TORCH) != used]
+    return [pytest.param(p, id=p.stem[:2]) for p in files if p.stem[:2] in numbers]
 
 
-@pytest.mark.parametrize("notebook", notebooks(used=True))
+WHOLE = {f"{n:02d}" for n in range(11)} - {*WITHOUT_TORCH, *IN_ONE_CELL}
+
+
+@pytest.mark.parametrize("notebook", notebooks(*WHOLE))
 def test_without_torch_a_notebook_says_what_to_do_before_anything_else(without, notebook):
     settings = without("torch")
     content = json.loads(notebook.read_text())
@@ -378,10 +383,21 @@ def test_without_torch_a_notebook_says_what_to_do_before_anything_else(without, 
     call(*EXECUTE, "--inplace", "--allow-errors", start, **settings)
     (error,) = json.loads(start.read_text())["cells"][0]["outputs"]
     (said,) = error["traceback"]
-    assert said.startswith("This notebook needs torch, which is not installed where it runs. Run")
+    assert said.startswith(SAYS)
 
 
-@pytest.mark.parametrize("notebook", notebooks(used=False))
+@pytest.mark.parametrize("notebook", notebooks(*IN_ONE_CELL))
+def test_without_torch_only_the_cell_that_needs_it_says_so(without, notebook):
+    settings = without("torch")
+    run = ["--allow-errors", "--output", "run", "--output-dir", settings["cwd"]]
+    call(*EXECUTE, *run, notebook, **settings)
+    cells = json.loads((settings["cwd"] / "run.ipynb").read_text())["cells"]
+    outputs = [output for cell in cells for output in cell.get("outputs", [])]
+    (error,) = (output for output in outputs if output["output_type"] == "error")
+    assert error["traceback"][0].startswith(SAYS)
+
+
+@pytest.mark.parametrize("notebook", notebooks(*WITHOUT_TORCH))
 def test_the_other_notebooks_run_without_torch(without, notebook):
     settings = without("torch")
     run = ["--output", "run", "--output-dir", settings["cwd"]]

@@ -91,7 +91,8 @@ def solution_source(name):
     """Source text of the reference, ready to be pasted into the exercise's cell."""
     exercise = _found(name)
     if isinstance(exercise, Question):
-        return f"{name} = {exercise.answer!r}\n"
+        certain = ", 3" if exercise.taught else ""  # a closed-book answer says how sure one is
+        return f"{name} = {exercise.answer!r}{certain}\n"
     return inspect.getsource(exercise.reference)
 
 

@@ -11,6 +11,11 @@ from bnlab.course import check
 from bnlab.course.exercises.edits import edited
 from bnlab.course.lessons.nb02.ex_batchnorm_algorithm import FORWARD, batchnorm_forward
 from bnlab.course.lessons.nb02.ex_identity_parameters import IDENTITY, identity_parameters
+from bnlab.course.lessons.nb02.recall import GAIN, WHICH, WHY
+from bnlab.data import load_digits, minibatches
+from bnlab.layers import Tanh, mlp
+from bnlab.optim import SGD
+from bnlab.training import fit
 
 
 def _torch_forward(x, gamma, beta, eps):
@@ -317,3 +322,56 @@ def test_a_wrong_x_hat_is_known(value, name, piece):
     report = check("largest_x_hat", value)
     assert (report.outcome, report.mistake) == ("incorrect", name)
     assert piece in report.message
+
+
+# The closed-book questions: what they say of the network of notebook 00, measured.
+
+
+def _inputs_of_tanh(s):
+    """What goes into each tanh of 64-100-100-100-100-100-10 for 60 digits, (5, 60, 100)."""
+    x, rng, inputs = load_digits().x_train[:60], np.random.default_rng(0), []
+    for fan_in in (64, 100, 100, 100, 100):
+        inputs.append(x @ rng.normal(0, s, (100, fan_in)).T)
+        x = np.tanh(inputs[-1])
+    return np.array(inputs)
+
+
+def _accuracy(s, batchnorm):
+    rng, digits = np.random.default_rng(0), load_digits()
+    sizes = [64, 100, 100, 100, 100, 100, 10]
+    model = mlp(sizes, activation=Tanh, batchnorm=batchnorm, std=s, rng=rng)
+    run = {"steps": 200, "batch_size": 60, "rng": np.random.default_rng(1)}
+    fit(model, digits.x_train, digits.y_train, SGD(model, lr=0.3), **run)
+    fresh = minibatches(digits.x_test, digits.y_test, 60, np.random.default_rng(2))
+    return np.mean([model(x).argmax(axis=1) == y for x, y in fresh])
+
+
+def test_at_small_weights_the_signal_shrinks_and_no_unit_is_saturated():
+    std = np.median(_inputs_of_tanh(0.03).std(axis=1), axis=1)  # of a typical feature, (5,)
+    assert (std[1:] < std[:-1] / 2).all()
+    assert np.abs(np.tanh(_inputs_of_tanh(0.03))).max() < 0.5
+    assert (np.abs(np.tanh(_inputs_of_tanh(1.0)[1:])) > 0.97).mean() > 0.5
+    assert round(np.log(10), 3) == 2.303
+
+
+def test_batchnorm_gains_nothing_at_a_good_start_and_much_at_a_bad_one():
+    assert _accuracy(0.14, batchnorm=False) == pytest.approx(0.96, abs=0.01)
+    assert _accuracy(0.14, batchnorm=True) == pytest.approx(0.96, abs=0.01)
+    assert _accuracy(0.03, batchnorm=False) < 0.15 < 0.9 < _accuracy(0.03, batchnorm=True)
+
+
+def test_the_means_to_subtract_are_those_of_the_cache():
+    x = np.random.default_rng(0).normal(size=(60, 100))
+    _, cache = bnlab.batchnorm_forward(x, np.ones(100), np.zeros(100))
+    np.testing.assert_allclose(x.mean(axis=0), cache.mean, atol=1e-12)
+    assert check("means_to_subtract", ("b", 3)).outcome == "correct"
+
+
+@pytest.mark.parametrize("question", [WHY, GAIN, WHICH], ids=lambda q: q.name)
+def test_a_closed_book_question_knows_each_of_its_choices(question):
+    assert question.taught < question.notebook
+    assert {question.answer, *(m.answer for m in question.mistakes)} == set(question.choices)
+    assert check(question.name, (question.answer, 2)).message == question.explanation
+    for mistake in question.mistakes:
+        report = check(question.name, (mistake.answer, 2))
+        assert (report.outcome, report.mistake) == ("incorrect", mistake.name)

@@ -1,6 +1,7 @@
-"""Notebook 02, Compute batch norm by hand, and find the errors in other people's notes.
+"""Notebook 02, Write batch norm and place it in a network.
 
 - `ex_batchnorm_algorithm`, `ex_identity_parameters`, `questions`: the exercises.
+- `recall`: the closed-book questions, about notebook 00.
 - `algorithm` (which statistics), `normalized` (what two moments say), `scale_and_shift` (gamma and
   beta) and `notation`: the claims.
 """
