@@ -269,6 +269,13 @@ def figures_are_followed_by_words(notebook, number):
     return offences
 
 
+def headings_of_more_say_so(notebook, number):
+    """On the page nobody sees the metadata."""
+    parts = [part for part in parts_of(notebook) if part.kind == "more"]
+    return [f'a section of more has a heading that begins "More: ", got {part.title!r}'
+            for part in parts if not part.title.startswith("More: ")]  # fmt: skip
+
+
 RULES = (
     the_first_cell_has_title_and_time,
     the_core_is_short,
@@ -280,4 +287,5 @@ RULES = (
     three_questions_near_the_start,
     the_ending_is_card_reading_record,
     figures_are_followed_by_words,
+    headings_of_more_say_so,
 )

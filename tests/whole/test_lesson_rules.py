@@ -33,8 +33,9 @@ def drawn():
     return new_output("display_data", {"image/png": "QUJD", "text/plain": "<Figure>"})
 
 
-def section(kind="core"):
-    return text("## Do it", section=kind, minutes=5)
+def section(kind="core", title=None):
+    title = title or {"core": "Do it", "more": "More: do it"}[kind]
+    return text(f"## {title}", section=kind, minutes=5)
 
 
 def questions(count):
@@ -199,6 +200,9 @@ BAD = {
     "figures_are_followed_by_words": {
         "alone": (lesson(run(PLOT, drawn()), run("x")), "below each figure says .*:\nimport mat"),
         "at the end": (lesson(last=run(PLOT, drawn())), "below each figure"),
+    },
+    "headings_of_more_say_so": {
+        "plain": (lesson(section("more", "Do it")), "begins .More: ., got 'Do it'"),
     },
 }  # fmt: skip
 BAD_OF = {

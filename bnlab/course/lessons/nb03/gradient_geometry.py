@@ -164,7 +164,8 @@ D6_SMALL_BATCHES = Experiment(
         "D6",
         "A batch of two rows sends no gradient below a dense batch norm; of a random gradient a "
         "batch of m rows lets the share sqrt((m - 2) / m) of the length pass.",
-        "Yes. What a gradient check with two rows sees is made by eps.",
+        "Yes, for eps = 0, two different rows, and the share as a root mean square (the mean is a "
+        "little smaller). What a gradient check with two rows sees is made by eps.",
         "identity",
         "03",
         "trace of the projection of D3",
