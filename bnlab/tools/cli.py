@@ -11,13 +11,14 @@ from typing import Annotated
 import typer
 
 from bnlab import __version__
+from bnlab.tools.experiments import app as experiment
+from bnlab.tools.terminal import print_rows, stop, without_tilde
 
 app = typer.Typer(
     help="A course on batch normalization in which every statement is executed.",
     no_args_is_help=True,
     add_completion=False,
 )
-experiment = typer.Typer(help="The claims of the course, run again.", no_args_is_help=True)
 app.add_typer(experiment, name="experiment")
 workshop = typer.Typer(help="The kit for instructors.", no_args_is_help=True)
 app.add_typer(workshop, name="workshop")
@@ -62,19 +63,19 @@ def lab(
     from bnlab.tools.doctor import JUPYTER, to_do
     from bnlab.tools.lab import LabError, working_copy
 
-    folder = _without_tilde(folder)
+    folder = without_tilde(folder)
     try:
         results = working_copy(folder)
     except LabError as error:
-        _stop(str(error))
+        stop(str(error))
     left = to_do()
-    _print_rows(
+    print_rows(
         [(result.action, result.name, result.message) for result in results]
         + [("TO DO", line.name, line.message) for line in left]
     )
     if not copy_only:
         if JUPYTER in [line.name for line in left]:
-            _stop(f"The notebooks are in {folder}, but JupyterLab would not start: see above.")
+            stop(f"The notebooks are in {folder}, but JupyterLab would not start: see above.")
         raise typer.Exit(_jupyterlab(folder, no_browser, port))
 
 
@@ -88,10 +89,10 @@ def doctor(
     from bnlab.tools.doctor import examine
 
     lines = examine(kernel=not no_kernel)
-    _print_rows(("ok" if line.ok else "TO DO", line.name, line.message) for line in lines)
+    print_rows(("ok" if line.ok else "TO DO", line.name, line.message) for line in lines)
     left = sum(not line.ok for line in lines)
     if left:
-        _stop(f"{left} of {len(lines)} lines say what to do.")
+        stop(f"{left} of {len(lines)} lines say what to do.")
     typer.echo("Everything is ready. Start with: bnlab lab")
 
 
@@ -103,68 +104,51 @@ def progress():
     typer.echo(progress())
 
 
-@experiment.command("list")
-def list_experiments():
-    """Show what can be run: id, notebook, kind, number of seeds, what is said."""
-    from bnlab.course.experiments.ledger import runnable
-
-    entries = runnable().values()
-    claims = [entry.claim for entry in entries]
-    seeds = [len(getattr(getattr(entry, "config", None), "seeds", ())) for entry in entries]
-    _print_rows(
-        (claim.id, claim.notebook, claim.kind, f"{count} seeds" if count else "", claim.said)
-        for claim, count in zip(claims, seeds, strict=True)
-    )
-
-
-@experiment.command("run")
-def run_experiment(
-    name: Annotated[str, typer.Argument(help="An id such as R2, figure1, or all: the ledger.")],
-    data: Annotated[
-        str, typer.Option(help='"digits", or a folder with MNIST\'s four files, for figure1.')
-    ] = "digits",
-    seeds: Annotated[
-        int | None, typer.Option(min=2, help="How many; by default the experiment's own.")
-    ] = None,
-    jobs: Annotated[
-        int, typer.Option(min=-1, help="Seeds run at the same time; -1: one a core.")
-    ] = 1,
-    out: Annotated[
-        Path, typer.Option(metavar="DIR", help="Where results go; run again, it goes on there.")
-    ] = Path("bnlab-results"),
-    keep: Annotated[
-        bool, typer.Option("--keep", help="Put the arrays into data/results, for the course.")
-    ] = False,
+@app.command()
+def diagnose(
+    checkpoint: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A state dict, or a dict that holds some.")
+    ],
 ):
-    """Run one experiment or the whole ledger, seed by seed; what is finished is not run again."""
-    from bnlab.course.experiments.campaign import choose, run_campaign, write_ledger
-    from bnlab.course.experiments.files import ResultsError
-
-    if jobs == 0:
-        _stop(
-            "--jobs is the number of seeds run at the same time: 1 or more, or -1 for one a core."
-        )
-    if keep and (data != "digits" or seeds is not None):
-        _stop("--keep is for the experiment as the course shows it: leave out --data and --seeds.")
-    out = _without_tilde(out)
+    """Look at the running statistics in a checkpoint of PyTorch; nothing in it is executed."""
     try:
-        entries = choose(name, data, seeds)
-    except (ValueError, OSError) as error:
-        _stop(str(error))
-    try:
-        evidence, failures = run_campaign(entries, out, jobs, keep)
-        if name.lower() == "all":
-            write_ledger(evidence, out)
-    except KeyboardInterrupt:
-        typer.echo(f"Stopped. What is finished is kept in {out}; the same command goes on there.")
-        raise typer.Exit(130) from None
-    except ResultsError as error:
-        _stop(str(error))
+        from bnlab.diagnose import diagnose_checkpoint
     except ImportError as error:
-        _stop(f"{name} cannot run: {error}; `bnlab doctor` says what to install")
-    typer.echo(f"{len(evidence)} of {len(entries)} verdicts, with their files, are in {out}.")
-    if failures:
-        _stop("\n".join(failures))
+        stop(f"diagnose cannot run: {error}; `bnlab doctor` says what to install")
+    try:
+        report = diagnose_checkpoint(without_tilde(checkpoint))
+    except ValueError as error:
+        stop(str(error))
+    typer.echo(report)
+    raise typer.Exit(1 if report else 0)
+
+
+@app.command()
+def conform(
+    target: Annotated[
+        str,
+        typer.Argument(help="torch.nn:BatchNorm1d, module:attribute, or a file: my_batchnorm.py"),
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+):
+    """Does this batch norm keep its promises? The exit status is 1 where one is broken."""
+    from rich.console import Console
+
+    from bnlab.conform import TargetError, conform
+
+    sys.path.insert(0, os.getcwd())  # where a module of one's own is
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # the arrays are tiny: threads would only wait
+    try:
+        report = conform(target)
+    except TargetError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from None
+    if as_json:
+        typer.echo(report.to_json())
+    else:
+        Console().print(report)
+        typer.echo("\n".join([*report.whose(), report.badge]))
+    raise typer.Exit(not report.ok)
 
 
 @workshop.command("build")
@@ -173,7 +157,7 @@ def build_workshop(
         Path, typer.Argument(metavar="DEST", help="A new or empty folder for the kit.")
     ],
     minutes: Annotated[
-        int, typer.Option(help="45 (notebook 02), 90 (02, 03, 05) or 180 (01 to 07).")
+        int, typer.Option(help="45 (notebook 02), 90 (02, 03, 05) or 180 (00, 02 to 07).")
     ] = 180,
     offline: Annotated[
         bool, typer.Option("--offline", help="Add what a room without a network installs from.")
@@ -185,30 +169,22 @@ def build_workshop(
     from bnlab.tools.workshop.build import WorkshopError, build
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends it as Ctrl-C does
-    folder = _without_tilde(folder)
+    folder = without_tilde(folder)
     try:
         with Console().status("reading the notebooks") as status:
             kit = build(folder, minutes, offline, tell=status.update)
     except WorkshopError as error:
-        _stop(str(error))
+        stop(str(error))
     except KeyboardInterrupt:
         typer.echo(f"Stopped. Nothing is left in {folder}; the same command begins anew.")
         raise typer.Exit(130) from None
     typer.echo(f"The kit for {minutes} minutes is in {kit}. Begin with schedule.html.")
 
 
-def _without_tilde(folder):
-    """Expand a leading ~, which not every shell does."""
-    try:
-        return folder.expanduser()
-    except RuntimeError:
-        _stop(f"{folder}: there is no such user here; write the folder without ~.")
-
-
 def _jupyterlab(folder, no_browser, port):
     """Run JupyterLab until it ends and return its exit code."""
     if importlib.util.find_spec("jupyterlab") is None:
-        _stop(
+        stop(
             f"The notebooks are in {folder}, but JupyterLab is not installed; "
             'in the folder of the course: python -m pip install -e ".[course]"'
         )
@@ -242,20 +218,3 @@ def _end(server):
         server.wait(timeout=3)
     except subprocess.TimeoutExpired:
         server.terminate()
-
-
-def _print_rows(rows):
-    """Print aligned columns; the last one wraps at the width of the terminal."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table.grid(padding=(0, 2))
-    for row in rows:
-        table.add_row(*(Text(cell, overflow="fold") for cell in row))  # a long path stays whole
-    Console().print(table)
-
-
-def _stop(sentence):
-    typer.echo(sentence, err=True)
-    raise typer.Exit(1)

@@ -176,7 +176,7 @@ def test_ctrl_c_keeps_what_is_finished(run):
 def test_progress_starts_where_the_last_run_stopped(run):
     run("run", "P1")
     bars = []
-    real = campaign._progress_bar
+    real = campaign.progress_bar
 
     def watched(console):
         bars.append(real(console))
@@ -184,11 +184,11 @@ def test_progress_starts_where_the_last_run_stopped(run):
         bars[-1].add_task = lambda *a, **k: bars.append(k) or add(*a, **k)
         return bars[0]
 
-    campaign._progress_bar = watched
+    campaign.progress_bar = watched
     try:
         run("run", "P1", "--seeds", 4)
     finally:
-        campaign._progress_bar = real
+        campaign.progress_bar = real
     assert bars[1] == {"total": 4, "completed": 2}
 
 
