@@ -145,6 +145,10 @@ def as_torch(x, gamma, beta, eps):
 
 
 def broadcasts_wrongly(x, gamma, beta, eps):
+    return x + np.ones(7)
+
+
+def mean_of_rows(x, gamma, beta, eps):
     return x - x.mean(axis=1)
 
 
@@ -174,7 +178,8 @@ BAD = {
     "state": (remembers, "incorrect", "keeps_state", "two different answers"),
     "random": (is_random, "incorrect", "keeps_state", "random"),
     "torch": (as_torch, "incorrect", "wrong_type", "torch tensor"),
-    "raises": (broadcasts_wrongly, "error", None, "return x - x.mean(axis=1)"),
+    "raises": (broadcasts_wrongly, "error", None, "return x + np.ones(7)"),
+    "raises as a slip": (mean_of_rows, "error", "mean_of_each_image", "average over axis=0"),
     "no return": (forgets_return, "incorrect", "returns_nothing", "forget `return`"),
     "interrupt": (interrupted, "error", "interrupted", "never ends"),
     "exit": (lambda *a: sys.exit(1), "error", "exits", "sys.exit"),

@@ -273,8 +273,13 @@ FORWARD.add_mistakes(
 FORWARD.add_mistakes(**wrong_roots(lambda root: {"x_hat": f"(x - mean) / ({root})"}))
 
 FORWARD.add_slips(
+    mean_of_each_image=(
+        "Your mean is that of each image, shape (N,). Examples are rows here, so a feature is a "
+        "column: average over axis=0.",
+        {"mean": "x.mean(axis=1)"},
+    ),
     features_in_a_column=(
         "A column, shape (C, 1), does not fit the rows of x: keep one value per feature, (C,).",
         {"return": "gamma[:, None] * x_hat + beta"},
-    )
+    ),
 )

@@ -5,9 +5,9 @@ from bnlab.course.exercises.exercise import Mistake, Question
 DETACHED = Question(
     name="detached_bias",
     notebook="04",
-    answer=6.0,
+    answer=26.0,
     explanation="The loss does not change, so its gradient does not change either, and every "
-    "step adds the same amount: 200 steps of 0.03 make 6.",
+    "step adds the same amount: 200 steps of 0.13 make 26.",
     hints=(
         "Does the output change when b changes? Then does the gradient of the next step?",
         "Every step is a copy of the first one.",
@@ -18,23 +18,23 @@ DETACHED = Question(
         Mistake(
             "stops_after_one_step",
             "The loss did not move, so the gradient that made the first step is still there.",
-            0.03,
+            0.13,
         ),
         Mistake(
             "random_walk",
             "That is a random walk, with steps that change direction. Here nothing changes, so "
             "all steps go the same way.",
-            0.03 * 200**0.5,
+            0.13 * 200**0.5,
         ),
         Mistake(
             "comes_back_to_zero",
             "Nothing pulls b back: neither the loss nor its gradient depends on b.",
             0.0,
         ),
-        Mistake("zero_lost", "A zero is lost: 200 steps of 0.03 make more than that.", 0.6),
-        Mistake("zero_too_many", "A zero too many: 200 steps of 0.03 make less.", 60.0),
-        Mistake("steps", "That is the number of steps; each of them adds 0.03.", 200.0),
-        Mistake("negative", "The norm of b was asked, and a norm is not negative.", -6.0),
+        Mistake("zero_lost", "A zero is lost: 200 steps of 0.13 make more than that.", 2.6),
+        Mistake("zero_too_many", "A zero too many: 200 steps of 0.13 make less.", 260.0),
+        Mistake("steps", "That is the number of steps; each of them adds 0.13.", 200.0),
+        Mistake("negative", "The norm of b was asked, and a norm is not negative.", -26.0),
     ),
 )
 
