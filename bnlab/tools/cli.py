@@ -157,7 +157,7 @@ def build_workshop(
         Path, typer.Argument(metavar="DEST", help="A new or empty folder for the kit.")
     ],
     minutes: Annotated[
-        int, typer.Option(help="45 (notebook 02), 90 (02, 03, 05) or 180 (00, 02 to 07).")
+        int, typer.Option(help="45 (notebook 02), 90 (02, 03, 05) or 180 (00 to 06).")
     ] = 180,
     offline: Annotated[
         bool, typer.Option("--offline", help="Add what a room without a network installs from.")

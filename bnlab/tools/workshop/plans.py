@@ -13,7 +13,7 @@ from bnlab.tools.workshop.formulas import load
 
 __all__ = ["PLANS", "Part", "WorkshopError", "mark", "parts_of", "read_plan"]
 
-PLANS = {45: ("02",), 90: ("02", "03", "05"), 180: ("00", "02", "03", "04", "05", "06", "07")}
+PLANS = {45: ("02",), 90: ("02", "03", "05"), 180: ("00", "01", "02", "03", "04", "05", "06")}
 
 
 class WorkshopError(Exception):

@@ -5,11 +5,13 @@ torch and ONNX's reference implementation are run; the others' rules are theirs 
 
 import inspect
 
+import nbformat
 import numpy as np
 import pytest
 import torch
 
-from bnlab.course.lessons.nb05.conventions import CONVENTIONS, T4_MOMENTUM, closed_form, to_ours
+from bnlab.course.lessons.nb05.conventions import CONVENTIONS, T4_MOMENTUM, closed_form
+from bnlab.data import course_files
 from bnlab.layers import BatchNorm
 
 STEPS, M, C = 40, 5, 3
@@ -22,13 +24,19 @@ def batches():
 
 
 def average(library, momentum, start=(0.0, 1.0)):
-    """Our layer with the settings of a library: (running_mean, running_var) after all batches."""
-    ours = to_ours(library, momentum, 1e-5, m=M)
-    layer = BatchNorm(C, eps=ours.eps, momentum=ours.momentum)
+    """Our layer with a library's momentum in our direction, after all batches.
+
+    Returns the factor that makes our running variance of the library's, running_mean, running_var.
+    """
+    convention = CONVENTIONS[library]
+    if momentum is not None and convention.multiplies == "old":
+        momentum = 1 - momentum
+    layer = BatchNorm(C, momentum=momentum)
     layer.running_mean[:], layer.running_var[:] = start
     for x in batches():
         layer(x)
-    return ours, layer.running_mean, layer.running_var
+    factor = M / (M - 1) if convention.variance == "biased" else 1.0
+    return factor, layer.running_mean, layer.running_var
 
 
 def without_start(running, start, share):
@@ -98,10 +106,10 @@ def caffe(fraction):
 def test_libraries_that_start_at_0_and_1(library, rule, momentum):
     assert CONVENTIONS[library].start == "0 and 1"
     their_mean, their_var = rule(momentum)
-    ours, mean, var = average(library, momentum)
+    factor, mean, var = average(library, momentum)
     share = momentum**STEPS
     np.testing.assert_allclose(mean, their_mean, rtol=1e-11)
-    from_batches = ours.var_factor * without_start(their_var, 1.0, share)
+    from_batches = factor * without_start(their_var, 1.0, share)
     np.testing.assert_allclose(without_start(var, 1.0, share), from_batches, rtol=1e-11)
 
 
@@ -109,12 +117,10 @@ def test_libraries_that_start_at_0_and_1(library, rule, momentum):
 def test_debiased_libraries_are_ours_without_the_start(library, rule):
     assert CONVENTIONS[library].start == "debiased"
     their_mean, their_var = rule(0.95)
-    ours, mean, var = average(library, 0.95)
+    factor, mean, var = average(library, 0.95)
     share = 0.95**STEPS
     np.testing.assert_allclose(without_start(mean, 0.0, share), their_mean, rtol=1e-11)
-    np.testing.assert_allclose(
-        without_start(var, 1.0, share), ours.var_factor * their_var, rtol=1e-11
-    )
+    np.testing.assert_allclose(without_start(var, 1.0, share), factor * their_var, rtol=1e-11)
 
 
 def test_equinox_starts_from_the_first_batch():
@@ -122,9 +128,9 @@ def test_equinox_starts_from_the_first_batch():
     their_mean, their_var = equinox(0.9)
     first = batches()[0]
     start = first.mean(axis=0), first.var(axis=0, ddof=1)
-    ours, mean, var = average("Equinox", 0.9, start)  # the first batch moves nothing then
+    factor, mean, var = average("Equinox", 0.9, start)  # the first batch moves nothing then
     np.testing.assert_allclose(mean, their_mean, rtol=1e-11)
-    np.testing.assert_allclose(var, ours.var_factor * their_var, rtol=1e-11)
+    np.testing.assert_allclose(var, factor * their_var, rtol=1e-11)
 
 
 @pytest.mark.parametrize("momentum", [0.1, 0.5, None])
@@ -132,8 +138,8 @@ def test_torch_run(momentum):
     theirs = torch.nn.BatchNorm1d(C, momentum=momentum, dtype=torch.float64)
     for x in batches():
         theirs(torch.from_numpy(x))
-    ours, mean, var = average("PyTorch", momentum)
-    assert ours.var_factor == 1.0
+    factor, mean, var = average("PyTorch", momentum)
+    assert factor == 1.0
     np.testing.assert_allclose(mean, theirs.running_mean.numpy(), rtol=1e-11)
     np.testing.assert_allclose(var, theirs.running_var.numpy(), rtol=1e-11)
 
@@ -166,11 +172,11 @@ def test_onnx_run():
         values = (x, np.ones(C), np.zeros(C), mean, var)
         _, mean, var = session.run(None, dict(zip(inputs, values, strict=True)))
     momentum = CONVENTIONS["ONNX"].momentum  # the operator's default was used
-    ours, our_mean, our_var = average("ONNX", momentum)
+    factor, our_mean, our_var = average("ONNX", momentum)
     share = momentum**STEPS
     np.testing.assert_allclose(our_mean, mean, rtol=1e-6)  # the attribute is a float32
     np.testing.assert_allclose(
-        without_start(our_var, 1.0, share), ours.var_factor * without_start(var, 1.0, share),
+        without_start(our_var, 1.0, share), factor * without_start(var, 1.0, share),
         rtol=1e-6,
     )  # fmt: skip
     schema = onnx.defs.get_schema("BatchNormalization", 15).attributes
@@ -180,14 +186,13 @@ def test_onnx_run():
 
 def test_the_paper_averages_all_batches_alike():
     """Algorithm 2, step 10: E[x] = mean of means, Var[x] = m / (m - 1) times mean of variances."""
-    ours, mean, var = average("the paper", None)
-    assert ours.momentum is None
+    _, mean, var = average("the paper", None)
     np.testing.assert_allclose(mean, batches().mean(axis=1).mean(axis=0), rtol=1e-11)
     expected = M / (M - 1) * batches().var(axis=1).mean(axis=0)
     np.testing.assert_allclose(var, expected, rtol=1e-11)
 
 
-# The table and its errors.
+# The table.
 
 
 def test_only_torch_and_the_paper_do_not_keep_the_old_value():
@@ -204,33 +209,6 @@ def test_a_row_uses_the_words_of_the_table(name):
     assert c.channel_axis in (0, 1, -1, None)
     assert c.source
     assert c.names
-
-
-@pytest.mark.parametrize("library", CONVENTIONS)
-def test_the_factor_is_bessels_where_the_variance_is_biased(library):
-    momentum = None if library == "the paper" else 0.5
-    factor = to_ours(library, momentum, 1e-3, m=2).var_factor
-    assert factor == (2.0 if CONVENTIONS[library].variance == "biased" else 1.0)
-
-
-def test_an_unknown_library_gets_the_list():
-    with pytest.raises(ValueError, match=r"to_ours knows PyTorch, .*; got 'Theano'"):
-        to_ours("Theano", 0.9, 1e-5, m=32)
-
-
-@pytest.mark.parametrize("m", [1, 0, float("nan")])
-def test_the_factor_needs_two_values(m):
-    with pytest.raises(ValueError, match="m >= 2 values per channel, got m="):
-        to_ours("Keras 3", 0.99, 1e-3, m=m)
-
-
-@pytest.mark.parametrize(
-    ("library", "momentum"),
-    [("Keras 3", None), ("Keras 3", 1.5), ("PyTorch", -0.1), ("the paper", 0.9), ("Flax", np.nan)],
-)
-def test_a_momentum_that_the_library_does_not_have(library, momentum):
-    with pytest.raises(ValueError, match=f"{library} has no momentum={momentum}; it is a number"):
-        to_ours(library, momentum, 1e-5, m=32)
 
 
 # The closed form and the claim about momentum.
@@ -278,3 +256,24 @@ def test_momentum_for_real():
     found = T4_MOMENTUM.evidence()
     assert found.verdict == "IMPRECISE"
     assert found.measured.startswith("true of 9 of 11 conventions")
+
+
+# The same table as the notebook prints it.
+
+
+def printed(value):
+    """As the notebook writes it: 1e-5, and a dash where there is none."""
+    return "–" if value is None else f"{value}".replace("e-0", "e-").replace("0.001", "1e-3")
+
+
+def test_the_notebook_has_the_rows_of_the_table():
+    path = course_files() / "notebooks" / "05_test_time.ipynb"
+    cells = nbformat.read(path, as_version=4).cells
+    (text,) = (c.source for c in cells if c.source.startswith("| library |"))
+    rows = [[word.strip() for word in line.split("|")[1:-1]] for line in text.splitlines()
+            if line.startswith("|")]  # fmt: skip
+    assert rows[2:] == [
+        [name, c.multiplies, printed(c.momentum), printed(c.eps), c.variance, c.start,
+         printed(c.channel_axis)]
+        for name, c in CONVENTIONS.items()
+    ]  # fmt: skip

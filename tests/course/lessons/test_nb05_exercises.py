@@ -11,7 +11,6 @@ from bnlab import layers
 from bnlab.course import check
 from bnlab.course.exercises.edits import edited
 from bnlab.course.exercises.registry import find
-from bnlab.course.lessons.nb05.conventions import to_ours
 from bnlab.course.lessons.nb05.ex_fold_linear import FOLD, fold_linear
 from bnlab.course.lessons.nb05.ex_inference import INFERENCE, batchnorm_inference
 from bnlab.course.lessons.nb05.ex_running_statistics import UPDATE, update_running_stats
@@ -428,6 +427,10 @@ def test_a_layer_that_tracks_in_evaluation_mode_is_caught():
 
 
 def test_the_momentum_of_the_question_is_the_translation():
-    ours = to_ours("Keras 3", momentum=0.997, eps=1e-3, m=32)
-    assert check("torch_momentum", ours.momentum).outcome == "correct"
+    """Keras' rule, old * momentum + new * (1 - momentum), moves torch's layer as far."""
+    x, answer = torch.tensor([[2.0], [6.0]], dtype=torch.float64), find("torch_momentum").answer
+    layer = torch.nn.BatchNorm1d(1, momentum=answer, dtype=torch.float64)
+    layer(x)
+    assert layer.running_mean.item() == pytest.approx(0 * 0.997 + 4 * (1 - 0.997))
+    assert check("torch_momentum", answer).outcome == "correct"
     assert check("torch_momentum", 0.997).mistake == "copied"

@@ -77,47 +77,6 @@ CONVENTIONS = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Ours:
-    """The settings of `layers.BatchNorm` that do what another library does."""
-
-    momentum: float | None
-    eps: float
-    var_factor: float  # times the running variance that the library has stored is ours
-
-
-def to_ours(library, momentum, eps, m):
-    """Translate another library's settings, for averages of batches of m values per channel.
-
-    The factor is right for what came from batches; the share of the start values, which libraries
-    that debias remove, is not multiplied by it. A trained model that is only evaluated elsewhere
-    needs nothing but its eps: every library divides by the variance that is stored.
-
-    >>> to_ours("Keras 3", momentum=0.75, eps=1e-3, m=32)
-    Ours(momentum=0.25, eps=0.001, var_factor=1.032258064516129)
-    >>> to_ours("PyTorch", momentum=0.1, eps=1e-5, m=32)
-    Ours(momentum=0.1, eps=1e-05, var_factor=1.0)
-    """
-    if library not in CONVENTIONS:
-        raise ValueError(f"to_ours knows {', '.join(CONVENTIONS)}; got {library!r}")
-    if not m >= 2:
-        raise ValueError(f"to_ours needs m >= 2 values per channel, got m={m}")
-    convention = CONVENTIONS[library]
-    var_factor = m / (m - 1) if convention.variance == "biased" else 1.0
-    return Ours(_weight_of_the_new(library, convention, momentum), eps, var_factor)
-
-
-def _weight_of_the_new(library, convention, momentum):
-    if momentum is None and (convention.multiplies == "none" or library == "PyTorch"):
-        return None
-    if convention.multiplies == "none" or momentum is None or not 0 <= momentum <= 1:
-        raise ValueError(
-            f"to_ours: {library} has no momentum={momentum}; it is a number from 0 to 1, "
-            "or None where all batches weigh alike (PyTorch, the paper)"
-        )
-    return momentum if convention.multiplies == "new" else 1 - momentum
-
-
 # T4: the running average, step by step and in closed form.
 
 

@@ -7,17 +7,17 @@ SORTED = Question(
     notebook="05",
     answer="c",
     choices=("a", "b", "c"),
-    explanation="In a batch of one class (or two) the mean holds what these images have in common, "
-    "which is what tells the class, and batch norm subtracts it. What is left looks like a "
+    explanation="In a batch of one class, or of a few, the mean holds what these images have in "
+    "common, which is what tells the class, and batch norm subtracts it. What is left looks like a "
     "mixture of all classes.",
-    hints=("A batch of 32 images of the digit 4: what does its mean over the batch contain?",),
+    hints=("A batch of 60 images of the digit 4: what does its mean over the batch contain?",),
     minutes=2,
     difficulty=1,
     mistakes=(
         Mistake(
             "order_does_not_matter",
-            "The images are the same, but the batches are not: each image is normalized by the "
-            "other 31, and these show only one or two digits now.",
+            "The images are the same, but the batches are not: each image is normalized together "
+            "with 59 others, and these show only a few digits now.",
             "a",
         ),
         Mistake(
