@@ -1,4 +1,4 @@
-"""Cases of `diagnose`: what lies below a batch norm, where models hide it, and where it is meant."""
+"""Cases of `diagnose`: what lies below a batch norm, and models that hide it."""
 
 import warnings
 

@@ -73,7 +73,7 @@ def refuted(model, inputs, problem, layers):
         for name in layers:
             modules[name].bias.data += torch.randn_like(modules[name].bias)
         after = training_output(model, inputs)
-        close = (torch.allclose(a, b, 1e-6, 1e-6) for a, b in zip(before, after, strict=True))
+        close = (torch.allclose(a, b, 1e-9, 1e-9) for a, b in zip(before, after, strict=True))
         return [] if all(close) else layers
     if problem == "after dropout":
         return [name for name in layers if not dropout_changes_variance(model, inputs, name)]
