@@ -14,6 +14,7 @@ import taste
 from bnlab.course import check
 from bnlab.course.experiments.evidence import VERDICTS
 from bnlab.course.experiments.ledger import ledger
+from bnlab.course.experiments.record import at_both_scales
 from bnlab.course.experiments.results import evidence_of
 from bnlab.data import course_files
 
@@ -125,12 +126,18 @@ def ledger_text():
     return "\n\n".join(parts)
 
 
+def scales_table():
+    """The claims on the digits and on CIFAR-10, in Markdown."""
+    return at_both_scales()._repr_markdown_()
+
+
 PLACES = {
     "<!-- side bar -->": course_list,
     "<!-- the notebooks -->": course_table,
     "<!-- a wrong answer -->": taste_code,
     "<!-- what check says -->": taste_answer,
     "<!-- verdicts -->": verdicts_table,
+    "<!-- at both scales -->": scales_table,
     "<!-- the ledger -->": ledger_text,
 }
 

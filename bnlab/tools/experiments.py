@@ -66,7 +66,17 @@ def run_experiment(
 
     if jobs == 0:
         stop("--jobs is the number of seeds run at the same time: 1 or more, or -1 for one a core.")
-    if "scale" in (at.lower(), name.lower()):
+    scale = "scale" in (at.lower(), name.lower())
+    if at.lower() not in ("digits", "scale"):
+        stop(f'--at is "digits" or "scale", got "{at}".')
+    if scale and (keep or seeds is not None):
+        stop(
+            "At scale the seeds are those of the plan, and `bnlab experiment keep DIR` keeps the "
+            "runs: leave out --seeds and --keep."
+        )
+    if not scale and (small or budget is not None or device != "cpu"):
+        stop("--device, --budget and --small are for runs on CIFAR-10: add --at scale.")
+    if scale:
         _run_at_scale(name, data, without_tilde(out), device, small, jobs, budget)
         return
     if keep and (data != "digits" or seeds is not None):

@@ -12,7 +12,17 @@ from bnlab.course.experiments.results import folder
 from bnlab.course.experiments.rule import verdict
 from bnlab.course.experiments.scale.runs import NOISE, Run, read
 
-__all__ = ["FULL", "SMALL", "AtScale", "Side", "Size", "Table", "plans", "stored_at_scale"]
+__all__ = [
+    "FULL",
+    "NO_RUN",
+    "SMALL",
+    "AtScale",
+    "Side",
+    "Size",
+    "Table",
+    "plans",
+    "stored_at_scale",
+]
 
 
 @dataclass(frozen=True)
@@ -58,6 +68,8 @@ class Size:
 
 LOOKS = 2  # at the validation images, an epoch: see `scale.training`
 
+NO_RUN = "no run yet"
+
 FULL = Size()
 SMALL = Size((0,), 2, {"width": 16, "images": 5000, "tests": 1000, "epochs": 2})
 
@@ -74,11 +86,15 @@ class AtScale:
         Some may be those of other claims: a run is made once.
     judge : callable
         ``judge(table)`` gives the parts of the verdict; one whose runs are missing is left open.
+    draw : callable, optional
+        ``draw(arrays, table)`` gives the Axes of a figure of both scales, from the arrays of the
+        run on the digits and the table.
     """
 
     claim: str
     sides: tuple[Side, ...]
     judge: Callable
+    draw: Callable | None = None
 
     def runs(self, size=FULL):
         """All that it needs."""
@@ -91,8 +107,16 @@ class AtScale:
         parts = self.judge(Table(found, size))
         done = sum(run in found for run in self.runs(size))
         measured = "; ".join(map(str, parts))
-        spread = f"{len(size.seeds)} seeds, {done} of {len(self.runs(size))} runs"
+        seeds = f"{len(size.seeds)} seed" + "s" * (len(size.seeds) > 1)
+        spread = f"{seeds}, {done} of {len(self.runs(size))} runs"
         return Evidence(ledger()[self.claim].claim, measured, verdict(parts), spread)
+
+    def in_short(self, found, size=FULL):
+        """The verdict, or "no run yet" as long as runs are missing and no part is decided."""
+        parts = self.judge(Table(found, size))
+        missing = not found.keys() >= set(self.runs(size))
+        waits = missing and all(part.holds is None for part in parts)
+        return NO_RUN if waits else verdict(parts)
 
 
 @dataclass(frozen=True)

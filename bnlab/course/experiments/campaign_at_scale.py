@@ -69,7 +69,12 @@ def keep_at_scale(folder):
         raise ValueError(
             f"{new} is not there; `bnlab experiment run scale --data DIR --out {folder}` writes it"
         )
-    found, made = read(new)
+    try:
+        found, made = read(new)
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{new} holds no runs at scale; run the same command again, which writes it anew"
+        ) from error
     if kept.exists():
         others, made_before = read(kept)
         if any(made[name] != made_before[name] for name in COMMON):

@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 
-from bnlab.course.experiments.at_scale import plans, stored_at_scale
+from bnlab.course.experiments.at_scale import FULL, NO_RUN, Table, plans, stored_at_scale
 from bnlab.course.experiments.evidence import Definition
 from bnlab.course.experiments.ledger import ledger
 from bnlab.course.experiments.results import evidence_of, stored
 from bnlab.course.experiments.selection import find
 from bnlab.data import course_files
 
-__all__ = ["Record", "Told", "as_markdown", "claim", "record"]
+__all__ = ["AtBothScales", "Record", "Told", "as_markdown", "at_both_scales", "claim", "record"]
 
 
 @dataclass(frozen=True)
@@ -58,13 +58,32 @@ class Told:
         ValueError
             If the claim has no plan for CIFAR-10.
         """
-        plan = plans().get(self.entry.claim.id)
-        if plan is None:
-            raise ValueError(
-                f"{self.entry.claim.id} has no plan for CIFAR-10; there is one for "
-                f"{', '.join(plans())}"
-            )
-        return plan.evidence(stored_at_scale()[0])
+        return self._plan().evidence(stored_at_scale()[0])
+
+    def draw_at_scale(self):
+        """The figure of both scales, digits beside CIFAR-10, from the runs that are kept.
+
+        Returns
+        -------
+        ndarray of matplotlib.axes.Axes
+
+        Raises
+        ------
+        ValueError
+            If the claim has no such figure.
+        """
+        plan = self._plan()
+        if plan.draw is None:
+            drawn = ", ".join(name for name, other in plans().items() if other.draw)
+            raise ValueError(f"{plan.claim} has no figure of both scales; there is one of {drawn}")
+        return plan.draw(self.arrays, Table(stored_at_scale()[0], FULL))
+
+    def _plan(self):
+        name = self.entry.claim.id
+        if name not in plans():
+            known = ", ".join(plans())
+            raise ValueError(f"{name} has no plan for CIFAR-10; there is one for {known}")
+        return plans()[name]
 
     def run(self, **smaller):
         """Run it here and now, and judge.
@@ -119,7 +138,8 @@ def claim(name):
     Returns
     -------
     Told
-        With ``.card()``, ``.run(**smaller)``, ``.draw()`` and ``.arrays``.
+        With ``.card()``, ``.run(**smaller)``, ``.draw()`` and ``.arrays``; at scale with
+        ``.at_scale()`` and ``.draw_at_scale()``.
 
     Raises
     ------
@@ -191,16 +211,64 @@ def record(notebook):
     return Record({entry.claim.id: claim(entry.claim.id).card() for entry in entries})
 
 
+@dataclass(frozen=True)
+class AtBothScales:
+    """The claims that have a plan for CIFAR-10, with both verdicts; made by `at_both_scales`.
+
+    Parameters
+    ----------
+    rows : list of tuple
+        Id, what is said, verdict on the digits, verdict on CIFAR-10, what was measured there.
+    """
+
+    rows: list
+
+    def __str__(self):
+        lines = [("", "on the digits", "on CIFAR-10", "claim")]
+        lines += [(name, digits, cifar, said) for name, said, digits, cifar, _ in self.rows]
+        return "\n".join(f"{a:4} {b:14} {c:12} {d}" for a, b, c, d in lines)
+
+    __repr__ = __str__
+
+    def _repr_markdown_(self):
+        head = ("id", "you may have read", "on the digits", "on CIFAR-10", "measured on CIFAR-10")
+        return _table(head, self.rows)
+
+
+def at_both_scales():
+    """Claims on the digits and on CIFAR-10 with convolutions, from the runs that are kept.
+
+    Returns
+    -------
+    AtBothScales
+        Prints as lines in a terminal and as a table in a notebook.
+
+    Examples
+    --------
+    >>> [row[:1] + row[2:4] for row in at_both_scales().rows][:2]
+    [('W1', 'RIGHT', 'RIGHT'), ('W11', 'RIGHT', 'CANNOT TELL')]
+    """
+    kept, rows = stored_at_scale()[0], []
+    for name, plan in plans().items():
+        digits, short = claim(name).card(), plan.in_short(kept)
+        measured = "" if short == NO_RUN else plan.evidence(kept).measured
+        rows.append((name, digits.claim.said, digits.verdict, short, measured))
+    return AtBothScales(rows)
+
+
 def as_markdown(found):
     """Table of claims in Markdown, one line a claim, with links to the notebooks."""
+    kept = stored_at_scale()[0]
+    at_scale = {name: plan.in_short(kept) for name, plan in plans().items()}
     links = {path.stem[:2]: path.name for path in (course_files() / "notebooks").glob("*.ipynb")}
     rows = []
     for name, (evidence, how) in found.items():
         claim, number = evidence.claim, evidence.claim.notebook
         taught = f"[{number}]({links[number]})" if number in links else number
         measured = claim.source if how == "source" else f"{evidence.measured} ({how})"
-        rows.append((name, claim.said, taught, measured, evidence.verdict))
-    return _table(("id", "claim", "taught in", "measured", "verdict"), rows)
+        verdicts = evidence.verdict, at_scale.get(name, "")
+        rows.append((name, claim.said, taught, measured, *verdicts))
+    return _table(("id", "claim", "taught in", "measured", "verdict", "on CIFAR-10"), rows)
 
 
 def _table(head, rows):

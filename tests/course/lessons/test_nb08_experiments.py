@@ -165,7 +165,7 @@ def test_the_table_has_a_line_for_each_claim_in_the_order_of_the_course():
     assert len(lines) == 2 + len(names)
     assert "seven changes" not in lines[2]
     assert "[08](08_does_it_work_and_why.ipynb)" in lines[2]
-    assert all(line.count(" | ") == 4 for line in [lines[0], *lines[2:]])
+    assert all(line.count(" | ") == 5 for line in [lines[0], *lines[2:]])
     assert found["W12"][1] == "source"
     assert found["W1"][1] == "stored"
 

@@ -71,6 +71,7 @@ def _until(todo, minutes):
 
 
 def _run_and_keep(run, place):
+    torch.manual_seed(run.seed)  # dropout and noise draw from torch's own generator
     found = train(run, place.data, place.device)
     about = place.made_from(run) | {"torch": torch.__version__, "found": found}
     with replacing(place.path(run)) as new:

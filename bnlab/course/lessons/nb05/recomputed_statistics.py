@@ -98,8 +98,9 @@ T5_LAG = Experiment(
         "T5",
         "Early in training the running averages lag behind the network; statistics recomputed "
         "from training data do better.",
-        "Yes, as long as part of the start values is left and the weights move fast. Once "
-        "training has converged there is nothing to gain.",
+        "Yes, while the weights move fast: the averages describe the network of some steps ago, "
+        "even when nothing of the start values is left. Once training has converged there is "
+        "nothing to gain.",
         "experiment",
         "05",
         "Wu & Johnson 2021, section 3",

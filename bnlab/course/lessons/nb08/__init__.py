@@ -4,4 +4,5 @@
 - Does it work: `learning_rates`, `initialization`, `depth` (on `residual`), `figure_one`,
   `placement`, `only_batchnorm`, `robustness`, `blind_accuracy`, `paper_remarks`.
 - Why: `internal_shift`, `landscape`, `noise_after`, `gradient_growth`.
+- Again on CIFAR-10: `at_scale`, the runs and the judges of each claim; `rates_figure`, both scales.
 """

@@ -77,8 +77,7 @@ W3_DEPTH = Experiment(
         "W3",
         "With batch norm very deep networks become easy to train.",
         "Half true: it rescues deep sigmoid nets, and gains nothing with tanh and ReLU. With skip "
-        "connections 100 layers train, and there are other ways to make them do so than batch "
-        "norm.",
+        "connections and batch norm 100 layers train; SkipInit makes them do so without.",
         "experiment",
         "08",
         "Yang et al. 2019; De & Smith 2020",

@@ -50,7 +50,9 @@ W11_ROBUSTNESS = Experiment(
     Claim(
         "W11",
         "Batch norm makes a network less robust to noise in its inputs.",
-        "Here too: equally good on clean images, worse on noisy ones.",
+        "On the digits equally good on clean images and worse at the strongest noise; on CIFAR-10, "
+        "with convolutions, nine points ahead on clean images and under mild noise. It depends on "
+        "network and data.",
         "experiment",
         "08",
         "Galloway et al. 2019 (arXiv:1905.02161)",
