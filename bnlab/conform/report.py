@@ -113,7 +113,10 @@ class Report:
 
     def __getitem__(self, name):
         """Return the row of this name."""
-        return next(row for row in self.rows if row.name == name)
+        found = {row.name: row for row in self.rows}
+        if name not in found:
+            raise KeyError(f"the report has no row {name!r}; its rows are {', '.join(found)}")
+        return found[name]
 
     def to_json(self):
         """All of it as JSON; a difference that is not finite is null."""

@@ -160,10 +160,11 @@ def default_momentum(subject):
     share = _default_share(subject, rule)
     old = rule.share != MOMENTUM
     value = float(f"{1 - share if old else share:.4g}")
-    same = shared_with("momentum", value)
+    direction = "old" if old else "new"
+    same = shared_with("momentum", value, multiplies=direction)
     if not old and value == 0.1:
         return Row("", KEPT, f"0.1 on the new value, as in {same}.", value=value)
-    told = f"{value:g} on the {'old' if old else 'new'} value, as in {same}; in PyTorch 0.1 on the "
+    told = f"{value:g} on the {direction} value, as in {same}; in PyTorch 0.1 on the "
     return Row("", CONVENTION, f"{told}new one.", value=value)
 
 
