@@ -292,11 +292,11 @@ def test_keys_space_a_click_and_a_swipe_move(tmp_path, page):
     (tmp_path / "slides.html").write_text(deck(NOTEBOOKS[2]), encoding="utf-8")
     opened(page, tmp_path / "slides.html")
     heading = page.locator("section.present section.present").first
-    assert "Compute batch norm by hand" in heading.inner_text()
+    assert "Write batch norm and place it" in heading.inner_text()
     for step, key in enumerate(["ArrowRight", "Space", "PageDown", "ArrowRight"], start=1):
         page.keyboard.press(key)
         assert place(page) == step
-    assert "Compute batch norm by hand" not in heading.inner_text()
+    assert "Write batch norm and place it" not in heading.inner_text()
     page.keyboard.press("ArrowLeft")
     assert place(page) == 3
     page.locator("button.navigate-right").click()

@@ -340,7 +340,7 @@ def without(tmp_path):
     return settings
 
 
-@pytest.mark.parametrize("name", ["02_batchnorm_algorithm", "05_test_time"])
+@pytest.mark.parametrize("name", ["02_batchnorm_algorithm"])
 def test_without_ipywidgets_a_sentence_stands_for_the_slider_and_the_figure_follows(without, name):
     settings = without("ipywidgets")
     notebook = ROOT / "notebooks" / f"{name}.ipynb"
@@ -361,7 +361,7 @@ def test_without_torch_an_experiment_that_needs_it_says_so(without):
 
 
 WITHOUT_TORCH = ("00", "01", "04", "07")  # the notebooks that do not use it
-IN_ONE_CELL = ("02", "03")  # use it as a witness, in a cell that stands alone
+IN_ONE_CELL = ("02", "03", "05")  # use it as a witness, in a cell that stands alone
 SAYS = "This notebook needs torch, which is not installed where it runs. Run"
 
 
