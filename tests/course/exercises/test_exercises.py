@@ -118,6 +118,16 @@ def test_a_wrong_answer_to_a_question_gets_its_sentence(question, mistake):
     assert (report.outcome, report.mistake) == ("incorrect", mistake.name)
 
 
+CLOSED = [question for question in QUESTIONS if question.taught]
+
+
+@pytest.mark.parametrize("question", CLOSED, ids=_name)
+def test_a_closed_book_question_is_about_an_earlier_notebook(question):
+    assert question.taught < question.notebook
+    named = {mistake.answer for mistake in question.mistakes}
+    assert not question.choices or named == set(question.choices) - {question.answer}
+
+
 @pytest.mark.parametrize("exercise", FUNCTIONS + QUESTIONS, ids=_name)
 def test_hints_climb_and_never_give_the_answer(exercise):
     assert len(exercise.hints) >= 1

@@ -1,15 +1,11 @@
 """Closed-book questions of notebook 04: right answers computed, wrong ones with a sentence."""
 
 import numpy as np
-import pytest
 import torch
 
-from bnlab.course import check
 from bnlab.course.exercises.registry import all_exercises
 from bnlab.course.lessons.nb03.recall import CONSTANT
 from bnlab.course.lessons.nb04.recall import CONSTANT_AGAIN, SUM, TIMES_TEN
-
-ALL = (TIMES_TEN, CONSTANT_AGAIN, SUM)
 
 
 def test_ten_times_the_column_is_normalized_to_the_same_numbers():
@@ -33,28 +29,6 @@ def test_the_rows_of_dx_sum_to_zero_and_the_wrong_answers_do_not():
     assert SUM.answer == "b"
 
 
-@pytest.mark.parametrize("question", ALL, ids=lambda q: q.name)
-def test_they_are_asked_in_04_about_an_earlier_notebook(question):
-    assert all_exercises()[question.name] is question
-    assert question.taught < question.notebook == "04"
-    assert check(question.name, (question.answer, 3)).outcome == "correct"
-
-
 def test_one_of_them_was_asked_before():
     assert all_exercises()["constant_feature"] is CONSTANT
     assert CONSTANT_AGAIN.answer == CONSTANT.answer
-
-
-@pytest.mark.parametrize(
-    ("question", "mistake"), [(q, m) for q in ALL for m in q.mistakes], ids=lambda p: p.name
-)
-def test_a_wrong_answer_gets_its_sentence(question, mistake):
-    report = check(question.name, (mistake.answer, 2))
-    assert (report.outcome, report.mistake) == ("incorrect", mistake.name)
-    assert report.message == mistake.sentence
-
-
-@pytest.mark.parametrize("question", ALL, ids=lambda q: q.name)
-def test_every_wrong_letter_has_a_sentence(question):
-    named = {mistake.answer for mistake in question.mistakes}
-    assert named == set(question.choices) - {question.answer}

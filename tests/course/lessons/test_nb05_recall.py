@@ -4,12 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from bnlab.course import check
 from bnlab.course.exercises.registry import all_exercises
 from bnlab.course.lessons.nb03.recall import LEARNED
 from bnlab.course.lessons.nb05.recall import LEARNED_AGAIN, LONGER, SCATTER
-
-ALL = (SCATTER, LEARNED_AGAIN, LONGER)
 
 
 def scatter(m):
@@ -45,27 +42,6 @@ def test_weights_times_ten_need_the_rate_of_the_answer():
         assert np.abs(step(10, mistake.answer * 0.1) - same).max() > 1e-3
 
 
-@pytest.mark.parametrize("question", ALL, ids=lambda q: q.name)
-def test_they_are_asked_in_05_about_an_earlier_notebook(question):
-    assert all_exercises()[question.name] is question
-    assert question.taught < question.notebook == "05"
-    assert check(question.name, (question.answer, 3)).outcome == "correct"
-
-
 def test_one_of_them_was_asked_before():
     assert all_exercises()["learned_numbers"] is LEARNED
     assert LEARNED_AGAIN.answer == LEARNED.answer
-
-
-@pytest.mark.parametrize(
-    ("question", "mistake"), [(q, m) for q in ALL for m in q.mistakes], ids=lambda p: p.name
-)
-def test_a_wrong_answer_gets_its_sentence(question, mistake):
-    report = check(question.name, (mistake.answer, 2))
-    assert (report.outcome, report.mistake) == ("incorrect", mistake.name)
-    assert report.message == mistake.sentence
-
-
-def test_every_wrong_letter_has_a_sentence():
-    named = {mistake.answer for mistake in SCATTER.mistakes}
-    assert named == set(SCATTER.choices) - {SCATTER.answer}
