@@ -55,6 +55,11 @@ def copy_notebooks(app):
                     ignore=shutil.ignore_patterns(".ipynb_checkpoints"))  # fmt: skip
 
 
+def draw_claims(app):
+    """The figures of the ledger are drawn from what is kept, never stored."""
+    pages.draw_claims(HERE / "figures")
+
+
 def fill_in(app, name, source):
     """What a page takes from the course's code: lists are made here, never typed twice."""
     if name.startswith("notebooks/"):
@@ -66,6 +71,7 @@ def fill_in(app, name, source):
 
 def setup(app):
     app.connect("builder-inited", copy_notebooks)
+    app.connect("builder-inited", draw_claims)
     app.connect("source-read", fill_in)
     # These pages change when the code does, not only when their own text does.
     app.connect("env-get-outdated", lambda *_: ["index", "ledger"])

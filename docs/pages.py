@@ -11,8 +11,9 @@ from unittest import mock
 
 import taste
 
-from bnlab.course import check
-from bnlab.course.experiments.evidence import VERDICTS
+from bnlab import plots
+from bnlab.course import check, claim
+from bnlab.course.experiments.evidence import VERDICTS, Experiment
 from bnlab.course.experiments.ledger import ledger
 from bnlab.course.experiments.record import at_both_scales
 from bnlab.course.experiments.results import evidence_of
@@ -103,15 +104,29 @@ def verdicts_table():
     return "\n".join(lines + [f"| {verdict} | {counts[verdict]} |" for verdict in VERDICTS])
 
 
+def draw_claims(folder):
+    """Write the figure of each experiment, ID.png; the same as in the notebooks."""
+    import matplotlib.pyplot as plt
+
+    plots.use_style()
+    folder.mkdir(exist_ok=True)
+    for name, line in ledger().items():
+        if isinstance(line, Experiment):
+            figure = claim(name).draw().figure
+            figure.savefig(folder / f"{name}.png", dpi=100)
+            plt.close(figure)
+
+
 def entry(name, evidence, how):
     """One claim as an item of a definition list: what is said, then what is true and why."""
-    claim = evidence.claim
-    lines = [f"[**{name}**]{{#{name}}} {plain(claim.said)}",
-             f": **{evidence.verdict}.** {plain(claim.correct)}"]  # fmt: skip
+    said = evidence.claim
+    lines = [f"[**{name}**]{{#{name}}} {plain(said.said)}",
+             f": **{evidence.verdict}.** {plain(said.correct)}"]  # fmt: skip
     if how != "source":
-        spread = f" ({evidence.uncertainty})" if evidence.uncertainty else ""
-        lines.append(f": Measured, {how}: {plain(evidence.measured + spread)}")
-    return "\n".join([*lines, f": Source: {plain(claim.source)}"])
+        lines.append(f": Run, {how}: {plain(evidence.setting or 'an identity, in float64')}")
+        lines.extend(f": {k}. {plain(str(part))}" for k, part in enumerate(evidence.parts, 1))
+        lines.append(f": ![{name} in a figure: {plain(evidence.measured)}](figures/{name}.png)")
+    return "\n".join([*lines, f": Source: {plain(said.source)}"])
 
 
 def ledger_text():

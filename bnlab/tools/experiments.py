@@ -12,16 +12,19 @@ app = typer.Typer(help="The claims of the course, run again.", no_args_is_help=T
 
 @app.command("list")
 def list_experiments():
-    """Show what can be run: id, notebook, kind, number of seeds, what is said."""
+    """Show what can be run: id, notebook, kind, seeds, seconds of one core, what is said."""
     from bnlab.course.experiments.ledger import runnable
+    from bnlab.course.experiments.results import duration
 
-    entries = runnable().values()
-    claims = [entry.claim for entry in entries]
-    seeds = [len(getattr(getattr(entry, "config", None), "seeds", ())) for entry in entries]
     print_rows(
-        (claim.id, claim.notebook, claim.kind, f"{count} seeds" if count else "", claim.said)
-        for claim, count in zip(claims, seeds, strict=True)
+        (e.claim.id, e.claim.notebook, e.claim.kind, _seeds(e), duration(e), e.claim.said)
+        for e in runnable().values()
     )
+
+
+def _seeds(entry):
+    count = len(getattr(getattr(entry, "config", None), "seeds", ()))
+    return f"{count} seeds" if count else ""
 
 
 @app.command("run")

@@ -14,6 +14,7 @@ from bnlab.course.experiments import campaign, files, reporting, results, select
 from bnlab.course.experiments import ledger as ledger_module
 from bnlab.course.experiments.evidence import Claim, Definition, Experiment
 from bnlab.course.experiments.ledger import ids
+from bnlab.course.experiments.rule import Part
 from bnlab.course.experiments.seeds import over_seeds
 from bnlab.tools import cli
 
@@ -44,12 +45,12 @@ def fails(config):
 
 
 def judge(arrays):
-    return "RIGHT", f"{len(arrays['x'])} seeds", "spread 0"
+    return [Part("x is there", True, f"{len(arrays['x'])} values")]
 
 
 def row(claim_id, run):
     claim = Claim(claim_id, f"Said of {claim_id} [x].", "True.", "experiment", "09", "Nobody 2020")
-    return Experiment(claim, Two(), run=run, judge=judge)
+    return Experiment(claim, Two(), run=run, judge=judge, draw=None)  # no figures are drawn
 
 
 @pytest.fixture
@@ -63,6 +64,7 @@ def run(tmp_path, monkeypatch):
     monkeypatch.setattr(selection, "runnable", lambda: {**rows, "figure1": figure})
     monkeypatch.setattr(campaign, "ledger", lambda: rows)
     monkeypatch.setattr(reporting, "_write_figure", lambda path, *_: path.write_bytes(b"figure"))
+    monkeypatch.setattr(results, "course_files", lambda: tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.chdir(tmp_path)
 
@@ -81,16 +83,37 @@ def test_list_shows_what_can_be_run(run):
     lines = run("list").output.splitlines()
     assert [line.split()[0] for line in lines] == ["P1", "P2", "P3", "figure1"]
     assert re.fullmatch(r"P1 +09 +experiment +2 seeds +Said of P1 \[x\]\. *", lines[0])
-    assert re.fullmatch(r"P2 +09 +definition +A word\. *", lines[1])
+    assert re.fullmatch(r"P2 +09 +definition +by source +A word\. *", lines[1])
 
 
 def test_run_prints_the_verdict_and_says_where_the_files_are(run):
     result = run("run", "p1", "--out", "there")
     assert result.exit_code == 0
-    assert 'P1, notebook 09. Said: "Said of P1 [x]." Measured: 2 seeds' in result.output
+    assert (
+        'P1, notebook 09. Said: "Said of P1 [x]." Run: 2 seeds (0 and 1). (1) x is' in result.output
+    )
     assert "1 of 1 verdicts, with their files, are in there." in result.output
     assert re.search(r"P1 .* 2/2 .* left", result.output)
     assert names(run.folder / "there") == ["P1.csv", "P1.json", "P1.png", "P1.txt"]
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_the_first_seed(run):
+    (run.folder / "there").write_text("a file where the folder should be")
+    run.rows["P1"] = row("P1", fails)  # it would say so if it were run
+    result = run("run", "P1", "--out", "there")
+    assert (result.exit_code, type(result.exception)) == (1, SystemExit)
+    assert "cannot be written in" in last_line(result)
+    assert "P1" not in last_line(result)
+
+
+def test_the_list_says_how_long_the_kept_run_took(run):
+    kept = run.folder / "data" / "results"
+    kept.mkdir(parents=True)
+    for name, seconds in (("P1", 12), ("P3", 200)):
+        results.save(kept / f"{name}.json", {"seconds": seconds}, {})
+    lines = run("list").output.splitlines()
+    assert re.fullmatch(r"P1 +09 +experiment +2 seeds +12 s +Said of P1 \[x\]\. *", lines[0])
+    assert re.fullmatch(r"P3 +09 +experiment +2 seeds +3 min +Said of P3 \[x\]\. *", lines[2])
 
 
 def test_results_go_to_bnlab_results_unless_told(run):
@@ -99,7 +122,7 @@ def test_results_go_to_bnlab_results_unless_told(run):
 
 
 def test_the_number_of_seeds_is_yours(run):
-    assert "Measured: 5 seeds" in run("run", "P1", "--seeds", 5).output
+    assert "Run: 5 seeds (0 to 4). (1) x" in run("run", "P1", "--seeds", 5).output
     about = json.loads((run.folder / "bnlab-results" / "P1.json").read_text())
     assert about["config"]["seeds"] == [0, 1, 2, 3, 4]
 
@@ -117,9 +140,9 @@ def test_run_all_writes_the_ledger(run):
     with (folder / "ledger.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [(row["id"], row["verdict"], row["measured"]) for row in rows] == [
-        ("P1", "RIGHT", "2 seeds"),
-        ("P2", "WRONG", "nothing to measure, see the source"),
-        ("P3", "RIGHT", "2 seeds"),
+        ("P1", "RIGHT", "2 values"),
+        ("P2", "WRONG", "nothing: by source"),
+        ("P3", "RIGHT", "2 values"),
     ]
     assert rows[0]["said"] == "Said of P1 [x]."
     files = "P1.csv P1.json P1.png P1.txt P2.txt P3.csv P3.json P3.png P3.txt ledger.csv"
@@ -279,7 +302,7 @@ def test_a_real_experiment_from_a_real_command_line(tmp_path):
     start = [sys.executable, "-c", "from bnlab.tools.cli import app; app()"]
     command = [*start, "experiment", "run", "S2", "--seeds", "2", "--jobs", "2"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert "Verdict: RIGHT." in done.stdout
+    assert "Verdict: CANNOT TELL." in done.stdout  # two seeds
     assert (tmp_path / "bnlab-results" / "S2.png").read_bytes().startswith(b"\x89PNG")
     assert len(list(tmp_path.glob("bnlab-results/parts/S2/seed-*.npz"))) == 2
 

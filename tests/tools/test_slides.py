@@ -17,7 +17,7 @@ from bnlab.tools.workshop import slides
 from bnlab.tools.workshop.formulas import mathml, render_markdown
 from bnlab.tools.workshop.slides import cut, write_slides
 
-NOTEBOOKS = sorted(Path(course_files(), "notebooks").glob("*.ipynb"))
+NOTEBOOKS = sorted(Path(course_files(), "notebooks").glob("[0-9][0-9]_*.ipynb"))
 every_notebook = pytest.mark.parametrize("file", NOTEBOOKS, ids=lambda file: file.stem[:2])
 
 

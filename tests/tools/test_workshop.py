@@ -291,7 +291,8 @@ def test_with_solutions_every_check_says_correct(name):
     for cell in marked(notebook, "exercise"):
         assert solution_source(mark(cell, "exercise")) in cell.source
     for ran, cell in zip(lessons(notebook), lessons(CUT[name]), strict=True):
-        assert ran.metadata.get("tags") or shown(cell) == shown(ran), cell.source
+        says_whose = ran.metadata.get("tags") or "mine(" in cell.source
+        assert says_whose or shown(cell) == shown(ran), cell.source
 
 
 @pytest.mark.slow

@@ -18,6 +18,8 @@ import pytest
 
 from bnlab.course.experiments import runner
 from bnlab.course.experiments.evidence import Claim, Experiment
+from bnlab.course.experiments.panels import strip
+from bnlab.course.experiments.rule import Part
 from bnlab.course.experiments.runner import run
 
 pytestmark = [
@@ -127,7 +129,7 @@ def test_damaged_digits_are_named_by_every_command(damaged, tmp_path):
         (line,) = [line for line in done.stdout.splitlines() if line.startswith("TO DO")]
         assert named in line
     assert (doctor.returncode, lab.returncode) == (1, 0)
-    assert len(list((tmp_path / "desk").glob("*.ipynb"))) == 11
+    assert len(list((tmp_path / "desk").glob("*.ipynb"))) == 13
 
 
 # A folder that cannot be written
@@ -148,7 +150,7 @@ def test_with_a_closed_jupyter_folder_the_sentence_comes_before_the_traceback(cl
     assert sentence(done).endswith("JupyterLab would not start: see above.")
     assert "TO DO" in done.stdout
     assert "set HOME to a folder of your own" in done.stdout
-    assert len(list((tmp_path / "desk").glob("*.ipynb"))) == 11
+    assert len(list((tmp_path / "desk").glob("*.ipynb"))) == 13
 
 
 def test_a_closed_folder_is_no_place_for_notebooks_or_results(closed, tmp_path):
@@ -157,7 +159,7 @@ def test_a_closed_folder_is_no_place_for_notebooks_or_results(closed, tmp_path):
     done = call(
         *WEAK, *BNLAB, "experiment", "run", "S2", "--seeds", 2, "--out", closed, cwd=tmp_path
     )
-    assert "seed-0.npz cannot be written" in sentence(done)
+    assert "a result cannot be written" in sentence(done)
 
 
 # A full disk
@@ -177,7 +179,7 @@ def test_a_full_disk_keeps_what_the_learner_wrote_and_the_next_run_completes(dis
     (disk / "full").unlink()
     call(*BNLAB, "lab", desk, "--copy-only", cwd=disk)
     assert contents(desk).items() > before.items()
-    assert len(list(desk.glob("*.ipynb"))) == 11
+    assert len(list(desk.glob("*.ipynb"))) == 13
 
 
 def results(folder):
@@ -291,11 +293,15 @@ def noise(config):
 
 
 def judge(arrays):
-    return "RIGHT", f"{arrays['noise'].size} numbers", "no spread"
+    return [Part("there are numbers", True, f"{arrays['noise'].size} numbers")]
+
+
+def draw(arrays):
+    return strip({"noise": arrays["noise"].mean(axis=1)}, "mean of the numbers")
 
 
 CLAIM = Claim("R9", "Noise is noise.", "It is.", "experiment", "07", "Euclid")
-NOISE = Experiment(CLAIM, Noise(), run=noise, judge=judge)
+NOISE = Experiment(CLAIM, Noise(), run=noise, judge=judge, draw=draw)
 RUN = """
 import sys, test_faults
 from pathlib import Path
@@ -361,7 +367,7 @@ def test_without_torch_an_experiment_that_needs_it_says_so(without):
 
 
 WITHOUT_TORCH = ("00", "01", "04", "07")  # the notebooks that do not use it
-IN_ONE_CELL = ("02", "03", "05")  # use it as a witness, in a cell that stands alone
+IN_ONE_CELL = ("02", "03", "05", "06")  # use it as a witness, in a cell that stands alone
 SAYS = "This notebook needs torch, which is not installed where it runs. Run"
 
 

@@ -9,7 +9,6 @@ from bnlab.course.discovery import lesson_modules
 from bnlab.course.experiments.evidence import Evidence
 from bnlab.course.experiments.ledger import ledger
 from bnlab.course.experiments.results import folder
-from bnlab.course.experiments.rule import verdict
 from bnlab.course.experiments.scale.runs import NOISE, Run, read
 
 __all__ = [
@@ -106,17 +105,16 @@ class AtScale:
         """Verdict of the rule, with criteria and numbers."""
         parts = self.judge(Table(found, size))
         done = sum(run in found for run in self.runs(size))
-        measured = "; ".join(map(str, parts))
         seeds = f"{len(size.seeds)} seed" + "s" * (len(size.seeds) > 1)
-        spread = f"{seeds}, {done} of {len(self.runs(size))} runs"
-        return Evidence(ledger()[self.claim].claim, measured, verdict(parts), spread)
+        setting = f"CIFAR-10, {seeds}, {done} of {len(self.runs(size))} runs"
+        return Evidence(ledger()[self.claim].claim, tuple(parts), setting)
 
     def in_short(self, found, size=FULL):
         """The verdict, or "no run yet" as long as runs are missing and no part is decided."""
         parts = self.judge(Table(found, size))
         missing = not found.keys() >= set(self.runs(size))
         waits = missing and all(part.holds is None for part in parts)
-        return NO_RUN if waits else verdict(parts)
+        return NO_RUN if waits else self.evidence(found, size).verdict
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import joblib
 
 from bnlab.course.experiments import results
 from bnlab.course.experiments.evidence import Experiment
-from bnlab.course.experiments.files import ResultsError, replacing
+from bnlab.course.experiments.files import ResultsError, check_folder, replacing
 from bnlab.course.experiments.ledger import ledger
 from bnlab.course.experiments.reporting import paragraph
 from bnlab.course.experiments.runner import finished, run, units
@@ -30,6 +30,7 @@ def run_campaign(entries, folder, jobs=1, keep=False, console=None):
     If there are several, one that fails does not stop the others, unless there is no place left
     for the results.
     """
+    check_folder(folder)
     evidence, failures = [], []
     with joblib.parallel_config(n_jobs=jobs), progress_bar(console) as bar:
         there = sum(finished(entry, folder) for entry in entries)
@@ -65,10 +66,10 @@ def write_ledger(evidence, folder):
         new.open("w", encoding="utf-8", newline="") as file,
     ):
         rows = csv.writer(file, lineterminator="\n")
-        rows.writerow([*claim_fields, "measured", "uncertainty", "verdict"])
+        rows.writerow([*claim_fields, "measured", "setting", "verdict"])
         for found in evidence:
             claim = [getattr(found.claim, field) for field in claim_fields]
-            rows.writerow([*claim, found.measured, found.uncertainty, found.verdict])
+            rows.writerow([*claim, found.measured, found.setting, found.verdict])
 
 
 def progress_bar(console):

@@ -5,6 +5,7 @@ from pathlib import Path
 from bnlab.course.experiments import results
 from bnlab.course.experiments.at_scale import FULL, plans
 from bnlab.course.experiments.campaign import progress_bar
+from bnlab.course.experiments.files import check_folder
 from bnlab.course.experiments.reporting import paragraph, write_verdict
 from bnlab.course.experiments.scale.runs import read, write
 
@@ -39,6 +40,7 @@ def run_at_scale(entries, out, data, device, *, size=FULL, jobs=1, minutes=None,
     from bnlab.course.experiments.scale import cifar
     from bnlab.course.experiments.scale.campaign import Place, run_all
 
+    check_folder(Path(out))
     _check_device(device)
     cifar.check(data)
     place = Place.of(Path(out) / "runs", data, device)

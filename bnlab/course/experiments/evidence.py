@@ -6,10 +6,10 @@ import html
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
 
-from bnlab.course.experiments import panels
+from bnlab.course.experiments.rule import verdict
 from bnlab.course.experiments.seeds import over_seeds
 
-__all__ = ["VERDICTS", "Claim", "Definition", "Evidence", "Experiment"]
+__all__ = ["VERDICTS", "Claim", "Definition", "Evidence", "Experiment", "described"]
 
 VERDICTS = ("RIGHT", "IMPRECISE", "WRONG", "CONTESTED", "NOT REPRODUCED", "CANNOT TELL")
 
@@ -32,6 +32,8 @@ class Claim:
         Where it is taught, two digits.
     source : str
         Paper and section.
+    published : {"no", "yes", "both ways"}
+        Whether somebody has published a measurement that says it; or others one against it, too.
     """
 
     id: str
@@ -40,6 +42,7 @@ class Claim:
     kind: str
     notebook: str
     source: str
+    published: str = "no"
 
 
 @dataclass(frozen=True)
@@ -49,40 +52,58 @@ class Evidence:
     Parameters
     ----------
     claim : Claim
-    measured : str
-        The result in a few words, rounded to what the data support.
-    verdict : str
-        One of `VERDICTS`, on the claim as it is said.
-    uncertainty : str
-        Seeds and spread, or the tolerance of an identity; empty for a definition.
+    parts : sequence of Part
+        What was measured; none for a definition.
+    setting : str
+        What was run: depth, steps, rates, seeds.
+    by_source : str
+        The verdict on a definition, which its source decides.
     """
 
     claim: Claim
-    measured: str
-    verdict: str
-    uncertainty: str = ""
+    parts: tuple = ()
+    setting: str = ""
+    by_source: str = ""
 
     def __post_init__(self):
         if self.verdict not in VERDICTS:
             raise ValueError(f"A verdict is one of {', '.join(VERDICTS)}, got {self.verdict!r}")
 
+    @property
+    def verdict(self):
+        """One of `VERDICTS`, on the claim as it is said."""
+        return self.by_source or verdict(self.parts, self.claim.published)
+
+    @property
+    def measured(self):
+        """The result in a few words, without the criteria."""
+        return "; ".join(part.measured for part in self.parts) or "nothing: by source"
+
+    @property
+    def open(self):
+        """Criteria of the parts that this run cannot tell."""
+        return [part.criterion for part in self.parts if part.holds is None]
+
+    def lines(self):
+        """What a card says: pairs of a word and a text."""
+        found = [("claim", self.claim.said)]
+        if self.setting:
+            found.append(("run", self.setting))
+        found += [("part", str(part)) for part in self.parts]
+        how = f"{self.verdict}, by source: {self.claim.source}" if self.by_source else self.verdict
+        return [*found, ("verdict", how), ("what is true", self.claim.correct)]
+
     def __str__(self):
-        spread = f" ({self.uncertainty})" if self.uncertainty else ""
-        return (
-            f"{self.claim.id}, claim: {self.claim.said}\n"
-            f"    measured: {self.measured}{spread}\n"
-            f"    verdict:  {self.verdict}. {self.claim.correct}"
-        )
+        rows = [f"    {word + ':':13} {text}" for word, text in self.lines()]
+        return "\n".join([self.claim.id, *rows])
 
     __repr__ = __str__
 
     def _repr_html_(self):
-        spread = f" ({self.uncertainty})" if self.uncertainty else ""
+        rows = "<br>".join(f"{word}: {html.escape(text)}" for word, text in self.lines())
         return (
             '<div style="border-left: 4px solid #57606a; padding: 0.3em 0.8em">'
-            f"<b>{self.claim.id}</b> claim: {html.escape(self.claim.said)}<br>"
-            f"measured: {html.escape(self.measured + spread)}<br>"
-            f"verdict: <b>{self.verdict}.</b> {html.escape(self.claim.correct)}</div>"
+            f"<b>{self.claim.id}</b><br>{rows}</div>"
         )
 
 
@@ -96,15 +117,18 @@ class Experiment:
     config : frozen dataclass instance
         Data, sizes, rates and seeds; its defaults are the ones the course shows.
     judge : callable
-        ``judge(arrays)`` gives ``(verdict, measured, uncertainty)``; the verdict follows from the
-        arrays by a stated criterion, so that another result gives another verdict.
+        ``judge(arrays)`` gives the parts of the verdict, a list of `Part`. Their criteria are
+        written before the run; whether they hold follows from the arrays alone.
+    draw : callable
+        ``draw(arrays)`` gives an Axes of the experiment's figure.
+    setting : str
+        What is run, for the card, such as ``"{depth} layers, {steps} steps, rates {lrs}"``: names
+        in braces are fields of the config; the seeds are added.
     one_seed : callable
         ``one_seed(config, seed)`` gives a dict of arrays and numbers, alike for every seed of the
         config; they are stacked.
     run : callable
         In its place where seeds are not all: ``run(config)`` gives the whole dict.
-    draw : callable, optional
-        ``draw(arrays)`` gives the Axes of the experiment's figure; a panel an array without it.
     on_data : callable, optional
         ``on_data(folder)`` gives the same experiment on other images; without it there are none.
     """
@@ -113,9 +137,10 @@ class Experiment:
     config: object
     _: KW_ONLY
     judge: Callable
+    draw: Callable
+    setting: str = ""
     one_seed: Callable | None = None
     run: Callable | None = None
-    draw: Callable = panels.draw
     on_data: Callable | None = None
 
     def __post_init__(self):
@@ -134,12 +159,13 @@ class Experiment:
         -------
         Evidence
         """
-        return self.read(self.run(dataclasses.replace(self.config, **changes)))
+        smaller = dataclasses.replace(self.config, **changes)
+        return self.read(self.run(smaller), dataclasses.asdict(smaller))
 
-    def read(self, arrays):
-        """Evidence from arrays that are already there, of this run or a stored one."""
-        verdict, measured, uncertainty = self.judge(arrays)
-        return Evidence(self.claim, measured, verdict, uncertainty)
+    def read(self, arrays, config=None):
+        """Evidence from arrays that are already there, of this run or one with another config."""
+        config = dataclasses.asdict(self.config) if config is None else config
+        return Evidence(self.claim, tuple(self.judge(arrays)), described(self.setting, config))
 
 
 @dataclass(frozen=True)
@@ -158,4 +184,27 @@ class Definition:
 
     def evidence(self):
         """Evidence whose measurement is the source itself."""
-        return Evidence(self.claim, "nothing to measure, see the source", self.verdict)
+        return Evidence(self.claim, by_source=self.verdict)
+
+
+def described(setting, config):
+    """A setting with the values of a config, and its seeds.
+
+    >>> described("{depth} layers, rates {lrs}", {"depth": 3, "lrs": [0.1, 0.3], "seeds": [4, 5]})
+    '3 layers, rates 0.1 and 0.3; 2 seeds (4 and 5)'
+    """
+    text = setting.format_map({name: _words(value) for name, value in config.items()})
+    seeds = config.get("seeds", ())
+    which = _words(seeds) if len(seeds) < 3 else f"{seeds[0]} to {seeds[-1]}"
+    told = f"{len(seeds)} seed{'s' * (len(seeds) != 1)} ({which})" if seeds else ""
+    return "; ".join(filter(None, (text, told)))
+
+
+def _words(value):
+    """A value of a config as a sentence has it; of more than five numbers the ends."""
+    if not isinstance(value, list | tuple):
+        return f"{value:,}" if type(value) is int and value >= 10_000 else f"{value}"
+    words = [_words(v) for v in value]
+    if len(words) > 5:
+        return f"{words[0]} to {words[-1]}"
+    return " and ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))

@@ -12,6 +12,7 @@ from bnlab.course import writing
 
 __all__ = [
     "ResultsError",
+    "check_folder",
     "load_part",
     "replacing",
     "save_part",
@@ -34,6 +35,13 @@ def replacing(path):
             "room there and run the same command again, which goes on from what is finished, or "
             "choose another folder with --out DIR"
         ) from error
+
+
+def check_folder(folder):
+    """Raise `ResultsError` now if nothing can be written there, and not after the first seed."""
+    with replacing(folder / "a result") as new:
+        new.touch()
+    (folder / "a result").unlink()
 
 
 def save_part(path, about, arrays, seconds=0.0):

@@ -1,75 +1,132 @@
-"""A figure that fits the arrays of any experiment: one panel an array."""
+"""Figures that many experiments share: groups side by side, lines, errors of identities.
 
-import math
+Names of groups and axes are nouns with units.
+"""
 
 import numpy as np
 
-__all__ = ["draw"]
-
-MOST = 12  # panels; more cannot be read
-LINES = 6  # in a panel
+__all__ = ["errors", "lines", "strip"]
 
 
-def draw(arrays):
-    """Draw each array of numbers in a panel of its own, the first twelve of them.
+def strip(groups, ylabel, *, limit=None, ax=None):
+    """Draw groups side by side: a point a seed, a bar at the mean; seeds are joined across groups.
 
-    A number is written, one axis is drawn as dots. Of more axes the first one is the seeds in most
-    experiments and the last one goes to the right: the line is the median over the first, the band
-    goes from the smallest to the largest, and there is a line for each place in between, up to six.
+    Parameters
+    ----------
+    groups : dict
+        Name -> values (S,), or one number.
+    ylabel : str
+        With its unit.
+    limit : tuple of (float, str), optional
+        A dotted line, and what it says.
 
-    >>> ax = draw({"lr": 0.1, "error": [3.0, 2.5], "curve": np.ones((2, 5)), "name": "x"})
-    >>> [panel.get_title() for panel in ax.figure.axes]
-    ['lr', 'error', 'curve']
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> ax = strip({"none": [90, 92], "batch norm": [95, 96]}, "test accuracy, %")
+    >>> [label.get_text() for label in ax.get_xticklabels()]
+    ['none', 'batch norm']
     """
-    # Here and below: whoever only reads the ledger has no need of matplotlib.
-    import matplotlib.pyplot as plt
-
-    drawn = {name: np.asarray(a, float) for name, a in arrays.items() if _is_numeric(a)}
-    chosen = list(drawn.items())[:MOST]
-    columns = min(3, len(chosen)) or 1
-    rows = math.ceil(len(chosen) / columns) or 1
-    figure, axes = plt.subplots(rows, columns, figsize=(4 * columns, 2.6 * rows), squeeze=False)
-    for ax, (name, array) in zip(axes.flat, chosen, strict=False):
-        _panel(array, ax).set_title(name, fontsize="medium")
-    for ax in axes.flat[max(len(chosen), 1) :]:
-        ax.remove()
-    if len(drawn) > MOST:
-        figure.suptitle(f"the first {MOST} of {len(drawn)} arrays")
-    return axes.flat[0]
+    ax = ax or _new_axes((1.5 + 1.3 * len(groups), 3.4))
+    columns = [np.atleast_1d(np.asarray(values, float)) for values in groups.values()]
+    places = range(len(columns))
+    if len({len(column) for column in columns}) == 1:
+        for seed in zip(*columns, strict=True):
+            ax.plot(places, seed, color="0.8", lw=1, zorder=1)
+    for place, column in zip(places, columns, strict=True):
+        color = f"C{place % 10}"
+        ax.plot([place] * len(column), column, "o", color=color, alpha=0.6, zorder=2)
+        ax.hlines(column.mean(), place - 0.25, place + 0.25, color=color, lw=3, zorder=3)
+    ax.set_xticks(places, list(groups))
+    ax.set(ylabel=ylabel, xlim=(-0.6, len(columns) - 0.4))
+    return _limited(ax, limit)
 
 
-def _is_numeric(array):
-    array = np.asarray(array)
-    return array.dtype.kind in "biuf" and array.size > 0
+def lines(x, groups, xlabel, ylabel, *, limit=None, ax=None, **axes):
+    """Draw a line a group: the median of its seeds with a band from the smallest to the largest.
+
+    Parameters
+    ----------
+    x : array_like, shape (T,)
+    groups : dict
+        Name -> values (S, T), or (T,).
+    xlabel, ylabel : str
+        With their units.
+    limit : tuple of (float, str), optional
+        A dotted line, and what it says.
+    **axes
+        Further properties of the Axes, such as ``xscale="log"``.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> ax = lines([0, 1], {"loss": [[2, 1], [3, 2]]}, "step", "training loss")
+    >>> ax.lines[0].get_ydata(), ax.get_xlabel()
+    (array([2.5, 1.5]), 'step')
+    """
+    from bnlab.plots import curves_with_band
+
+    ax = ax or _new_axes((5.6, 3.4))
+    ax.set(**axes)  # before the labels, whose places depend on the scale
+    for k, (name, runs) in enumerate(groups.items()):
+        style = ("-", "--", "-.", (0, (1, 1)), (0, (5, 1)), (0, (3, 1, 1, 1, 1, 1)))[k % 6]
+        curves_with_band(x, np.atleast_2d(np.asarray(runs, float)), name, ax, f"C{k}", style)
+        ax.lines[-1].set_marker("o" if len(x) <= 12 else "")
+    ax.set(xlabel=xlabel, ylabel=ylabel)
+    return _limited(ax, limit)
 
 
-def _panel(array, ax):
-    if array.ndim == 0:
-        ax.text(0.5, 0.5, f"{array:.4g}", ha="center", va="center", fontsize="x-large")
-        ax.set_axis_off()
-    elif array.ndim == 1:
-        ax.plot(array, linestyle="none", marker="o")
-        ax.xaxis.get_major_locator().set_params(integer=True)
-    else:
-        _curves(array, ax)
-    if array.ndim and _spans_decades(array):
-        ax.set_yscale("log")
+def errors(values, *, tolerance, xlabel="largest difference", ax=None):
+    """Draw a dot a comparison on a logarithmic axis, and the tolerance that each has to keep.
+
+    Parameters
+    ----------
+    values : dict
+        What is compared -> the largest difference; zero is drawn at 1e-17.
+    tolerance : float
+    xlabel : str
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> ax = errors({"dx against torch": 3e-16, "without eps": 1e-4}, tolerance=1e-12)
+    >>> [label.get_text() for label in ax.get_yticklabels()]
+    ['dx against torch', 'without eps']
+    """
+    ax = ax or _new_axes((6, 1.3 + 0.4 * len(values)))
+    largest = np.maximum([float(np.max(np.abs(v))) for v in values.values()], 1e-17)
+    kept = largest <= tolerance
+    for keeps, marker, color, name in ((True, "o", "C0", "within"), (False, "D", "C1", "beyond")):
+        places = np.flatnonzero(kept == keeps)
+        ax.plot(largest[places], places, marker, color=color, label=f"{name} the tolerance")
+    ax.axvline(tolerance, color="0.4", ls=":")
+    ax.annotate(f"tolerance {tolerance:.0e}", (tolerance, 1), xycoords=("data", "axes fraction"),
+                xytext=(0, 3), textcoords="offset points", ha="center", color="0.3")  # fmt: skip
+    ax.set(xscale="log", xlabel=xlabel, ylim=(len(values) - 0.5, -0.5))
+    ax.set_yticks(range(len(values)), list(values))
     return ax
 
 
-def _curves(array, ax):
-    """Runs over the first axis, the last one to the right, a line for each place in between."""
-    from bnlab.plots import curves_with_band
+def _new_axes(size):
+    import matplotlib.pyplot as plt
 
-    between = array.shape[1:-1]
-    for place in list(np.ndindex(between))[:LINES]:
-        runs = array[(slice(None), *place)]
-        label = " ".join(map(str, place)) or "median"
-        curves_with_band(np.arange(runs.shape[1]), runs, label=label, ax=ax)
-    for line in ax.lines:
-        line.set_marker("o" if array.shape[-1] <= 12 else "")
+    return plt.subplots(figsize=size)[1]
 
 
-def _spans_decades(array):
-    finite = array[np.isfinite(array)]
-    return finite.size > 0 and finite.min() > 0 and finite.max() > 1000 * finite.min()
+def _limited(ax, limit):
+    """A dotted line that says what it is."""
+    if limit is not None:
+        value, name = limit
+        ax.axhline(value, color="0.4", lw=1, ls=":")
+        ax.annotate(name, (0.01, value), xycoords=("axes fraction", "data"), xytext=(0, 2),
+                    textcoords="offset points", color="0.3", fontsize="small")  # fmt: skip
+    return ax

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from bnlab.course.experiments.at_scale import FULL, NO_RUN, Table, plans, stored_at_scale
 from bnlab.course.experiments.evidence import Definition
 from bnlab.course.experiments.ledger import ledger
-from bnlab.course.experiments.results import evidence_of, stored
+from bnlab.course.experiments.results import evidence_of, is_stored, stored
 from bnlab.course.experiments.selection import find
 from bnlab.data import course_files
 
@@ -25,7 +25,9 @@ class Told:
 
     @property
     def arrays(self):
-        """What the kept run found, a dict of arrays."""
+        """What the kept run found, a dict of arrays; of an identity without one, computed now."""
+        if self.entry.claim.kind == "identity" and not is_stored(self.entry):
+            return self.entry.run(self.entry.config)
         return stored(self.entry.claim.id)[0]
 
     def card(self):
@@ -119,12 +121,7 @@ class Told:
     def side_by_side(self, **smaller):
         """What the kept run found, and which verdict a smaller run gives here and now."""
         kept, here = self.card(), self.run(**smaller)
-        return (
-            f"{kept.claim.id}, claim: {kept.claim.said}\n"
-            f"    stored:   {kept.measured} ({kept.uncertainty})\n"
-            f"    verdict:  {kept.verdict}. {kept.claim.correct}\n"
-            f"    recomputed here, smaller: {here.verdict}"
-        )
+        return f"{kept}\n    here, smaller: {here.verdict} ({here.setting})"
 
 
 def claim(name):
@@ -246,12 +243,12 @@ def at_both_scales():
     Examples
     --------
     >>> [row[:1] + row[2:4] for row in at_both_scales().rows][:2]
-    [('W1', 'RIGHT', 'RIGHT'), ('W11', 'RIGHT', 'CANNOT TELL')]
+    [('W1', 'RIGHT', 'RIGHT'), ('W11', 'CANNOT TELL', 'CANNOT TELL')]
     """
     kept, rows = stored_at_scale()[0], []
     for name, plan in plans().items():
         digits, short = claim(name).card(), plan.in_short(kept)
-        measured = "" if short == NO_RUN else plan.evidence(kept).measured
+        measured = "" if short == NO_RUN else "; ".join(map(str, plan.evidence(kept).parts))
         rows.append((name, digits.claim.said, digits.verdict, short, measured))
     return AtBothScales(rows)
 

@@ -13,14 +13,17 @@ __all__ = ["paragraph", "write_results", "write_verdict"]
 
 
 def paragraph(evidence):
-    """One paragraph about a claim: what is said, what was measured, the verdict, the source."""
+    """What is said, what was run, each part with its criterion, the verdict, the source."""
     claim = evidence.claim
-    spread = f" ({evidence.uncertainty})" if evidence.uncertainty else ""
-    text = (
-        f'{claim.id}, notebook {claim.notebook}. Said: "{claim.said}" Measured: '
-        f"{evidence.measured}{spread}. Verdict: {evidence.verdict}. {claim.correct} "
-        f"[{claim.source}]"
-    )
+    said = [f'{claim.id}, notebook {claim.notebook}. Said: "{claim.said}"']
+    if evidence.setting:
+        said.append(f"Run: {evidence.setting}.")
+    numbered = [f"({k}) {part}." for k, part in enumerate(evidence.parts, 1)]
+    how = ", by source" if evidence.by_source else ""
+    said += [*numbered, f"Verdict: {evidence.verdict}{how}."]
+    if evidence.verdict == "CANNOT TELL":
+        said.append(f"This run is too small, or its spread too large, to tell: {evidence.open[0]}.")
+    text = " ".join([*said, f"What is true: {claim.correct}", f"[{claim.source}]"])
     return textwrap.fill(text, width=88, break_long_words=False, break_on_hyphens=False)
 
 
@@ -32,7 +35,7 @@ def write_results(experiment, about, arrays, seconds, folder):
         _write_csv(new, about, arrays)
     with replacing(folder / f"{name}.png") as new:
         _write_figure(new, experiment, arrays)
-    found = {field: getattr(evidence, field) for field in ("verdict", "measured", "uncertainty")}
+    found = {field: getattr(evidence, field) for field in ("verdict", "measured", "setting")}
     save(folder / f"{name}.json", about | {"seconds": round(seconds, 1)} | found, arrays)
     return write_verdict(evidence, folder)  # last: where a verdict is, the rest is too
 

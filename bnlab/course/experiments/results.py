@@ -1,7 +1,6 @@
 """Results that the course keeps: the arrays of a run, in one JSON file a claim in data/results.
 
-What is said about them is computed from them when it is shown. A file that holds no arrays, of an
-experiment that was run before arrays were kept, has the verdict itself.
+What is said about them is computed from them when it is shown.
 """
 
 import dataclasses
@@ -10,11 +9,22 @@ import json
 import numpy as np
 
 from bnlab import __version__
-from bnlab.course.experiments.evidence import Definition, Evidence
+from bnlab.course.experiments.evidence import Definition
 from bnlab.course.experiments.files import replacing
 from bnlab.data import course_files
 
-__all__ = ["about", "evidence_of", "folder", "keep", "load", "save", "stored", "stored_evidence"]
+__all__ = [
+    "about",
+    "duration",
+    "evidence_of",
+    "folder",
+    "is_stored",
+    "keep",
+    "load",
+    "save",
+    "stored",
+    "stored_evidence",
+]
 
 
 def folder():
@@ -50,9 +60,9 @@ def save(path, about, arrays):
 
 
 def load(path):
-    """Arrays of a file of `save`, as far as it has any, and what they were made from."""
+    """Arrays of a file of `save`, and what they were made from."""
     content = json.loads(path.read_text(encoding="utf-8"))
-    arrays = content.pop("arrays", {})
+    arrays = content.pop("arrays")
     return {n: np.array(a) if isinstance(a, list) else a for n, a in arrays.items()}, content
 
 
@@ -68,27 +78,42 @@ def stored(claim_id):
 
     >>> arrays, made = stored("R2")
     >>> made["config"]["batch_size"], arrays["error_8"].shape
-    (128, (32, 3))
+    (128, (12, 3))
     """
     path = folder() / f"{claim_id}.json"
-    arrays, made = load(path) if path.exists() else ({}, {})
-    if not arrays:
+    if not path.exists():
         raise FileNotFoundError(
             f"no arrays of {claim_id} are kept in {folder()}; "
             f"`bnlab experiment run {claim_id} --keep` makes them"
         )
-    return arrays, made
+    return load(path)
+
+
+def is_stored(entry):
+    """Whether a run of it is kept."""
+    return (folder() / f"{entry.claim.id}.json").exists()
+
+
+def duration(entry):
+    """How long its run took when it was kept, in words; nothing where none is kept.
+
+    >>> duration(Definition(None, "RIGHT"))
+    'by source'
+    """
+    if isinstance(entry, Definition):
+        return "by source"
+    if not is_stored(entry):
+        return "at once" if entry.claim.kind == "identity" else ""
+    seconds = load(folder() / f"{entry.claim.id}.json")[1].get("seconds", 0)
+    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{max(seconds, 1):.0f} s"
 
 
 def stored_evidence(entry):
     """Evidence from what is kept for a claim, or None."""
-    path = folder() / f"{entry.claim.id}.json"
-    if not path.exists():
+    if not is_stored(entry):
         return None
-    arrays, made = load(path)
-    if arrays:
-        return entry.read(arrays)
-    return Evidence(entry.claim, *(made[n] for n in ("measured", "verdict", "uncertainty")))
+    arrays, made = load(folder() / f"{entry.claim.id}.json")
+    return entry.read(arrays, made["config"])
 
 
 def evidence_of(entry):

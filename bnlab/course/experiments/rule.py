@@ -1,17 +1,19 @@
 """One rule for verdicts: a claim is split into parts, each with a criterion written before the run.
 
-RIGHT if every part holds, WRONG if none does, IMPRECISE if some hold and some do not. If a part is
-left open, because the run is too small or its interval too wide, it is CANNOT TELL, unless others
-have already decided that the claim is half true.
+RIGHT if every part holds. If some hold and some do not, it is IMPRECISE. If none does, it is WRONG,
+or NOT REPRODUCED if somebody published a measurement that says it. If a part is left open, because
+the run is too small or its interval too wide, it is CANNOT TELL, unless others have already decided
+that the claim is half true. Of a claim with published measurements on both sides, ours is one more:
+unless all its parts agree, it is CONTESTED.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from bnlab.course.experiments.bench import paired_interval
+from bnlab.course.experiments.bench import EXACT, SPLITS, paired_interval
 
-__all__ = ["Part", "in_every_seed", "larger", "verdict", "within"]
+__all__ = ["Part", "exact", "in_every_seed", "larger", "told", "verdict", "within"]
 
 
 @dataclass(frozen=True)
@@ -36,39 +38,54 @@ class Part:
         return f"{self.criterion}: {answer} ({self.measured})"
 
 
-def verdict(parts):
+def verdict(parts, published="no"):
     """The verdict on a claim that has these parts.
 
-    >>> verdict([Part("more", True, "2 > 1"), Part("always", None, "1 seed")])
-    'CANNOT TELL'
+    Parameters
+    ----------
+    parts : sequence of Part
+    published : {"no", "yes", "both ways"}
+        Whether somebody has published a measurement that says it; or others one against it, too.
+
+    Examples
+    --------
+    >>> parts = [Part("more", True, "2 > 1"), Part("always", None, "1 seed")]
+    >>> verdict(parts), verdict(parts, published="both ways")
+    ('CANNOT TELL', 'CONTESTED')
     """
     answers = {part.holds for part in parts}
+    if published == "both ways" and len(answers) > 1:
+        return "CONTESTED"
     if {True, False} <= answers:
         return "IMPRECISE"
     if None in answers:
         return "CANNOT TELL"
-    return "RIGHT" if answers == {True} else "WRONG"
+    refuted = "WRONG" if published == "no" else "NOT REPRODUCED"
+    return "RIGHT" if answers == {True} else refuted
 
 
-def larger(differences, than=0.0):
+def larger(differences, than=0.0, overlap=SPLITS):
     """Whether the mean of paired differences is larger: its 95% interval decides, or None.
+
+    `overlap` is as in `paired_interval`; by default each seed has its own split of the digits.
 
     >>> larger([1.0, 1.2, 1.1]), larger([-1.0, -1.2, -1.1]), larger([1.0, -1.0, 0.1]), larger([1.0])
     (True, False, None, None)
     """
     if len(differences) < 2:
         return None
-    mean, half = paired_interval(differences)
+    mean, half = paired_interval(differences, overlap)
     return True if mean - half > than else False if mean + half < than else None
 
 
-def within(differences, worth):
+def within(differences, worth, overlap=SPLITS):
     """Whether the mean of paired differences is smaller than what is worth having, or None.
 
     >>> within([0.1, 0.0, -0.1], 0.5), within([2.0, 2.1, 2.2], 0.5), within([1.0, -1.0], 0.5)
     (True, False, None)
     """
-    low, high = larger(differences, -worth), larger(-np.asarray(differences, float), -worth)
+    low = larger(differences, -worth, overlap)
+    high = larger(-np.asarray(differences, float), -worth, overlap)
     return True if low and high else False if False in (low, high) else None
 
 
@@ -80,3 +97,26 @@ def in_every_seed(answers):
     """
     answers = {bool(answer) for answer in answers} if len(answers) >= 3 else set()
     return answers.pop() if len(answers) == 1 else None
+
+
+def exact(criterion, error, tolerance=EXACT):
+    """A part that an identity decides: the largest difference is at most this tolerance.
+
+    >>> print(exact("both formulas agree", 3e-16))
+    both formulas agree: holds (largest difference 3e-16)
+    """
+    error = float(np.max(error))
+    return Part(criterion, bool(error <= tolerance), f"largest difference {error:.0e}")
+
+
+def told(differences, unit="points", overlap=SPLITS):
+    """Mean of paired differences in words, with its interval if there are several.
+
+    >>> told([1.0, 1.5, 0.5]), told([1.0])
+    ('+1.0 +- 1.8 points', '+1.0 points')
+    """
+    differences = np.asarray(differences, float)
+    if len(differences) < 2:
+        return f"{differences.mean():+.1f} {unit}"
+    mean, half = paired_interval(differences, overlap)
+    return f"{mean:+.1f} +- {half:.1f} {unit}"

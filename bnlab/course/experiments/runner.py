@@ -20,7 +20,7 @@ import joblib
 import numpy as np
 
 from bnlab.course.experiments.evidence import Definition, Experiment
-from bnlab.course.experiments.files import load_part, save_part
+from bnlab.course.experiments.files import ResultsError, load_part, save_part
 from bnlab.course.experiments.fingerprint import fingerprint
 from bnlab.course.experiments.reporting import write_results, write_verdict
 from bnlab.course.experiments.results import about
@@ -57,6 +57,11 @@ def run(experiment, folder, tick=lambda: None):
         save_part(_path(unit, folder), _about(unit), arrays, seconds)
         tick()
     kept = [_kept(unit, folder) for unit in units(experiment)]
+    if None in kept:
+        raise ResultsError(
+            f"The code of {experiment.claim.id} was changed while it ran, so its seeds are not of "
+            "one kind; run the same command again"
+        )
     try:
         arrays, seconds = join([part[0] for part in kept]), sum(part[1] for part in kept)
     except NotSeedBySeed:

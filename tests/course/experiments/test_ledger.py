@@ -13,20 +13,20 @@ from bnlab.course.experiments.ledger import ids, ledger, place
 from bnlab.course.experiments.results import stored_evidence
 from bnlab.data import course_files
 
-# Letter of an id -> how many claims of the course carry it. 96 in all.
-COUNTS = {"S": 10, "A": 18, "D": 7, "B": 5, "T": 6, "C": 6, "R": 6, "W": 14, "P": 20, "N": 4}
+# Letter of an id -> how many claims of the course carry it. 104 in all.
+COUNTS = {"S": 10, "A": 18, "D": 7, "B": 5, "T": 6, "C": 6, "R": 6, "W": 14, "P": 28, "N": 4}
 COURSE = [f"{letter}{n}" for letter, count in COUNTS.items() for n in range(1, count + 1)]
 
 DEFINITIONS = {"S1", "S5", "A5", "A6", "A13", "A14", "C1", "R4", "R6", "W12", "W13"}
 # Each with the verdict on what is said; where people say two things, one verdict of each.
 IDENTITIES = {
     "S7": "WRONG", "S9": "WRONG", "S10": "WRONG IMPRECISE",
-    "A1": "RIGHT", "A3": "WRONG", "A4": "WRONG", "A7": "IMPRECISE", "A8": "WRONG RIGHT",
+    "A1": "RIGHT", "A3": "IMPRECISE", "A4": "WRONG", "A7": "IMPRECISE", "A8": "WRONG RIGHT",
     "A9": "RIGHT", "A10": "WRONG", "A11": "IMPRECISE", "A15": "IMPRECISE", "A18": "IMPRECISE",
     "D1": "RIGHT", "D2": "RIGHT", "D3": "RIGHT", "D4": "RIGHT", "D5": "RIGHT", "D6": "RIGHT",
     "D7": "WRONG RIGHT",
     "B1": "RIGHT IMPRECISE", "B2": "IMPRECISE", "B3": "RIGHT", "B4": "RIGHT", "B5": "RIGHT",
-    "T1": "RIGHT", "T3": "RIGHT", "T4": "WRONG IMPRECISE", "T6": "RIGHT",
+    "T1": "RIGHT", "T3": "IMPRECISE", "T4": "WRONG IMPRECISE", "T6": "RIGHT",
     "C2": "RIGHT", "C3": "WRONG RIGHT", "C4": "RIGHT", "C5": "RIGHT", "N2": "RIGHT", "N3": "RIGHT",
 }  # fmt: skip
 # Letter of an id -> where it is taught, but for the claims of HOMES.
@@ -48,8 +48,8 @@ def identities():
     return [i if fast(i) else pytest.param(i, marks=pytest.mark.slow) for i in found]
 
 
-def test_the_course_makes_96_claims():
-    assert len(COURSE) == 96
+def test_the_course_makes_104_claims():
+    assert len(COURSE) == 104
     assert set(COURSE) >= DEFINITIONS | set(IDENTITIES) | set(HOMES)
 
 
@@ -114,7 +114,7 @@ def test_an_identity_holds(claim_id):
     evidence = ledger()[claim_id].evidence()
     assert evidence.verdict in IDENTITIES.get(claim_id, "RIGHT").split()
     assert evidence.measured
-    assert evidence.uncertainty
+    assert evidence.setting
 
 
 def test_ids_sort_in_their_natural_order():

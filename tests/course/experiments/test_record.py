@@ -10,7 +10,6 @@ from bnlab.course import claim, record
 from bnlab.course.experiments import results
 from bnlab.course.experiments.evidence import Definition
 from bnlab.course.experiments.ledger import ledger
-from bnlab.course.experiments.panels import draw
 from bnlab.course.experiments.record import Told
 
 
@@ -30,7 +29,7 @@ def test_a_card_follows_the_arrays(monkeypatch):
 
 def test_an_identity_is_computed_and_a_definition_has_its_source():
     assert claim("D2").card().verdict == "RIGHT"
-    assert claim("S1").card().measured == "nothing to measure, see the source"
+    assert claim("S1").card().measured == "nothing: by source"
 
 
 def test_without_a_kept_run_the_card_says_how_to_make_one(tmp_path, monkeypatch):
@@ -40,7 +39,7 @@ def test_without_a_kept_run_the_card_says_how_to_make_one(tmp_path, monkeypatch)
 
 
 def test_run_takes_a_smaller_config():
-    assert "1 seed" in claim("W1").run(lrs=(0.1,), steps=5, seeds=(0,)).uncertainty
+    assert "1 seed" in claim("W1").run(lrs=(0.1,), steps=5, seeds=(0,)).setting
 
 
 def test_draw_uses_the_experiments_own_figure():
@@ -48,7 +47,12 @@ def test_draw_uses_the_experiments_own_figure():
     entry = dataclasses.replace(ledger()["W1"], draw=lambda arrays: seen.append(arrays) or "axes")
     assert Told(entry).draw() == "axes"
     np.testing.assert_array_equal(seen[0]["relu_bn"], claim("W1").arrays["relu_bn"])
-    assert ledger()["W1"].draw is draw
+
+
+def test_an_identity_is_drawn_from_what_it_computes_now():
+    entry = dataclasses.replace(ledger()["D3"], draw=lambda arrays: arrays)
+    drawn, now = Told(entry).draw(), entry.run(entry.config)
+    assert list(drawn) == list(now)
 
 
 def test_a_definition_has_nothing_to_draw():

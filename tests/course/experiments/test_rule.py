@@ -3,7 +3,16 @@
 import numpy as np
 import pytest
 
-from bnlab.course.experiments.rule import Part, in_every_seed, larger, verdict, within
+from bnlab.course.experiments.bench import paired_interval
+from bnlab.course.experiments.rule import (
+    Part,
+    exact,
+    in_every_seed,
+    larger,
+    told,
+    verdict,
+    within,
+)
 
 
 def parts(*answers):
@@ -36,9 +45,8 @@ def test_a_part_is_told_with_its_criterion_and_its_numbers(holds, words):
     assert str(Part("more", holds, "2 > 1")) == f"more: {words} (2 > 1)"
 
 
-# The 95% interval of three paired differences is 4.303 s / sqrt(3) to each side (Student's t).
-# `paired_interval` approximates the 4.303 by 4.17; the margin has room for that.
-HALF, MARGIN = 4.302653 / np.sqrt(3), 0.1
+# The 95% interval of three paired differences, over splits of the digits, to each side.
+HALF, MARGIN = 4.302653 * np.sqrt(1 / 3 + 450 / 1145), 0.001
 
 
 @pytest.mark.parametrize("edge", [0.0, 1.5, -2.0])
@@ -57,13 +65,54 @@ def test_one_seed_has_no_interval(differences):
 
 
 def test_within_asks_both_ends():
-    narrow = np.array([-0.1, 0.0, 0.1])  # an interval of 0.25 to each side
-    assert within(narrow, 0.3) is True
-    assert within(narrow, 0.2) is None
-    assert within(narrow + 0.1, 0.3) is None
-    assert within(narrow - 0.1, 0.3) is None
-    assert within(narrow + 1, 0.3) is False
-    assert within(narrow - 1, 0.3) is False
+    narrow = np.array([-0.1, 0.0, 0.1])  # an interval of 0.37 to each side
+    assert within(narrow, 0.4) is True
+    assert within(narrow, 0.3) is None
+    assert within(narrow + 0.1, 0.4) is None
+    assert within(narrow - 0.1, 0.4) is None
+    assert within(narrow + 1, 0.4) is False
+    assert within(narrow - 1, 0.4) is False
+
+
+def test_runs_on_data_of_their_own_need_no_wider_interval():
+    narrow = np.array([-0.1, 0.0, 0.1])  # 0.25 to each side
+    assert within(narrow, 0.3, overlap=0.0) is True
+    assert larger(narrow + 0.3, overlap=0.0) is True
+    assert larger(narrow + 0.3) is None
+    assert (told(narrow, "%", 0.0), told(narrow, "%")) == ("+0.0 +- 0.2 %", "+0.0 +- 0.4 %")
+
+
+@pytest.mark.parametrize("count", [2, 3, 5, 21, 22, 40, 200])
+def test_intervals_are_those_of_students_t(count):
+    stats = pytest.importorskip("scipy.stats")
+    d = np.random.default_rng(count).normal(1, 2, count)
+    mean, half = paired_interval(d)
+    low, high = stats.t.interval(0.95, count - 1, d.mean(), stats.sem(d))
+    np.testing.assert_allclose([mean - half, mean + half], [low, high], rtol=5e-4)
+    _, wide = paired_interval(d, overlap=0.5)
+    assert wide / half == pytest.approx(np.sqrt(1 + count / 2))
+
+
+@pytest.mark.parametrize(
+    ("answers", "published", "expected"),
+    [
+        ([False], "yes", "NOT REPRODUCED"),
+        ([False, None], "yes", "CANNOT TELL"),
+        ([False, True], "yes", "IMPRECISE"),
+        ([False], "both ways", "NOT REPRODUCED"),
+        ([False, True], "both ways", "CONTESTED"),
+        ([False, None], "both ways", "CONTESTED"),
+        ([None], "both ways", "CANNOT TELL"),
+        ([True], "both ways", "RIGHT"),
+    ],
+)
+def test_what_others_measured_counts_where_ours_do_not_say_yes(answers, published, expected):
+    assert verdict(parts(*answers), published) == expected
+
+
+@pytest.mark.parametrize(("error", "holds"), [(1e-13, True), (1e-11, False), (np.nan, False)])
+def test_an_identity_holds_up_to_rounding(error, holds):
+    assert exact("a = b", np.array([0, error])).holds is holds
 
 
 @pytest.mark.parametrize(

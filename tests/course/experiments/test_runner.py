@@ -21,7 +21,7 @@ import pytest
 import bnlab
 from bnlab.course.experiments import fingerprint as fingerprints
 from bnlab.course.experiments import reporting, results, runner, selection
-from bnlab.course.experiments.evidence import Claim, Definition, Experiment
+from bnlab.course.experiments.evidence import Claim, Definition, Evidence, Experiment
 from bnlab.course.experiments.files import (
     ResultsError,
     load_part,
@@ -29,8 +29,9 @@ from bnlab.course.experiments.files import (
     save_part,
 )
 from bnlab.course.experiments.ledger import ledger, runnable
-from bnlab.course.experiments.panels import draw
+from bnlab.course.experiments.panels import strip
 from bnlab.course.experiments.reporting import paragraph
+from bnlab.course.experiments.rule import Part
 from bnlab.course.experiments.runner import NotSeedBySeed, join, run, units
 from bnlab.course.experiments.seeds import over_seeds
 from bnlab.course.experiments.selection import with_data, with_seeds
@@ -76,8 +77,12 @@ def without_seeds(config):
 
 
 def judge(arrays):
-    grow = (np.diff(arrays.get("square", [0, 1])) > 0).all()
-    return "RIGHT" if grow else "WRONG", f"up to {np.max(arrays.get('square', 1))}", "no spread"
+    grow = bool((np.diff(arrays.get("square", [0, 1])) > 0).all())
+    return [Part("each is larger than the last", grow, f"up to {np.max(arrays.get('square', 1))}")]
+
+
+def draw(arrays):
+    return strip({"squares": arrays.get("square", 1)}, "square")
 
 
 @dataclass(frozen=True)
@@ -114,7 +119,7 @@ def seeds_run(log):
 
 def experiment(log, how=squares, one_seed=None, **changes):
     config = Squares(str(log), **changes)
-    return Experiment(CLAIM, config, run=how, one_seed=one_seed, judge=judge)
+    return Experiment(CLAIM, config, run=how, one_seed=one_seed, judge=judge, draw=draw)
 
 
 # ---------------------------------------------------------------- seeds
@@ -125,13 +130,13 @@ def test_seeds_are_the_first_ones_then_the_next_numbers(log):
     assert with_seeds(own, None) is own
     assert with_seeds(own, 1).config.seeds == (3,)
     assert with_seeds(own, 4).config.seeds == (3, 5, 6, 7)
-    whole = Experiment(CLAIM, NoSeeds(str(log)), run=without_seeds, judge=judge)
+    whole = Experiment(CLAIM, NoSeeds(str(log)), run=without_seeds, judge=judge, draw=draw)
     assert with_seeds(whole, 4) is whole
 
 
 def test_a_unit_is_one_seed_or_all_there_is(log):
     assert [unit.config.seeds for unit in units(experiment(log, seeds=(3, 5)))] == [(3,), (5,)]
-    whole = Experiment(CLAIM, NoSeeds(str(log)), run=without_seeds, judge=judge)
+    whole = Experiment(CLAIM, NoSeeds(str(log)), run=without_seeds, judge=judge, draw=draw)
     assert units(whole) == [whole]
     assert units(Definition(CLAIM, "RIGHT")) == []
 
@@ -262,32 +267,24 @@ def test_the_verdict_is_one_paragraph():
     assert "\n\n" not in text
     assert max(map(len, text.splitlines())) <= 88
     assert " ".join(text.split()) == (
-        'R9, notebook 07. Said: "Squares grow." Measured: up to 1 (no spread). Verdict: RIGHT. '
-        "They do. [Euclid]"
+        'R9, notebook 07. Said: "Squares grow." Run: 4 seeds (0 to 3). (1) each is larger '
+        "than the last: holds (up to 1). Verdict: RIGHT. What is true: They do. [Euclid]"
     )
 
 
-@pytest.mark.parametrize(
-    "arrays",
-    [
-        {},
-        {"text": ["a", "b"]},
-        {"x": np.array([]), "y": np.full((2, 3), np.nan), "z": np.array([1e-9, 1.0])},
-        {f"a{i}": np.full((2, 3, 4), i) for i in range(14)},
-    ],
-)
-def test_there_is_a_figure_for_any_arrays(arrays, tmp_path):
-    ax = draw(arrays)
-    ax.figure.savefig(tmp_path / "x.png")
-    assert len(ax.figure.axes) <= 12
+def test_a_run_that_cannot_tell_says_what_it_is_too_small_for():
+    parts = [Part("they grow", True, "up to 9"), Part("in every seed", None, "2 seeds")]
+    text = " ".join(paragraph(Evidence(CLAIM, parts)).split())
+    said = "This run is too small, or its spread too large, to tell: in every seed. What is true"
+    assert f"Verdict: CANNOT TELL. {said}" in text
 
 
-def test_seeds_are_a_band_and_what_is_between_seeds_and_steps_a_line_each():
-    losses = np.arange(24.0).reshape(3, 2, 4)  # seeds, sides, steps
-    ax = draw({"losses": losses})
-    assert [line.get_label() for line in ax.lines] == ["0", "1"]
-    np.testing.assert_array_equal(ax.lines[1].get_ydata(), losses[1, 1])
-    assert draw({"lr": 0.1}).texts[0].get_text() == "0.1"
+def test_a_definition_is_decided_by_its_source():
+    text = " ".join(paragraph(Definition(CLAIM, "RIGHT").evidence()).split())
+    assert text == (
+        'R9, notebook 07. Said: "Squares grow." Verdict: RIGHT, by source. '
+        "What is true: They do. [Euclid]"
+    )
 
 
 # ---------------------------------------------------------------- run
@@ -302,7 +299,7 @@ def test_run_leaves_table_figure_config_and_verdict(figures, log, tmp_path):
     about = json.loads((out / "R9.json").read_text())
     assert about["config"] == {"log": str(log), "seconds": 0.0, "seeds": [0, 1, 2, 3]}
     assert (about["claim"], len(about["code"])) == ("R9", 12)
-    assert (about["verdict"], about["uncertainty"]) == ("RIGHT", "no spread")
+    assert (about["verdict"], about["setting"]) == ("RIGHT", "4 seeds (0 to 3)")
     assert (out / "R9.txt").read_text() == paragraph(evidence) + "\n"
     assert (out / "R9.png").read_bytes().startswith(b"\x89PNG")
     with (out / "R9.csv").open() as file:
@@ -388,6 +385,13 @@ def test_a_result_of_something_else_does_not_count(log, tmp_path, monkeypatch, c
     assert seeds_run(log) == [0, 0, 1, 1]
 
 
+def test_code_that_changes_while_it_runs_gets_a_sentence(log, tmp_path, monkeypatch):
+    codes = iter("abcdefghijklmnop")
+    monkeypatch.setattr(runner, "fingerprint", lambda experiment: next(codes))
+    with pytest.raises(ResultsError, match=r"code of R9 was changed while it ran.* run the same"):
+        run(experiment(log), tmp_path / "out")
+
+
 def depends_on(name):
     """Names below bnlab of the files that a claim's fingerprint covers."""
     experiment = ledger()[name]
@@ -431,7 +435,7 @@ def test_an_experiment_that_is_not_seed_by_seed_is_run_whole_and_kept(log, tmp_p
 
 
 def test_without_seeds_one_run_is_enough(log, tmp_path):
-    entry = Experiment(CLAIM, NoSeeds(str(log)), run=without_seeds, judge=judge)
+    entry = Experiment(CLAIM, NoSeeds(str(log)), run=without_seeds, judge=judge, draw=draw)
     for _ in range(2):
         assert run(entry, tmp_path / "out").verdict == "RIGHT"
     assert log.read_text() == "whole\n"
@@ -603,7 +607,15 @@ def test_figure1_chooses_each_rate_on_validation_images(monkeypatch):
     assert arrays["lr_bn"].tolist() == [1e-3], "the rate that learns least fits wrong labels best"
 
 
-def planted(final_bn, slow_bn=1):
+BETTER, SAME, WORSE, OPEN = (
+    np.array([0.97, 0.98, 0.97, 0.98]),
+    0.95 - 1e-4 * np.arange(5, 9),
+    np.array([0.93, 0.92, 0.93, 0.92]),
+    np.array([0.94, 0.97, 0.96, 0.94]),
+)
+
+
+def planted(final_bn, slow_bn=1, data="digits"):
     """Accuracies at steps 0, 10, 20, 30: without batch norm 90% is there at step 20."""
     plain = np.tile([0.1, 0.5, 0.92, 0.95], (4, 1))
     bn = np.tile([0.1, 0.95, 0.95, 0.95], (4, 1))
@@ -613,47 +625,78 @@ def planted(final_bn, slow_bn=1):
         "steps": np.array([0, 10, 20, 30]), "target": 0.9, "accuracy_plain": plain,
         "accuracy_bn": bn, "seconds_plain": np.ones(4), "seconds_bn": np.full(4, 1.5),
         "lr_plain": np.ones(4), "lr_bn": np.array([1.0, 3, 3, 1]),
+        "overlap": 450 / 1145 if data == "digits" else 0.0,
     }  # fmt: skip
+
+
+def two_seeds(arrays):
+    return {name: a[:2] if np.shape(a)[:1] == (4,) and name != "steps" else a
+            for name, a in arrays.items()}  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("arrays", "verdict"),
     [
-        (planted([0.97, 0.98, 0.97, 0.98]), "RIGHT"),
-        (planted([0.94, 0.96, 0.96, 0.95]), "IMPRECISE"),  # faster, not better
-        (planted([0.97, 0.98, 0.97, 0.98], slow_bn=3), "IMPRECISE"),  # better, not faster
-        (planted([0.94, 0.96, 0.96, 0.95], slow_bn=3), "NOT REPRODUCED"),
-        (planted([0.80, 0.81, 0.80, 0.79], slow_bn=4), "NOT REPRODUCED"),  # 90% never there
+        (planted(BETTER), "RIGHT"),
+        (planted(SAME), "IMPRECISE"),  # faster, worse by a hair that each seed shows
+        (planted(OPEN), "CANNOT TELL"),  # faster; better or not
+        (planted(BETTER, slow_bn=2), "IMPRECISE"),  # better, as fast
+        (planted(BETTER, slow_bn=3), "IMPRECISE"),  # better, not faster
+        (planted(WORSE, slow_bn=3), "NOT REPRODUCED"),
+        (planted(WORSE - 0.1, slow_bn=4), "NOT REPRODUCED"),  # 90% never there
+        (two_seeds(planted(BETTER)), "CANNOT TELL"),
     ],
 )
 def test_figure1_needs_both_faster_and_better(arrays, verdict):
     evidence = paper_figure.figure_1().read(arrays)
     assert evidence.verdict == verdict
     assert "takes 1.5 times as long" in evidence.measured
-    assert "1 without, 1, 3 with" in evidence.uncertainty
+    assert "rates 1 without, 1, 3 with it" in evidence.measured
+    criteria = [part.criterion for part in paper_figure.figure_1().read(planted(SAME)).parts]
+    assert [part.criterion for part in evidence.parts] == criteria
 
 
 def test_figure1_must_be_faster_in_every_seed():
-    arrays = planted([0.94, 0.96, 0.96, 0.95])
+    arrays = planted(BETTER)
     arrays["accuracy_bn"][0, 1:3] = 0.5  # this one gets to 90% at step 30
-    assert paper_figure.figure_1().read(arrays).verdict == "NOT REPRODUCED"
+    assert [part.holds for part in paper_figure.figure_1().read(arrays).parts] == [None, True]
+
+
+def test_figure1_says_never_if_the_accuracy_is_never_reached():
+    faster, _ = paper_figure.figure_1().read(planted(WORSE - 0.1, slow_bn=4)).parts
+    assert faster.measured.startswith("20 steps without, never with it")
+
+
+def test_figure1_widens_its_interval_for_splits_of_the_digits_alone():
+    gains = np.array([0.955, 0.965, 0.954, 0.958])
+    answers = [
+        paper_figure.figure_1().read(planted(gains, data=data)).parts[1].holds
+        for data in ("digits", "a folder")
+    ]
+    assert answers == [None, True]
+    small = {"steps": 4, "every": 2, "lrs": (1.0,), "seeds": (0,)}
+    config = dataclasses.replace(paper_figure.FIGURE_1.config, **small)
+    assert paper_figure.FIGURE_1.run(config)["overlap"] == pytest.approx(450 / 1145)
 
 
 def test_figure1_draws_the_three_panels_of_the_paper():
-    arrays = {
-        "steps": np.array([0, 10]), "accuracy_plain": np.ones((2, 2)),
-        "accuracy_bn": np.ones((2, 2)), "percentiles_plain": np.arange(12.0).reshape(2, 3, 2),
-        "percentiles_bn": np.ones((2, 3, 2)),
+    arrays = planted(BETTER) | {
+        "percentiles_plain": np.arange(48.0).reshape(4, 3, 4), "percentiles_bn": np.ones((4, 3, 4)),
     }  # fmt: skip
     a, b, c = paper_figure.draw(arrays).figure.axes
-    assert [line.get_label() for line in a.lines] == ["without", "with BN"]
+    assert [line.get_label() for line in a.lines] == ["without batch norm", "with batch norm"]
+    np.testing.assert_allclose(a.lines[0].get_ydata(), [10, 50, 92, 95])
+    assert (a.get_xlabel(), a.get_ylabel()) == ("step", "test accuracy, %")
+    (inset,) = a.child_axes
+    assert inset.get_ylim() == (90, 100)
+    np.testing.assert_allclose(inset.lines[1].get_ydata(), [10, 95, 95, 97.5])
     np.testing.assert_array_equal(b.lines[1].get_ydata(), arrays["percentiles_plain"][0, 1])
     assert b.get_ylim() == c.get_ylim()
 
 
-def test_an_experiment_may_draw_its_own_figure(figures, log, tmp_path):
-    own = dataclasses.replace(experiment(log), draw=lambda arrays: draw({"a": arrays["square"]}))
-    run(own, tmp_path / "own")
-    run(experiment(log), tmp_path / "generic")
-    pictures = [(tmp_path / name / "R9.png").read_bytes() for name in ("own", "generic")]
+def test_the_picture_is_the_experiments_own_figure(figures, log, tmp_path):
+    other = dataclasses.replace(experiment(log), draw=lambda arrays: strip({"one": 1.0}, "one"))
+    run(other, tmp_path / "other")
+    run(experiment(log), tmp_path / "own")
+    pictures = [(tmp_path / name / "R9.png").read_bytes() for name in ("other", "own")]
     assert pictures[0] != pictures[1]

@@ -369,8 +369,14 @@ def rows_for_columns(x, eps):
     return (x - x.mean(axis=0)) @ (vectors / np.sqrt(values + eps)[:, None] @ vectors.T)
 
 
+def turned_twice(x, eps):
+    values, vectors = np.linalg.eigh(np.cov(x, rowvar=False, bias=True))
+    return (x - x.mean(axis=0)) @ vectors @ np.diag((values + eps) ** -0.5) @ vectors
+
+
 MISTAKES_IN_OTHER_WORDS = {
     "not_turned_back": pca_through_np_cov,
+    "second_not_transposed": turned_twice,
     "eps_forgotten": lambda x, eps: through_np_cov(x, lambda v: v**-0.5),
     "eps_outside_root": lambda x, eps: through_np_cov(x, lambda v: 1 / (v**0.5 + eps)),
     "unbiased_covariance": lambda x, eps: through_np_cov(
@@ -386,6 +392,18 @@ MISTAKES_IN_OTHER_WORDS = {
 @pytest.mark.parametrize("mistake", MISTAKES_IN_OTHER_WORDS)
 def test_a_mistake_of_whitening_is_named_though_its_rounding_differs(mistake):
     assert check("zca_whiten", MISTAKES_IN_OTHER_WORDS[mistake]).mistake == mistake
+
+
+def test_a_covariance_without_an_inverse_is_told_why():
+    """The root of each entry, then the inverse: NumPy says no more than "Singular matrix"."""
+
+    def whiten(x, eps):
+        centred = x - x.mean(axis=0)
+        return centred @ np.linalg.inv(np.sqrt(centred.T @ centred / len(x)))
+
+    report = check("zca_whiten", whiten)
+    assert (report.outcome, report.mistake) == ("error", "no_inverse")
+    assert "a constant feature has variance 0" in report.message
 
 
 def test_numbers_that_are_right_but_for_their_shape_are_told_how_to_get_it():
@@ -424,6 +442,7 @@ def test_a_wrong_answer_to_a_question_is_caught(name, answer):
     [
         (0.001, "incorrect", "rounded", "Close: 0.001 is the right value, rounded."),
         (0.25**4, "incorrect", "four_sigmoids", "four sigmoids; there are five"),
+        (0, "incorrect", "zero", "Small, but not 0"),
         ("1/1024", "correct", None, "(1/4)^5"),
     ],
 )

@@ -305,6 +305,9 @@ WRONG = {
             batchnorm_backward_staged(dy, x, g, b, e)
             | {"dmean": -(dy * g).sum(axis=0, keepdims=True)}
         ),
+        "features counted for rows": _staged(
+            {"dx": "dx_hat * inv_std + (2 * dvar * centred + dmean) / dy.shape[1]"}
+        ),
         "dvar of the unbiased variance": _staged(
             {
                 "dvar": "-0.5 * (dx_hat * centred).sum(axis=0) * inv_std**3 * (m - 1) / m",
@@ -360,6 +363,7 @@ NAMES = {
     "batchnorm_backward_staged": {
         "dx is dy": "dx_of_dy",
         "dx is zero": "dx_zero",
+        "features counted for rows": "features_for_rows",
         "dvar of the unbiased variance": "dvar_of_the_unbiased_variance",
         "gamma for its size": "gamma_without_its_sign",
         "ones upstream": "upstream_of_ones",

@@ -1,7 +1,10 @@
 """Claims D1 to D7: identities run for real, and each verdict turned by planted arrays."""
 
+import functools
+
 import numpy as np
 import pytest
+from matplotlib import pyplot as plt
 
 import bnlab
 from bnlab.course.lessons.nb03 import backpropagation, gradient_geometry, wrong_gradients
@@ -14,11 +17,17 @@ ALL = (D1_STAGES, D2_CLOSED_FORM, D3_PROJECTION, D4_ZERO_TERM, D5_ONES, D6_SMALL
        D7_STOPPED)  # fmt: skip
 
 
+@pytest.fixture(autouse=True)
+def _closed():
+    yield
+    plt.close("all")
+
+
 @pytest.mark.parametrize("experiment", ALL, ids=lambda e: e.claim.id)
 def test_the_claim_holds(experiment):
     evidence = experiment.evidence()
     assert evidence.verdict == "RIGHT", evidence
-    assert "False" not in evidence.measured
+    assert evidence.setting
 
 
 @pytest.mark.parametrize("experiment", [D1_STAGES, D2_CLOSED_FORM, D4_ZERO_TERM, D7_STOPPED],
@@ -44,48 +53,149 @@ def test_claims_carry_their_rows():
 # Planted arrays: another result gives another verdict.
 
 
+@functools.cache
+def result(claim_id):
+    (experiment,) = (e for e in ALL if e.claim.id == claim_id)
+    return experiment.run(experiment.config)
+
+
+def arrays_of(experiment, **changes):
+    found = result(experiment.claim.id)
+    assert set(changes) <= set(found), "planted nothing"
+    return {**found, **changes}
+
+
 def planted(experiment, **changes):
-    return experiment.read({**experiment.run(experiment.config), **changes}).verdict
+    return experiment.read(arrays_of(experiment, **changes)).verdict
 
 
 @pytest.mark.parametrize("name", backpropagation.D1_STAGES.run(Batch())["names"])
 def test_d1_sees_each_of_the_six(name):
-    arrays = D1_STAGES.run(D1_STAGES.config)
-    errors = [0.01 if n == name else 1e-12 for n in arrays["names"]]
+    names = arrays_of(D1_STAGES)["names"]
+    errors = [0.01 if n == name else 1e-12 for n in names]
     assert planted(D1_STAGES, from_measured=errors) == "WRONG"
     assert planted(D1_STAGES, from_torch=errors) == "WRONG"
-    measured = D1_STAGES.read({**arrays, "from_torch": errors}).measured
-    assert f"({', '.join(n for n in arrays['names'] if n != name)})" in measured
+
+
+NO_PROJECTION = {name: np.full(5, 0.1) for name in gradient_geometry.D3_ERRORS.values()}
+NO_RANK = {"rank": np.array([2, 3, 5, 8, 32])}
+SEEING = {"ones": np.ones(7), "dx_ones": 0.1, "dx_squares": 1.0}
+NO_SHARE = {"rms": np.ones(4)}
+NO_ARTEFACT = {"gradient": np.array([[3.3, 3.2], [1.0, 1.1]])}
+
+
+@pytest.mark.parametrize(
+    ("experiment", "changes", "verdict"),
+    [
+        (D2_CLOSED_FORM, {"from_stages": 1e-6}, "WRONG"),
+        (D2_CLOSED_FORM, {"from_torch": 1e-6}, "WRONG"),
+        (D3_PROJECTION, NO_RANK | NO_PROJECTION, "WRONG"),
+        (D3_PROJECTION, NO_PROJECTION, "IMPRECISE"),
+        (D3_PROJECTION, {"rank": np.array([0, 2, 3, 6, 30])}, "IMPRECISE"),
+        (D3_PROJECTION, {"idempotent": np.array([0, 0, 0, 0, 1e-3])}, "IMPRECISE"),
+        (D3_PROJECTION, {"symmetric": np.array([0, 0, 0, 0, 1e-3])}, "IMPRECISE"),
+        (D3_PROJECTION, {"to_ones": np.array([0, 0, 1e-3, 0, 0])}, "IMPRECISE"),
+        (D3_PROJECTION, {"to_x_hat": np.array([0, 0, 1e-3, 0, 0])}, "IMPRECISE"),
+        (D3_PROJECTION, {"to_formula": np.array([0.1, 0, 0, 0, 0])}, "IMPRECISE"),
+        (D4_ZERO_TERM, {"share": 1e-3}, "WRONG"),
+        (D4_ZERO_TERM, {"change": 1e-3}, "WRONG"),
+        (D5_ONES, SEEING, "WRONG"),
+        (D5_ONES, {"ones": np.ones(7)}, "IMPRECISE"),
+        (D5_ONES, {"ones": np.array([0, 0, 0, 0, 1, 1, 1])}, "IMPRECISE"),
+        (D5_ONES, {"ones": np.array([0, 0, 0, 0, 0, 1, 1])}, "RIGHT"),
+        (D5_ONES, {"random": np.zeros(7)}, "IMPRECISE"),
+        (D5_ONES, {"random": np.ones(7)}, "IMPRECISE"),  # the right one is found wrong
+        (D5_ONES, {"random": np.array([0, 0, 1, 1, 1, 1, 1])}, "IMPRECISE"),
+        (D5_ONES, {"dx_ones": 0.1}, "IMPRECISE"),
+        (D5_ONES, {"dx_squares": 1.0}, "IMPRECISE"),
+        (D6_SMALL_BATCHES, NO_SHARE | NO_ARTEFACT, "WRONG"),
+        (D6_SMALL_BATCHES, {"rms": np.array([0.1, 0.577, 0.707, 0.866])}, "IMPRECISE"),
+        (D6_SMALL_BATCHES, {"rms": np.array([0, 0.577, 0.707, 0.93])}, "IMPRECISE"),
+        (D6_SMALL_BATCHES, NO_ARTEFACT, "IMPRECISE"),
+        (D7_STOPPED, {"mean": 1e-9}, "WRONG"),
+        (D7_STOPPED, {"variance": 1e-9}, "WRONG"),
+        (D7_STOPPED, {"both": 1e-9}, "WRONG"),
+        (D7_STOPPED, {"neither": 1e-3}, "WRONG"),
+    ],
+)
+def test_a_verdict_follows_from_the_arrays(experiment, changes, verdict):
+    assert planted(experiment, **changes) == verdict
 
 
 @pytest.mark.parametrize(
     ("experiment", "changes"),
     [
-        (D2_CLOSED_FORM, {"from_stages": 1e-6}),
-        (D2_CLOSED_FORM, {"from_torch": 1e-6}),
-        (D3_PROJECTION, {"rank": np.array([0, 2, 3, 6, 30])}),
-        (D3_PROJECTION, {"idempotent": np.array([0, 0, 0, 0, 1e-3])}),
-        (D3_PROJECTION, {"to_x_hat": np.array([0, 0, 1e-3, 0, 0])}),
-        (D3_PROJECTION, {"to_package": np.array([0.1, 0, 0, 0, 0])}),
-        (D4_ZERO_TERM, {"share": 1e-3}),
-        (D4_ZERO_TERM, {"change": 1e-3}),
-        (D5_ONES, {"ones": np.ones(7)}),
-        (D5_ONES, {"random": np.zeros(7)}),
-        (D5_ONES, {"random": np.ones(7)}),
-        (D5_ONES, {"random": np.array([0, 0, 1, 1, 1, 1, 1])}),
-        (D5_ONES, {"ones": np.array([0, 0, 0, 0, 0, 1, 1])}),
-        (D5_ONES, {"dx_ones": 0.1}),
-        (D5_ONES, {"dx_squares": 1.0}),
-        (D6_SMALL_BATCHES, {"rms": np.array([0.1, 0.577, 0.707, 0.866])}),
-        (D6_SMALL_BATCHES, {"rms": np.array([0, 0.577, 0.707, 0.93])}),
-        (D6_SMALL_BATCHES, {"gradient": np.array([[3.3, 3.2], [1.0, 1.1]])}),
-        (D7_STOPPED, {"mean": 1e-9}),
-        (D7_STOPPED, {"both": 1e-9}),
-        (D7_STOPPED, {"neither": 1e-3}),
+        (D1_STAGES, {"from_torch": [1.0] * 6}),
+        (D2_CLOSED_FORM, {"from_torch": 1.0}),
+        (D3_PROJECTION, NO_RANK | NO_PROJECTION),
+        (D4_ZERO_TERM, {"share": 1.0}),
+        (D5_ONES, SEEING),
+        (D6_SMALL_BATCHES, NO_SHARE | NO_ARTEFACT),
+        (D7_STOPPED, {"neither": 1.0}),
     ],
+    ids=lambda value: value.claim.id if hasattr(value, "claim") else "",
 )
-def test_a_verdict_follows_from_the_arrays(experiment, changes):
-    assert planted(experiment, **changes) == "WRONG"
+def test_criteria_are_those_of_any_run_and_measurements_are_not(experiment, changes):
+    one, other = (experiment.judge(arrays_of(experiment, **c)) for c in ({}, changes))
+    assert [part.criterion for part in one] == [part.criterion for part in other]
+    assert [part.measured for part in one] != [part.measured for part in other]
+
+
+# Figures: axes with names, and the right data in them.
+
+
+@pytest.mark.parametrize("experiment", ALL, ids=lambda e: e.claim.id)
+def test_a_figure_has_names_on_its_axes(experiment):
+    ax = experiment.draw(arrays_of(experiment))
+    assert ax.get_xlabel()
+    assert ax.get_ylabel() or all(label.get_text() for label in ax.get_yticklabels())
+
+
+def dots(ax):
+    """Name of each row -> the values drawn in it, from left to right."""
+    rows = [label.get_text() for label in ax.get_yticklabels()]
+    points = [
+        point for line in ax.lines for point in line.get_xydata() if line.get_marker() != "None"
+    ]
+    return {row: sorted(x for x, y in points if round(y) == k) for k, row in enumerate(rows)}
+
+
+def test_the_figure_of_the_six_stages_has_both_witnesses():
+    measured, by_torch = np.arange(1, 7) * 1e-9, np.arange(1, 7) * 1e-15
+    ax = D1_STAGES.draw(arrays_of(D1_STAGES, from_measured=measured, from_torch=by_torch))
+    drawn = dots(ax)
+    assert list(drawn) == ["dx_hat", "dvar", "dmean", "dx", "dgamma", "dbeta"]
+    np.testing.assert_allclose(drawn["dmean"], [3e-15, 3e-9])
+    names = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert names == ["by finite differences", "by torch"]
+    assert [text.get_text() for text in ax.texts] == ["torch: 1e-10", "differences: 1e-7"]
+
+
+@pytest.mark.parametrize(
+    ("experiment", "changes", "row", "value"),
+    [
+        (D2_CLOSED_FORM, {"from_torch": 3e-3}, "closed form against torch", [3e-3]),
+        (D3_PROJECTION, {"to_ones": np.array([0, 7e-3, 0, 0, 0])}, "P 1 and 0", [7e-3]),
+        (D4_ZERO_TERM, {"change": 2e-3}, "change of dx if it is multiplied by -100", [2e-3]),
+        (D5_ONES, {n: np.full(7, v) for n, v in (("ones", 1e-9), ("squares", 1e-4), ("random", 2))},
+         "gamma forgotten", [1e-9, 1e-4, 2]),
+        (D7_STOPPED, {"variance": 0.25}, "stopped at the variance", [0.25]),
+    ],
+)  # fmt: skip
+def test_a_figure_shows_what_was_measured(experiment, changes, row, value):
+    drawn = dots(experiment.draw(arrays_of(experiment, **changes)))
+    np.testing.assert_allclose(drawn[row], value)
+
+
+def test_the_figure_of_small_batches_has_the_share_and_the_artefact():
+    gradient = np.array([[3.0, 3e-9], [1.0, 1e-9], [2.0, 2e-9]])
+    left = D6_SMALL_BATCHES.draw(arrays_of(D6_SMALL_BATCHES, gradient=gradient))
+    m, share = left.lines[0].get_data()
+    np.testing.assert_allclose(share, np.sqrt(1 - 2 / m))
+    np.testing.assert_allclose(left.lines[1].get_ydata()[1:], [0.577, 0.707, 0.866], atol=0.01)
+    right = left.figure.axes[1]
+    np.testing.assert_array_equal(right.lines[0].get_xydata(), [[1e-5, 2.0], [1e-11, 2e-9]])
+    assert (right.get_xlabel(), right.get_yscale()) == ("eps", "log")
 
 
 # A wrong package must not get the verdict.
@@ -111,14 +221,14 @@ def gamma_missing(dy, cache):
                                                     (wrong_gradients, D5_ONES)])  # fmt: skip
 def test_a_wrong_backward_pass_turns_the_verdict(monkeypatch, fault, module, experiment):
     monkeypatch.setattr(module, "batchnorm_backward", fault)
-    assert experiment.evidence().verdict == "WRONG"
+    assert experiment.evidence().verdict in ("WRONG", "IMPRECISE")
 
 
 @pytest.mark.parametrize("fault", [detached_mean, detached_variance])
 @pytest.mark.parametrize("experiment", [D3_PROJECTION, D6_SMALL_BATCHES], ids=lambda e: e.claim.id)
 def test_a_wrong_backward_pass_is_no_projection_of_rank_m_minus_2(monkeypatch, fault, experiment):
     monkeypatch.setattr(gradient_geometry, "batchnorm_backward", fault)
-    assert experiment.evidence().verdict == "WRONG"
+    assert experiment.evidence().verdict in ("WRONG", "IMPRECISE")
 
 
 # The pieces that the notebook calls.

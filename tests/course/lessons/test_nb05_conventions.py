@@ -9,12 +9,19 @@ import nbformat
 import numpy as np
 import pytest
 import torch
+from matplotlib import pyplot as plt
 
 from bnlab.course.lessons.nb05.conventions import CONVENTIONS, T4_MOMENTUM, closed_form
 from bnlab.data import course_files
 from bnlab.layers import BatchNorm
 
 STEPS, M, C = 40, 5, 3
+
+
+@pytest.fixture(autouse=True)
+def _closed():
+    yield
+    plt.close("all")
 
 
 def batches():
@@ -230,32 +237,47 @@ def test_the_closed_form_takes_a_start_for_each_channel():
     np.testing.assert_array_equal(got, [[0.5, 5.0], [0.25, 2.5], [0.125, 1.25]])
 
 
-def t4_arrays(**changes):
+def t4_arrays(keeps=(False, True, True), **changes):
     left = 0.9 ** np.arange(1, 4)
     arrays = {"closed_form": 1e-16, "torch": 1e-16, "left": left, "predicted": left,
-              "keeps_the_old": np.array([True, False, True])}  # fmt: skip
+              "momentum": 0.1, "libraries": ["PyTorch", "Keras 3", "Flax"],
+              "keeps_the_old": keeps}  # fmt: skip
     return {**arrays, **changes}
 
 
+KEPT = {"left": 0.1 ** np.arange(1, 4), "predicted": 0.1 ** np.arange(1, 4)}
+
+
 @pytest.mark.parametrize(
-    ("changes", "verdict"),
+    ("arrays", "verdict"),
     [
-        ({}, "IMPRECISE"),
-        ({"keeps_the_old": np.ones(3, bool)}, "RIGHT"),
-        ({"keeps_the_old": np.zeros(3, bool)}, "WRONG"),
-        ({"closed_form": 1e-3}, "NOT REPRODUCED"),
-        ({"torch": 1e-3}, "NOT REPRODUCED"),
-        ({"left": 0.1 ** np.arange(1, 4)}, "NOT REPRODUCED"),
+        (t4_arrays(), "IMPRECISE"),
+        (t4_arrays((False, True, False)), "WRONG"),
+        (t4_arrays(**KEPT), "RIGHT"),
+        (t4_arrays(closed_form=1e-3), "CANNOT TELL"),
+        (t4_arrays(torch=1e-3), "CANNOT TELL"),
+        (t4_arrays(left=KEPT["left"]), "CANNOT TELL"),
     ],
 )
-def test_the_verdict_on_momentum_follows_the_arrays(changes, verdict):
-    assert T4_MOMENTUM.read(t4_arrays(**changes)).verdict == verdict
+def test_the_verdict_on_momentum_follows_the_arrays(arrays, verdict):
+    assert T4_MOMENTUM.read(arrays).verdict == verdict
+
+
+def test_momentum_is_asked_the_same_of_every_run_and_drawn_as_it_is_and_as_it_is_said():
+    one, other = (T4_MOMENTUM.judge(arrays) for arrays in (t4_arrays(), t4_arrays(**KEPT)))
+    assert [part.criterion for part in one] == [part.criterion for part in other]
+    ax = T4_MOMENTUM.draw(t4_arrays())
+    np.testing.assert_allclose(ax.lines[0].get_ydata(), [0.9, 0.81, 0.729])
+    np.testing.assert_allclose(ax.lines[1].get_ydata(), [0.1, 0.01, 0.001])
+    assert ax.get_xlabel() == "step t, with momentum a = 0.1"
+    assert ax.get_ylabel() == "share of the start left"
 
 
 def test_momentum_for_real():
     found = T4_MOMENTUM.evidence()
     assert found.verdict == "IMPRECISE"
-    assert found.measured.startswith("true of 9 of 11 conventions")
+    assert "a step keeps 0.9" in found.measured
+    assert "in 9 of 9" in found.measured
 
 
 # The same table as the notebook prints it.

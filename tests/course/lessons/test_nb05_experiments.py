@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from matplotlib import pyplot as plt
 
 from bnlab.course.experiments import bench
 from bnlab.course.lessons.nb05 import evaluation
@@ -13,6 +14,12 @@ from bnlab.data import Digits, contrast, load_digits
 from bnlab.gradcheck import numerical_gradient, relative_error
 from bnlab.layers import BatchNorm, Conv2d, Linear, ReLU, Sequential, mlp
 from bnlab.training import evaluate
+
+
+@pytest.fixture(autouse=True)
+def _closed():
+    yield
+    plt.close("all")
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +37,17 @@ def same_state(a, b):
     return all(np.array_equal(a[name], b[name]) for name in a)
 
 
+def criteria(experiment, arrays):
+    return [part.criterion for part in experiment.judge(arrays)]
+
+
+def groups(ax):
+    """Name of each group of a strip -> the values drawn in it."""
+    names = [label.get_text().replace("\n", " ") for label in ax.get_xticklabels()]
+    points = [line.get_ydata() for line in ax.lines if line.get_marker() == "o"]
+    return dict(zip(names, points, strict=True))
+
+
 # T1: the affine map.
 
 
@@ -39,14 +57,22 @@ def t1_arrays(**changes):
 
 @pytest.mark.parametrize("name", ["alone", "shuffled", "affine", "moved"])
 def test_t1_flips_with_each_array(name):
-    assert evaluation.T1_AVERAGES.read(t1_arrays()).verdict == "RIGHT"
-    assert evaluation.T1_AVERAGES.read(t1_arrays(**{name: 1e-3})).verdict == "WRONG"
+    read = evaluation.T1_AVERAGES.read
+    assert read(t1_arrays()).verdict == "RIGHT"
+    assert read(t1_arrays(**{name: 1e-3})).verdict == "IMPRECISE"
+    assert read(dict.fromkeys(t1_arrays(), 1e-3)).verdict == "WRONG"
+
+
+def test_t1_asks_the_same_of_every_run_and_draws_it():
+    one, other = t1_arrays(), t1_arrays(affine=2e-3)
+    assert criteria(evaluation.T1_AVERAGES, one) == criteria(evaluation.T1_AVERAGES, other)
+    ax = evaluation.T1_AVERAGES.draw(other)
+    assert [label.get_text() for label in ax.get_yticklabels()][2] == "factor and offset"
+    np.testing.assert_array_equal(ax.lines[1].get_xydata(), [[2e-3, 2]])  # beyond the tolerance
 
 
 def test_t1_for_real():
-    found = evaluation.T1_AVERAGES.evidence()
-    assert found.verdict == "RIGHT"
-    assert "False" not in found.measured
+    assert evaluation.T1_AVERAGES.evidence().verdict == "RIGHT"
 
 
 def test_t1_sees_statistics_that_move_in_evaluation(monkeypatch):
@@ -58,7 +84,7 @@ def test_t1_sees_statistics_that_move_in_evaluation(monkeypatch):
         return forward(self, x)
 
     monkeypatch.setattr(BatchNorm, "_forward", moving)
-    assert evaluation.T1_AVERAGES.evidence(features=5).verdict == "WRONG"
+    assert evaluation.T1_AVERAGES.evidence(features=5).verdict != "RIGHT"
 
 
 # T2: shuffled and sorted.
@@ -66,21 +92,42 @@ def test_t1_sees_statistics_that_move_in_evaluation(monkeypatch):
 
 def t2_arrays(**changes):
     ones = np.ones(3)
-    fixed = {f"fixed{which}": 0.98 * ones for which in ("", "_shuffled", "_sorted")}
+    fixed = {f"fixed{how}": 0.98 * ones for how in ("", "_shuffled", "_sorted", "_single")}
     own = {"shuffled": np.array([0.95, 0.96, 0.97]), "sorted": np.array([0.2, 0.3, 0.25])}
     return {**fixed, **own, **changes}
+
+
+ORDER = {"fixed_sorted": np.full(3, 0.5)}
+ALONE = {"fixed_single": np.array([0.10, 0.11, 0.12])}
 
 
 @pytest.mark.parametrize(
     ("changes", "verdict"),
     [
         ({}, "WRONG"),
-        ({"sorted": np.array([0.95, 0.97, 0.96])}, "RIGHT"),  # the batch would not matter
-        ({"fixed_sorted": np.full(3, 0.5)}, "RIGHT"),  # fixed statistics would not help
+        (ORDER | ALONE, "RIGHT"),
+        (ORDER, "IMPRECISE"),
+        ({"fixed_shuffled": np.array([0.98, 0.98, 0.97])}, "IMPRECISE"),
+        (ALONE, "IMPRECISE"),
+        ({"fixed_single": np.array([0.98, 0.97, 0.99])}, "CANNOT TELL"),
+        ({name: values[:1] for name, values in t2_arrays().items()}, "CANNOT TELL"),  # one seed
     ],
 )
 def test_t2_flips_with_its_arrays(changes, verdict):
     assert evaluation.T2_ONE_BATCH.read(t2_arrays(**changes)).verdict == verdict
+
+
+def test_t2_asks_the_same_of_every_run_and_draws_all_five():
+    one, other = t2_arrays(), t2_arrays(**ORDER, **ALONE)
+    assert criteria(evaluation.T2_ONE_BATCH, one) == criteria(evaluation.T2_ONE_BATCH, other)
+    ax = evaluation.T2_ONE_BATCH.draw(other)
+    assert ax.get_ylabel() == "test accuracy, %"
+    drawn = groups(ax)
+    assert list(drawn) == ["averages, shuffled", "averages, by class", "averages, one by one",
+                           "own batch, shuffled", "own batch, by class"]  # fmt: skip
+    np.testing.assert_allclose(drawn["averages, by class"], 50)
+    np.testing.assert_allclose(drawn["averages, one by one"], [10, 11, 12])
+    np.testing.assert_allclose(drawn["own batch, by class"], [20, 30, 25])
 
 
 def test_t2_at_its_smallest():
@@ -109,18 +156,47 @@ def test_accuracy_in_training_mode_is_that_of_batch_statistics():
 # T3: pairs.
 
 
-def test_t3_flips_with_its_arrays():
-    right = {"unbiased": np.ones(4), "biased": np.full(4, np.sqrt(2))}
-    assert evaluation.T3_UNBIASED.read(right).verdict == "RIGHT"
-    assert evaluation.T3_UNBIASED.read({**right, "unbiased": np.full(4, 1.1)}).verdict == "WRONG"
-    assert evaluation.T3_UNBIASED.read({**right, "biased": np.ones(4)}).verdict == "WRONG"
+def t3_arrays(feeds=(True, False, True), **changes):
+    arrays = {"unbiased": np.ones(4), "biased": np.full(4, np.sqrt(2)),
+              "names": ["PyTorch", "Keras 3", "the paper"], "feeds_unbiased": feeds}  # fmt: skip
+    return arrays | changes
+
+
+@pytest.mark.parametrize(
+    ("arrays", "verdict"),
+    [
+        (t3_arrays(), "IMPRECISE"),
+        (t3_arrays((True, True, True)), "RIGHT"),
+        (t3_arrays((True, True, True), unbiased=np.full(4, 1.1)), "IMPRECISE"),
+        (t3_arrays((True, True, True), biased=np.ones(4)), "IMPRECISE"),
+        (t3_arrays((True, True, False)), "WRONG"),
+        (t3_arrays(unbiased=np.full(4, 1.1)), "WRONG"),
+        (t3_arrays(biased=np.ones(4)), "WRONG"),
+    ],
+)
+def test_t3_flips_with_its_arrays(arrays, verdict):
+    assert evaluation.T3_UNBIASED.read(arrays).verdict == verdict
+
+
+def test_t3_asks_the_same_of_every_run_and_draws_who_does_what():
+    one, other = t3_arrays(), t3_arrays((True, True, True), biased=np.full(4, 1.5))
+    assert criteria(evaluation.T3_UNBIASED, one) == criteria(evaluation.T3_UNBIASED, other)
+    left, right = evaluation.T3_UNBIASED.draw(
+        other | {"feeds_unbiased": (True, False, True)}
+    ).figure.axes
+    np.testing.assert_allclose(groups(left)["biased variance"], 1.5)
+    assert [label.get_text() for label in right.get_yticklabels()] == other["names"]
+    assert [label.get_text() for label in right.get_xticklabels()] == ["biased", "unbiased"]
+    np.testing.assert_array_equal(right.lines[0].get_xdata(), [1, 0, 1])
 
 
 def test_t3_for_real():
     arrays = evaluation.T3_UNBIASED.run(evaluation.Pairs(rows=12, features=3))
     np.testing.assert_allclose(arrays["unbiased"], 1, rtol=1e-13)
     np.testing.assert_allclose(arrays["biased"], np.sqrt(2), rtol=1e-13)
-    assert "1.000 with the unbiased variance, 1.414" in evaluation.T3_UNBIASED.evidence().measured
+    found = evaluation.T3_UNBIASED.evidence()
+    assert found.verdict == "IMPRECISE"
+    assert found.measured.startswith("1.000 and 1.414 with batches of two; 4 of 11 conventions")
 
 
 # T5 and S3: statistics computed afresh.
@@ -158,41 +234,79 @@ def t5_arrays(early=0.2, late=0.0):
     noise = np.array([-0.001, 0.0, 0.001])
     running = 0.7 + noise
     return {"early_running": running, "early_recomputed": running + early + noise[::-1],
-            "late_running": 0.98 + noise, "late_recomputed": 0.98 + late + noise,
+            "late_running": 0.98 + noise, "late_recomputed": 0.98 + late + noise[::-1],
             "left": np.full(3, 0.8)}  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("early", "late", "verdict"),
-    [(0.2, 0.0, "RIGHT"), (0.2, 0.15, "IMPRECISE"), (0.0, 0.0, "NOT REPRODUCED"),
-     (-0.2, 0.0, "NOT REPRODUCED")],
-)  # fmt: skip
+    [
+        (0.2, 0.0, "RIGHT"),
+        (0.2, 0.15, "IMPRECISE"),
+        (0.2, -0.15, "IMPRECISE"),
+        (0.0, 0.0, "IMPRECISE"),  # nothing early, nothing late
+        (0.01, 0.0, "CANNOT TELL"),
+        (0.2, 0.01, "CANNOT TELL"),
+        (0.0, 0.15, "NOT REPRODUCED"),
+        (-0.2, 0.15, "NOT REPRODUCED"),
+    ],
+)
 def test_t5_flips_with_its_arrays(early, late, verdict):
     assert recomputed.T5_LAG.read(t5_arrays(early, late)).verdict == verdict
 
 
+def test_t5_asks_the_same_of_every_run_and_draws_both_times():
+    one, other = t5_arrays(), t5_arrays(0.1, 0.01)
+    assert criteria(recomputed.T5_LAG, one) == criteria(recomputed.T5_LAG, other)
+    drawn = groups(recomputed.T5_LAG.draw(other))
+    assert list(drawn) == ["early, averages", "early, recomputed", "late, averages",
+                           "late, recomputed"]  # fmt: skip
+    np.testing.assert_allclose(drawn["early, averages"], [69.9, 70.0, 70.1])
+    np.testing.assert_allclose(drawn["early, recomputed"], 80)
+    np.testing.assert_allclose(drawn["late, averages"], [97.9, 98.0, 98.1])
+
+
 def test_t5_at_its_smallest():
-    small = {"late_steps": 150, "lr": 0.5, "seeds": (0, 1)}
-    assert recomputed.T5_LAG.evidence(**small).verdict == "RIGHT"
+    found = recomputed.T5_LAG.evidence(late_steps=150, seeds=(0, 1))
+    assert found.verdict == "CANNOT TELL"
+    assert "150 steps" in found.setting
 
 
 def s3_arrays(adapted, shift="contrast"):
-    ones = np.ones(3)
+    ones = np.ones(len(adapted))
     return {"clean": 0.98 * ones, f"{shift}_as_it_is": 0.28 * ones,
             f"{shift}_adapted": np.array(adapted), f"{shift}_retrained": 0.97 * ones}  # fmt: skip
+
+
+ENOUGH, SOME, NOTHING = [0.96, 0.97, 0.95], [0.70, 0.75, 0.72], [0.30, 0.28, 0.20]
 
 
 @pytest.mark.parametrize(
     ("adapted", "verdict"),
     [
-        ([0.97, 0.98, 0.96], "WRONG"),
-        ([0.97, 0.98, 0.80], "IMPRECISE"),  # not in every seed
-        ([0.70, 0.75, 0.72], "IMPRECISE"),
-        ([0.30, 0.28, 0.20], "RIGHT"),
+        (ENOUGH, "WRONG"),
+        ([0.96, 0.97, 0.80], "CANNOT TELL"),  # not in every seed
+        (SOME, "RIGHT"),
+        (NOTHING, "RIGHT"),
+        (ENOUGH[:1], "CANNOT TELL"),
     ],
 )
 def test_s3_flips_with_its_arrays(adapted, verdict):
     assert recomputed.S3_RETRAIN.read(s3_arrays(adapted)).verdict == verdict
+
+
+def test_s3_asks_the_same_of_every_run_and_draws_a_panel_a_shift():
+    one = {**s3_arrays(ENOUGH), **s3_arrays(NOTHING, "inversion")}
+    other = {**s3_arrays(SOME), **s3_arrays(SOME, "inversion")}
+    assert criteria(recomputed.S3_RETRAIN, one) == criteria(recomputed.S3_RETRAIN, other)
+    ax = recomputed.S3_RETRAIN.draw(one)
+    assert ax.get_ylabel() == "test accuracy, %"
+    assert [panel.get_title() for panel in ax.figure.axes] == ["contrast", "inversion"]
+    drawn = [groups(panel) for panel in ax.figure.axes]
+    np.testing.assert_allclose(drawn[0]["new statistics"], [96, 97, 95])
+    np.testing.assert_allclose(drawn[1]["new statistics"], [30, 28, 20])
+    np.testing.assert_allclose(drawn[1]["trained from scratch"], 97)
+    assert "without a shift" in [text.get_text() for text in ax.texts]
 
 
 def test_s3_at_its_smallest():
@@ -200,12 +314,12 @@ def test_s3_at_its_smallest():
     assert arrays["contrast_as_it_is"] < 0.6
     assert arrays["contrast_adapted"] > 0.85
     assert arrays["contrast_retrained"] > 0.85
-    assert recomputed.S3_RETRAIN.read(arrays).verdict == "WRONG"
+    assert recomputed.S3_RETRAIN.read(arrays).verdict == "CANNOT TELL"
 
 
-def test_one_shift_that_is_undone_decides():
-    arrays = {**s3_arrays([0.3] * 3, "inversion"), **s3_arrays([0.97] * 3, "contrast")}
-    assert recomputed.S3_RETRAIN.read(arrays).verdict == "WRONG"
+def test_one_shift_that_is_undone_and_one_that_is_not():
+    arrays = {**s3_arrays(NOTHING, "inversion"), **s3_arrays(ENOUGH, "contrast")}
+    assert recomputed.S3_RETRAIN.read(arrays).verdict == "IMPRECISE"
 
 
 def test_a_change_of_contrast_is_undone_and_an_inversion_is_not(digits, net):
@@ -254,9 +368,20 @@ def test_t6_flips_with_its_arrays():
     assert T6_FOLDING.read(t6_arrays(layers=(10, 10))).verdict == "WRONG"
 
 
+def test_t6_asks_the_same_of_every_run_and_draws_both_foldings():
+    one, other = t6_arrays(), t6_arrays(folded=5e-5)
+    assert criteria(T6_FOLDING, one) == criteria(T6_FOLDING, other)
+    ax = T6_FOLDING.draw(one)
+    within, beyond = ax.lines[:2]
+    np.testing.assert_allclose([*within.get_xdata(), *beyond.get_xdata()], [4e-7, 5e-5])
+    assert ax.get_yticklabels()[0].get_text() == "folded"
+    assert ax.get_xlabel()
+
+
 def test_t6_at_its_smallest():
     found = T6_FOLDING.evidence(steps=50, seeds=(0,))
     assert found.verdict == "RIGHT"
+    assert "50 steps" in found.setting
     assert found.measured.startswith("10 layers become 7")
 
 
@@ -342,9 +467,37 @@ def test_evaluation_uses_the_averages_and_leaves_them():
     assert same_state(before, layer.state_dict())
 
 
+def test_the_whole_gradient_lets_no_mean_through():
+    _, dy, layer, dx = backward(gradient=1.0)
+    np.testing.assert_allclose(dx.mean(axis=0), 0, atol=1e-12)
+    assert np.abs(backward(gradient=0.3)[3].mean(axis=0)).min() > 1e-3
+    np.testing.assert_allclose(layer.grads["bias"], dy.sum(axis=0))
+
+
+def test_a_stopped_batch_norm_has_its_output_and_torchs_detached_gradient():
+    rng = np.random.default_rng(0)
+    x, dy = rng.normal(1, 2, (2, 7, 3))
+    stopped, plain = averages.BatchNormStopped(3), BatchNorm(3)
+    for layer in (stopped, plain):
+        layer.weight[:] = [1.0, -2.0, 0.5]
+    np.testing.assert_array_equal(stopped(x), plain(x))
+    u = torch.from_numpy(x).requires_grad_()
+    mean, var = u.mean(0).detach(), u.var(0, correction=0).detach()
+    y = torch.from_numpy(plain.weight) * (u - mean) / torch.sqrt(var + plain.eps)
+    y.backward(torch.from_numpy(dy))
+    np.testing.assert_allclose(stopped.backward(dy), u.grad.numpy(), rtol=1e-10)
+    plain.backward(dy)
+    assert same_state(plain.grads, stopped.grads)
+    assert same_state(plain.state_dict(), stopped.state_dict())
+
+
 def test_all_methods_start_from_the_same_weights():
     states = [averages.network(method, seed=3).state_dict() for method in averages.METHODS]
     assert all(same_state(states[0], state) for state in states[1:])
+    bare = averages.network("batch statistics", seed=3, bias=False)
+    assert same_state(bare.state_dict(), states[0])
+    assert {"0.bias", "3.bias", "6.bias"} == states[0].keys() - bare.state_dict().keys()
+    assert averages.largest_bias(bare) == 0
     model = averages.network("batch statistics", seed=3)
     assert averages.largest_bias(model) == 0
     model[3].bias[:2] = 3, 4
@@ -352,20 +505,36 @@ def test_all_methods_start_from_the_same_weights():
     assert averages.largest_bias(model) == 5
 
 
-def a2_arrays(own=(0.98, 0.93, 0.90), fastest=(0.98, 0.2, 0.1)):
-    noise = np.array([-0.002, 0.0, 0.002])[:, None]
-    on_test = np.stack([np.array(own) + noise, np.array(fastest) + noise], axis=2)  # (S, 3, rates)
-    bias = np.broadcast_to(np.array([1e-8, 4.0, 5.0])[:, None], on_test.shape)
-    return {"lrs": np.array([0.1, 1.0]), "on_test": on_test, "on_val": on_test, "bias": bias}
+NOISE = np.array([-0.002, 0.0, 0.002])
+OWN = {"batch statistics": 0.98, "averages, whole gradient": 0.97, "batch, gradient stopped": 0.97}
+
+
+def a2_arrays(through=0.93, stopped=0.90, without_biases=0.0, **fast):
+    """Three seeds, two rates, of which the second is worse by 10 points unless `fast` says more."""
+    own = OWN | {"averages, gradient through": through, "averages, gradient stopped": stopped}
+    slow = np.array([own[method] for method in averages.METHODS])
+    table = np.stack([slow, slow - 0.1], axis=-1)  # (methods, rates)
+    for method, value in fast.items():
+        table[
+            list(averages.METHODS).index(f"averages, gradient {method.removesuffix('_fast')}"), 1
+        ] = value
+    both = np.stack([table, table])  # (biases, methods, rates)
+    both[1, 1:] += without_biases
+    accuracy = both + NOISE[::-1, None, None, None]
+    accuracy[:, :, 0] += 2 * NOISE[:, None, None]  # batch statistics vary in their own way
+    return {"lrs": np.array([0.1, 1.0]), "accuracy": np.stack([accuracy - 0.03, accuracy], axis=-1),
+            "bias_norm": np.zeros((3, 2, 5, 2))}  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("arrays", "verdict"),
     [
         (a2_arrays(), "WRONG"),
-        (a2_arrays(own=(0.98, 0.98, 0.98)), "IMPRECISE"),  # only the large rate breaks
-        (a2_arrays(own=(0.98, 0.98, 0.90)), "IMPRECISE"),  # one of the two kinds keeps up
-        (a2_arrays(own=(0.98, 0.98, 0.98), fastest=(0.97, 0.97, 0.97)), "RIGHT"),
+        (a2_arrays(0.99, 0.99), "RIGHT"),
+        (a2_arrays(0.99), "IMPRECISE"),  # one of the two kinds keeps up
+        (a2_arrays(without_biases=0.1), "IMPRECISE"),  # biases would be to blame
+        (a2_arrays(0.976), "CANNOT TELL"),  # half a point, more or less
+        ({name: array[:1] for name, array in a2_arrays().items() if name != "lrs"}, "CANNOT TELL"),
     ],
 )
 def test_a2_flips_with_its_arrays(arrays, verdict):
@@ -374,23 +543,43 @@ def test_a2_flips_with_its_arrays(arrays, verdict):
 
 def test_a2_compares_at_the_best_rate_of_each_method_on_validation_images():
     """The averages do well at the second rate only: the validation images have to find it."""
-    arrays = a2_arrays(own=(0.98, 0.4, 0.4), fastest=(0.98, 0.98, 0.98))
+    arrays = a2_arrays(0.4, 0.4, through_fast=0.99, stopped_fast=0.99)
     assert averages.A2_AVERAGES.read(arrays).verdict == "RIGHT"
-    misled = {**arrays, "on_val": arrays["on_val"][:, :, ::-1]}
-    assert averages.A2_AVERAGES.read(misled).verdict == "WRONG"
+    misled = arrays["accuracy"].copy()
+    misled[..., 0] = misled[..., ::-1, 0]
+    assert averages.A2_AVERAGES.read(arrays | {"accuracy": misled}).verdict != "RIGHT"
+
+
+def test_a2_asks_the_same_of_every_run_and_draws_five_methods_four_times():
+    one, other = a2_arrays(), a2_arrays(0.99, without_biases=0.1)
+    assert criteria(averages.A2_AVERAGES, one) == criteria(averages.A2_AVERAGES, other)
+    ax = averages.A2_AVERAGES.draw(a2_arrays(through_fast=0.95, without_biases=0.01))
+    panels = {panel.get_title(): groups(panel) for panel in ax.figure.axes}
+    rates = "rate 0.1", "each at its best rate"
+    assert list(panels) == [f"{rate}, {bias}" for bias in averages.BIASES for rate in rates]
+    means = [drawn["averages, gradient through"].mean() for drawn in panels.values()]
+    np.testing.assert_allclose(means, [93, 95, 94, 96])
+    assert all(len(drawn) == 5 for drawn in panels.values())
+    assert ax.get_ylabel() == "test accuracy, %"
 
 
 def test_the_methods_differ_in_their_gradient_only():
     layers = [make(3, 0.25, np.float64) for make in averages.METHODS.values()]
-    assert [type(layer).__name__ for layer in layers] == [
-        "BatchNorm", "BatchNormByAverages", "BatchNormByAverages"]  # fmt: skip
-    assert [layer.momentum for layer in layers] == [0.25] * 3
-    assert [layer.gradient for layer in layers[1:]] == [0.25, 0.0]
+    kinds = [type(layer).__name__ for layer in layers]
+    assert kinds == ["BatchNorm", *["BatchNormByAverages"] * 3, "BatchNormStopped"]
+    assert [layer.momentum for layer in layers] == [0.25] * 5
+    assert [layer.gradient for layer in layers[1:4]] == [0.25, 0.0, 1.0]
 
 
 def test_a2_at_its_smallest():
-    found = averages.A2_AVERAGES.evidence(lrs=(1.0,), steps=60, seeds=(0, 1))
-    assert found.verdict == "WRONG"
+    arrays = averages.A2_AVERAGES.run(averages.Race(lrs=(1.0,), steps=60, seeds=(0,)))
+    assert arrays["accuracy"].shape == (1, 2, 5, 1, 2)
+    assert arrays["bias_norm"].shape == (1, 2, 5, 1)
+    best = averages.at_best_rates(arrays)["with biases"]
+    assert best["batch statistics"] > best["averages, gradient stopped"]
+    assert arrays["bias_norm"][0, 0, 0] < 1e-5 < 0.1 < arrays["bias_norm"][0, 0, 2]
+    assert (arrays["bias_norm"][:, 1] == 0).all()
+    assert averages.A2_AVERAGES.read(arrays).verdict == "CANNOT TELL"
 
 
 # The shared training run.

@@ -5,6 +5,7 @@ import pytest
 
 from bnlab.course.experiments.at_scale import FULL, SMALL, Table, plans
 from bnlab.course.experiments.ledger import ledger
+from bnlab.course.experiments.rule import Part, verdict
 from bnlab.course.experiments.scale.runs import NOISE
 from bnlab.course.lessons.nb08.at_scale import (
     AFTER,
@@ -250,7 +251,9 @@ def test_a_judge_follows_the_runs(name, found, answers):
     assert found.keys() == set(plan.runs())
     assert holds(name, found) == answers
     evidence = plan.evidence(found)
-    assert evidence.verdict == plan.in_short(found) == expected(answers)
+    assert [part.holds for part in evidence.parts] == answers
+    parts = [Part("", answer, "") for answer in answers]
+    assert evidence.verdict == plan.in_short(found) == verdict(parts, evidence.claim.published)
     assert "no run yet" not in evidence.measured
 
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bnlab.course.experiments.bench import points_gained
 from bnlab.course.experiments.evidence import Claim, Definition, Experiment
+from bnlab.course.experiments.panels import strip
+from bnlab.course.experiments.rule import Part, larger, told
 from bnlab.data import lightest_and_heaviest, load_digits
 from bnlab.layers import mlp
 from bnlab.optim import SGD
@@ -80,12 +81,16 @@ def _one_seed_s2(config, seed):
     digits = load_digits(seed, np.float32)
     x, y = digits.x_train, digits.y_train
     light, _ = lightest_and_heaviest(x, y, config.fraction)
+    relabelled, _ = lightest_and_heaviest(
+        x, np.random.default_rng(seed).permuted(y), config.fraction
+    )
     test_light, test_heavy = lightest_and_heaviest(digits.x_test, digits.y_test, config.fraction)
     # As many images of any ink: what is hard about heavy images is hard for this classifier too.
     rows = np.random.default_rng(seed).permutation(len(x))[: len(light[0])]
     by_light = small_classifier(*light, config, seed)
     by_any = small_classifier(x[rows], y[rows], config, seed)
     return {
+        "chosen_by_label": int((light[0] != relabelled[0]).any(axis=1).sum()),
         "light_on_light": evaluate(by_light, *test_light),
         "light_on_heavy": evaluate(by_light, *test_heavy),
         "any_on_light": evaluate(by_any, *test_light),
@@ -94,18 +99,30 @@ def _one_seed_s2(config, seed):
 
 
 def _judge_s2(arrays):
-    """RIGHT if the shift costs accuracy by more than two standard errors, paired by seed."""
-    loss, error = points_gained(arrays["any_on_heavy"], arrays["light_on_heavy"])
-    mean = {name: 100 * value.mean() for name, value in arrays.items()}
-    measured = (
-        f"trained on light images: {mean['light_on_light']:.1f}% of light test images right, "
-        f"{mean['light_on_heavy']:.1f}% of heavy ones; trained on as many images of any ink: "
-        f"{mean['any_on_heavy']:.1f}% of heavy ones"
-    )
-    verdict = "RIGHT" if loss > error else "NOT REPRODUCED"
-    seeds = len(arrays["any_on_heavy"])
-    spread = f"{seeds} seeds, the shift costs {loss:.1f} +- {error:.1f} points"
-    return verdict, measured, spread
+    light, anything = 100 * arrays["light_on_heavy"], 100 * arrays["any_on_heavy"]
+    by_label = arrays["chosen_by_label"]
+    return [
+        Part(
+            "only the picture decides what is seen: with other labels the same images are chosen",
+            bool((by_label == 0).all()),
+            f"{by_label.max()} images differ",
+        ),
+        Part(
+            "of the heavy images a network that has seen light ones gets fewer right than one that "
+            "has seen as many of any ink",
+            larger(anything - light),
+            f"{light.mean():.1f}% and {anything.mean():.1f}%, {told(anything - light)}",
+        ),
+    ]
+
+
+def _draw_s2(arrays):
+    groups = {
+        f"trained on\n{seen},\ntested on\n{tested}": 100 * arrays[f"{name}_on_{tested}"]
+        for name, seen in (("light", "light images"), ("any", "any ink"))
+        for tested in ("light", "heavy")
+    }
+    return strip(groups, "test accuracy, %")
 
 
 S2_INK = Experiment(
@@ -121,4 +138,7 @@ S2_INK = Experiment(
     Selection(),
     one_seed=_one_seed_s2,
     judge=_judge_s2,
+    setting="one hidden layer of {hidden}, no batch norm, trained on a part of {fraction} of the "
+    "training images for {steps} steps of {batch_size} at rate {lr}, tested on as large a part",
+    draw=_draw_s2,
 )

@@ -189,5 +189,6 @@ LARGEST_FACTOR = Question(
         Mistake("percent", "That is the factor in percent; give it as a number.", 100 * 0.25**5),
         Mistake("inverse", "By that the gradient is divided; the factor is 1 over it.", 4.0**5),
         Mistake("divided_by_five", "You divide 1/4 by 5; five slopes are multiplied.", 0.05),
+        Mistake("zero", "Small, but not 0: multiply five slopes of at most 1/4.", 0.0),
     ),
 )

@@ -68,6 +68,11 @@ ZCA.add_mistakes(
         "D V', not V' D V.",
         {"whitening": "vectors.T / np.sqrt(values + eps) @ vectors"},
     ),
+    second_not_transposed=(
+        "You multiply by V twice. V turns the data to the eigenvectors, V' turns them back: the "
+        "matrix is V D V'.",
+        {"whitening": "vectors / np.sqrt(values + eps) @ vectors"},
+    ),
     cholesky_root=(
         "You use a Cholesky factor as the root. The result is white, but turned: ZCA takes the "
         "symmetric root, which changes the data least.",
@@ -179,6 +184,13 @@ ZCA.add_mistakes(
     mirrored=(
         "Your z has the wrong sign: subtract the mean from x, and take the positive roots.",
         {"return": "-centred @ whitening"},
+    ),
+)
+ZCA.add_slips(
+    no_inverse=(
+        "You invert a matrix that has no inverse: a constant feature has variance 0. Add eps to "
+        "the eigenvalues of the covariance, then divide by their roots.",
+        {"whitening": "np.linalg.inv(covariance)"},
     ),
 )
 

@@ -11,6 +11,8 @@ import numpy as np
 from bnlab.batchnorm import batchnorm_forward
 from bnlab.course.experiments.bench import EXACT, digits_activations, plain_batchnorm
 from bnlab.course.experiments.evidence import Claim, Experiment
+from bnlab.course.experiments.panels import errors, strip
+from bnlab.course.experiments.rule import Part, exact, in_every_seed
 from bnlab.course.experiments.seeds import over_seeds
 
 
@@ -22,6 +24,9 @@ class Batch:
     features: int = 100
     eps: float = 1e-5
     seed: int = 0
+
+
+SETTING = "{rows} images of the digits, {features} random features, float64"
 
 
 # A1: what the paper writes is what a library computes.
@@ -45,12 +50,15 @@ def _run_a1(config):
 
 
 def _judge_a1(arrays):
-    equal = arrays["difference"] <= EXACT
-    measured = (
-        f"equal to torch: {equal}; with m - 1 in place of m the largest difference is "
-        f"{arrays['difference_unbiased']:.3f}"
-    )
-    return "RIGHT" if equal else "WRONG", measured, f"identity, float64, within {EXACT:g}"
+    return [exact("the output is that of torch's batch norm in training", arrays["difference"])]
+
+
+def _draw_a1(arrays):
+    off = {
+        "variance divided by m": arrays["difference"],
+        "divided by m - 1": arrays["difference_unbiased"],
+    }
+    return errors(off, tolerance=EXACT, xlabel="largest difference from torch's output")
 
 
 A1_ALGORITHM = Experiment(
@@ -66,45 +74,8 @@ A1_ALGORITHM = Experiment(
     Batch(),
     run=_run_a1,
     judge=_judge_a1,
-)
-
-
-# A3: the variance about another point than the mean.
-
-
-def _run_a3(config):
-    z, _ = digits_activations(config.rows, config.features, config.seed)
-    _, cache = plain_batchnorm(z, config.eps)
-    a = np.zeros(config.features)  # where a running mean starts
-    return {"said": ((z - a) ** 2).mean(axis=0), "var": cache.var, "square": (cache.mean - a) ** 2}
-
-
-def _judge_a3(arrays):
-    said, var, square = arrays["said"], arrays["var"], arrays["square"]
-    inflation = said / var
-    explained = np.abs(said - var - square).max() <= EXACT * said.max()
-    verdict = "RIGHT" if np.allclose(said, var, rtol=1e-9) else "WRONG"
-    measured = (
-        f"at the first update (a = 0) {np.median(inflation):.1f} times the variance in the median "
-        f"feature, {inflation.max():.0f} times in the worst; "
-        f"equal to variance + (mean - a)^2: {explained}"
-    )
-    return verdict, measured, f"identity, float64, within {EXACT:g}"
-
-
-A3_OTHER_CENTRE = Experiment(
-    Claim(
-        "A3",
-        "The running variance averages mean((z - a)^2), where a is the running mean.",
-        "That is the batch variance plus (mean - a)^2: far too much while a is still far from the "
-        "mean. What is averaged is the variance of each batch about its own mean.",
-        "identity",
-        "02",
-        "Ioffe & Szegedy 2015, Algorithms 1 and 2; algebra",
-    ),
-    Batch(),
-    run=_run_a3,
-    judge=_judge_a3,
+    setting=SETTING,
+    draw=_draw_a1,
 )
 
 
@@ -122,6 +93,7 @@ def _run_a4(config):
     z, _ = digits_activations(config.rows, config.features, config.seed)
     y, cache = plain_batchnorm(z, config.eps)
     return {
+        "offset": np.abs(cache.mean) / np.sqrt(cache.var),
         "std": double_centring(z, config.eps).std(axis=0),
         "std_right": y.std(axis=0),
         "predicted": np.sqrt(cache.var / (cache.var + cache.mean**2 + config.eps)),
@@ -130,14 +102,32 @@ def _run_a4(config):
 
 def _judge_a4(arrays):
     std, right = arrays["std"], arrays["std_right"]
-    explained = np.abs(std - arrays["predicted"]).max() <= EXACT
-    verdict = "RIGHT" if np.abs(std - right).max() < 1e-3 else "WRONG"
-    measured = (
-        f"standard deviations of the output from {std.min():.2f} to {std.max():.2f}, "
-        f"Algorithm 1 gives {right.min():.2f} to {right.max():.2f}; "
-        f"the divisor is sqrt(variance + mean^2): {explained}"
+    return [
+        Part(
+            "each feature comes out with the standard deviation that Algorithm 1 gives it, up to a "
+            "thousandth",
+            bool(np.abs(std - right).max() < 1e-3),
+            f"{std.min():.2f} to {std.max():.2f}, Algorithm 1 {right.min():.2f} to "
+            f"{right.max():.2f}",
+        )
+    ]
+
+
+def _draw_a4(arrays):
+    import matplotlib.pyplot as plt
+
+    _, ax = plt.subplots(figsize=(5.6, 3.6))
+    offset, order = arrays["offset"], np.argsort(arrays["offset"])
+    predicted, std, right = (arrays[name] for name in ("predicted", "std", "std_right"))
+    ax.plot(
+        offset[order], predicted[order], "-", color="0.6", label="std / sqrt(variance + mean^2)"
     )
-    return verdict, measured, f"identity, float64, within {EXACT:g}"
+    ax.plot(offset, right, "^", color="C0", ms=4, label="Algorithm 1")
+    ax.plot(offset, std, "o", color="C1", ms=4, label="centred twice")
+    xlabel = "|mean| of a feature before, in standard deviations"
+    ax.set(xlabel=xlabel, ylabel="standard deviation after", ylim=0)
+    ax.legend()
+    return ax
 
 
 A4_DOUBLE_CENTRING = Experiment(
@@ -153,6 +143,8 @@ A4_DOUBLE_CENTRING = Experiment(
     Batch(),
     run=_run_a4,
     judge=_judge_a4,
+    setting=SETTING,
+    draw=_draw_a4,
 )
 
 
@@ -194,17 +186,30 @@ def _run_a17(config):
 
 
 def _judge_a17(arrays):
-    spread, between = arrays["spread"].mean(axis=0), arrays["spread"].std(axis=0)
-    if spread.max() < 1e-9:
-        verdict = "RIGHT"
-    else:  # an estimate of the training set's statistics that gets better with the batch size
-        verdict = "IMPRECISE" if (np.diff(spread) < 0).all() and spread[-1] < 1e-9 else "WRONG"
-    listed = ", ".join(
-        f"{s:.2f} at m = {m}" for s, m in zip(spread[:-1], arrays["sizes"], strict=True)
-    )
-    measured = f"spread of one row's output {listed}, {spread[-1]:.2f} for the whole training set"
-    count = f"{len(arrays['spread'])} seeds"
-    return verdict, measured, f"{count}, standard deviation between them {between.max():.3f}"
+    same = arrays["spread"] < 1e-9  # (S, sizes and the whole training set)
+    spread = arrays["spread"].mean(axis=0)
+    listed = (f"{s:.2f} at m = {m}" for s, m in zip(spread[:-1], arrays["sizes"], strict=True))
+    return [
+        Part(
+            "of a mini-batch: at each batch size, an image's output is the same in whatever batch "
+            "it comes",
+            in_every_seed(same[:, :-1].all(axis=1)),
+            f"its standard deviation over batches is {', '.join(listed)}",
+        ),
+        Part(
+            "of a batch that is the whole training set: it is the same in whatever order",
+            in_every_seed(same[:, -1]),
+            f"standard deviation {spread[-1]:.2f}",
+        ),
+    ]
+
+
+def _draw_a17(arrays):
+    names = [f"{size} images" for size in arrays["sizes"]] + ["the whole\ntraining set"]
+    groups = dict(zip(names, arrays["spread"].T, strict=True))
+    ax = strip(groups, "spread of an image's output\nover batches, standard deviations")
+    ax.set_xlabel("batch")
+    return ax
 
 
 A17_ONE_ROW = Experiment(
@@ -220,4 +225,7 @@ A17_ONE_ROW = Experiment(
     ManyBatches(),
     run=_run_a17,
     judge=_judge_a17,
+    setting="one image in {batches} random batches of each size, {sizes} images, and in the "
+    "training set in two orders",
+    draw=_draw_a17,
 )

@@ -9,10 +9,11 @@ from statistics import NormalDist
 
 import numpy as np
 
+from bnlab import functional as F
 from bnlab.batchnorm import batchnorm_forward
-from bnlab.course.experiments.bench import plain_batchnorm
 from bnlab.course.experiments.evidence import Claim, Experiment
-from bnlab.functional import relu_forward, sigmoid_forward
+from bnlab.course.experiments.panels import lines
+from bnlab.course.experiments.rule import Part
 
 
 def normal_quantiles(count):
@@ -57,18 +58,31 @@ class Sigmoid:
 def _run_a9(config):
     x = 3 + 2 * normal_quantiles(config.count)  # batch norm does not care where it starts
     y = np.array([_normalized(x, gamma) for gamma in config.gammas])
-    r_squared = [np.corrcoef(row, sigmoid_forward(row)[0])[0, 1] ** 2 for row in y]
+    r_squared = [np.corrcoef(row, F.sigmoid_forward(row)[0])[0, 1] ** 2 for row in y]
     return {"gammas": np.array(config.gammas), "r_squared": np.array(r_squared)}
 
 
 def _judge_a9(arrays):
-    r_squared = arrays["r_squared"]
-    confined, released = r_squared[0] > 0.95, r_squared[-1] < 0.9
-    listed = ", ".join(
-        f"{r:.2f} at gamma = {g:g}" for g, r in zip(arrays["gammas"], r_squared, strict=True)
-    )
-    verdict = "RIGHT" if confined and released else "IMPRECISE" if confined else "WRONG"
-    return verdict, f"R^2 of the best straight line: {listed}", "quantiles of a normal input"
+    gammas, r_squared = arrays["gammas"], arrays["r_squared"]
+    listed = ", ".join(f"{r:.3f} at {g:g}" for g, r in zip(gammas, r_squared, strict=True))
+    return [
+        Part(
+            "on the normalized input itself, gamma 1, a straight line explains at least 95% of the "
+            "sigmoid's variance",
+            bool(r_squared[0] >= 0.95),
+            f"R^2 by gamma: {listed}",
+        )
+    ]
+
+
+def _draw_a9(arrays):
+    limit = 0.95, "95%, nearly linear"
+    gammas, groups = arrays["gammas"], {"normal\ninput": arrays["r_squared"]}
+    xlabel, ylabel = "gamma, the scale of the sigmoid's input", "R^2 of the best straight line"
+    limits = {"xlim": (0, 1.05 * gammas.max()), "ylim": (0.7, 1)}
+    ax = lines(gammas, groups, xlabel, ylabel, limit=limit, **limits)
+    ax.set_xticks(gammas)
+    return ax
 
 
 A9_LINEAR_PART = Experiment(
@@ -84,27 +98,56 @@ A9_LINEAR_PART = Experiment(
     Sigmoid(),
     run=_run_a9,
     judge=_judge_a9,
+    setting="{count} quantiles of a normal input, gamma {gammas}",
+    draw=_draw_a9,
 )
 
 
 # A10: what the next layer receives.
 
 
+@dataclass(frozen=True)
+class Nonlinear:
+    """What the normalized values go through."""
+
+    activations: tuple[str, ...] = ("ReLU", "sigmoid", "tanh")
+    count: int = 100_000
+
+
 def _run_a10(config):
     x_hat = _normalized(3 + 2 * normal_quantiles(config.count))
-    after, _ = relu_forward(x_hat)
-    moments = {"mean": after.mean(), "var": after.var(), "zeros": (after == 0).mean()}
-    return {"mean_before": x_hat.mean(), "var_before": x_hat.var(), **moments}
+    after = [getattr(F, f"{name.lower()}_forward")(x_hat)[0] for name in config.activations]
+    return {
+        "activations": list(config.activations),
+        "mean": np.mean([x_hat, *after], axis=1),  # before, then after each of them
+        "var": np.var([x_hat, *after], axis=1),
+    }
 
 
 def _judge_a10(arrays):
-    kept = abs(arrays["mean"]) < 0.01 and abs(arrays["var"] - 1) < 0.01
-    measured = (
-        f"before ReLU mean {abs(arrays['mean_before']):.2f}, variance {arrays['var_before']:.2f}; "
-        f"after it mean {arrays['mean']:.4f}, variance {arrays['var']:.4f}, "
-        f"{arrays['zeros']:.0%} zeros"
-    )
-    return "RIGHT" if kept else "WRONG", measured, "quantiles of a normal input"
+    def part(name, mean, var):
+        return Part(
+            f"after {name} the mean is 0 and the variance 1, up to a hundredth",
+            bool(abs(mean) < 0.01 and abs(var - 1) < 0.01),
+            f"{abs(mean):.3f} and {var:.3f}",
+        )
+
+    moments = zip(arrays["activations"], arrays["mean"][1:], arrays["var"][1:], strict=True)
+    return [part(*row) for row in moments]
+
+
+def _draw_a10(arrays):
+    import matplotlib.pyplot as plt
+
+    _, ax = plt.subplots(figsize=(5.6, 3.6))
+    mean, std = arrays["mean"], np.sqrt(arrays["var"])
+    names = ["normalized", *(f"after {name}" for name in arrays["activations"])]
+    for k, (name, x, y) in enumerate(zip(names, mean, std, strict=True)):
+        ax.plot(x, y, "*osD"[k], color=f"C{k}", ms=9)
+        ax.annotate(name, (x, y), xytext=(9, 0), textcoords="offset points", va="center")
+    ax.set(xlabel="mean of the values", ylabel="their standard deviation", ylim=(0, 1.1))
+    ax.set_xlim(-0.1, 0.7)
+    return ax
 
 
 A10_AFTER_RELU = Experiment(
@@ -117,9 +160,11 @@ A10_AFTER_RELU = Experiment(
         "02",
         "moments of max(x, 0), computed exactly",
     ),
-    Quantiles(),
+    Nonlinear(),
     run=_run_a10,
     judge=_judge_a10,
+    setting="{count} quantiles of a normal input",
+    draw=_draw_a10,
 )
 
 
@@ -129,19 +174,42 @@ A10_AFTER_RELU = Experiment(
 def _run_a11(config):
     x_hat, normal = _normalized(two_humps(config.count)), normal_quantiles(config.count)
     near = {"near_zero": (abs(x_hat) < 0.5).mean(), "near_zero_normal": (abs(normal) < 0.5).mean()}
-    return {"mean": x_hat.mean(), "var": x_hat.var(), **near}
+    edges = np.linspace(-3, 3, 61)
+    shapes = [np.histogram(values, edges, density=True)[0] for values in (x_hat, normal)]
+    drawn = {"edges": edges, "density": shapes[0], "density_normal": shapes[1]}
+    return {"mean": x_hat.mean(), "var": x_hat.var(), **near, **drawn}
 
 
 def _judge_a11(arrays):
-    moments = abs(arrays["mean"]) < 1e-6 and abs(arrays["var"] - 1) < 1e-4
-    normal = abs(arrays["near_zero"] - arrays["near_zero_normal"]) < 0.05
-    verdict = "WRONG" if not moments else "RIGHT" if normal else "IMPRECISE"
-    measured = (
-        f"two humps in, two humps out: mean 0 and variance 1: {moments}, but "
-        f"{arrays['near_zero']:.0%} within half a standard deviation of 0, "
-        f"a normal distribution has {arrays['near_zero_normal']:.0%}"
+    mean, var = arrays["mean"], arrays["var"]
+    near, normal = arrays["near_zero"], arrays["near_zero_normal"]
+    return [
+        Part(
+            "the mean is 0 and the variance 1, up to a thousandth",
+            bool(abs(mean) < 1e-3 and abs(var - 1) < 1e-3),
+            f"{abs(mean):.3f} and {var:.3f}",
+        ),
+        Part(
+            "as many values as of a normal distribution lie within half a standard deviation of 0, "
+            "up to 5 points",
+            bool(abs(near - normal) < 0.05),
+            f"{near:.0%}, of a normal distribution {normal:.0%}",
+        ),
+    ]
+
+
+def _draw_a11(arrays):
+    import matplotlib.pyplot as plt
+
+    _, ax = plt.subplots(figsize=(5.6, 3.6))
+    edges = arrays["edges"]
+    ax.stairs(
+        arrays["density"], edges, fill=True, color="C0", alpha=0.5, label="two humps, normalized"
     )
-    return verdict, measured, "one input with two humps, as quantiles"
+    ax.stairs(arrays["density_normal"], edges, color="C1", ls="--", lw=2, label="N(0, 1)")
+    ax.set(xlabel="normalized value", ylabel="density", ylim=(0, 1.6))
+    ax.legend()
+    return ax
 
 
 A11_TWO_MOMENTS = Experiment(
@@ -156,62 +224,6 @@ A11_TWO_MOMENTS = Experiment(
     Quantiles(),
     run=_run_a11,
     judge=_judge_a11,
-)
-
-
-# A18: what is bounded, and what is not.
-
-
-@dataclass(frozen=True)
-class Outliers:
-    """Batch sizes, and how many random batches of each size are drawn."""
-
-    sizes: tuple[int, ...] = (2, 5, 50, 1000)
-    batches: int = 200
-    gamma: float = 10.0
-    seed: int = 0
-
-
-def _run_a18(config):
-    rng = np.random.default_rng(config.seed)
-    bound = np.sqrt(np.array(config.sizes) - 1.0)
-    outlier = np.array([_furthest(np.eye(m)[:, :1]) for m in config.sizes])
-    normal = [_furthest(rng.normal(size=(m, config.batches))) for m in config.sizes]
-    heavy = [_furthest(rng.standard_cauchy((m, config.batches))) for m in config.sizes]
-    drawn = {"normal": np.array(normal), "heavy": np.array(heavy)}
-    return {"bound": bound, "outlier": outlier, "scaled": config.gamma * outlier, **drawn}
-
-
-def _furthest(x):
-    """Largest |x_hat| of all columns, without an eps that would soften it."""
-    return np.abs(plain_batchnorm(x, eps=0.0)[0]).max()
-
-
-def _judge_a18(arrays):
-    bound = arrays["bound"]
-    largest = np.maximum(arrays["heavy"], arrays["normal"])
-    held = (np.maximum(largest, arrays["outlier"]) <= bound * (1 + 1e-12)).all()
-    met = np.allclose(arrays["outlier"], bound, rtol=1e-9, atol=0)
-    beyond = (arrays["scaled"] > bound * (1 + 1e-12)).all()
-    verdict = "WRONG" if not (held and met) else "IMPRECISE" if beyond else "RIGHT"
-    measured = (
-        f"|x_hat| <= sqrt(m - 1) in every batch: {held}, met by one outlier: {met}; "
-        f"y goes beyond it as soon as gamma is large: {beyond}"
-    )
-    return verdict, measured, f"{len(bound)} batch sizes, normal and heavy-tailed draws"
-
-
-A18_BOUND = Experiment(
-    Claim(
-        "A18",
-        "Batch norm limits the range of the activations.",
-        "gamma and beta are free, so y has no limit. What is bounded is x_hat: never further than "
-        "sqrt(m - 1) from 0.",
-        "identity",
-        "02",
-        "Samuelson 1968, JASA 63, 1522-1525 (the bound)",
-    ),
-    Outliers(),
-    run=_run_a18,
-    judge=_judge_a18,
+    setting="{count} values with two humps, at 7 and 13",
+    draw=_draw_a11,
 )

@@ -8,8 +8,12 @@ import numpy as np
 from bnlab.batchnorm import batchnorm_backward, batchnorm_forward
 from bnlab.course.experiments.bench import EXACT, digits_activations, plain_batchnorm
 from bnlab.course.experiments.evidence import Claim, Experiment
-from bnlab.course.lessons.nb02.algorithm import Batch
+from bnlab.course.experiments.panels import errors, strip
+from bnlab.course.experiments.rule import Part, exact
+from bnlab.course.lessons.nb02.algorithm import SETTING, Batch
 from bnlab.gradcheck import numerical_gradient, relative_error
+
+PASSES = 1e-6  # largest relative error with which a gradient check passes
 
 # A7: the shift subtracted.
 
@@ -31,14 +35,20 @@ def _run_a7(config):
 
 
 def _judge_a7(arrays):
-    legal = arrays["difference"] <= EXACT
-    minus, plus = (arrays[f"error_{sign}"] < 1e-6 for sign in ("minus", "plus"))
-    verdict = "WRONG" if not (legal and minus) else "RIGHT" if plus else "IMPRECISE"
-    measured = (
-        f"same outputs as adding -beta: {legal}; gradient check passes with dbeta = -sum(dy): "
-        f"{minus}, with dbeta = sum(dy): {plus}"
-    )
-    return verdict, measured, "identity, float64; relative error below 1e-6 passes"
+    def passes(dbeta, error):
+        criterion = f"a gradient check passes with {dbeta}"
+        return Part(criterion, bool(error < PASSES), f"relative error {error:.0e}")
+
+    return [
+        exact("the outputs are those of Algorithm 1 with -beta", arrays["difference"]),
+        passes("dbeta = -sum(dy)", arrays["error_minus"]),
+        passes("the paper's backward pass, dbeta = sum(dy)", arrays["error_plus"]),
+    ]
+
+
+def _draw_a7(arrays):
+    off = {"dbeta = -sum(dy)": arrays["error_minus"], "dbeta = sum(dy)": arrays["error_plus"]}
+    return errors(off, tolerance=PASSES, xlabel="relative error of the gradient check")
 
 
 A7_SUBTRACTED_SHIFT = Experiment(
@@ -54,6 +64,8 @@ A7_SUBTRACTED_SHIFT = Experiment(
     Batch(rows=16, features=5),
     run=_run_a7,
     judge=_judge_a7,
+    setting=SETTING,
+    draw=_draw_a7,
 )
 
 
@@ -70,12 +82,24 @@ def _run_a8(config):
 
 
 def _judge_a8(arrays):
-    measured = (
-        f"largest error {arrays['said']:.1f} with (1, 0), {arrays['paper']:.0e} with "
-        f"(sqrt(Var), mean), below {EXACT:g} with (sqrt(Var + eps), mean): "
-        f"{arrays['exact'] <= EXACT}"
-    )
-    return ("RIGHT" if arrays["said"] <= EXACT else "WRONG"), measured, "identity, float64"
+    said, paper, right = (float(arrays[name]) for name in ("said", "paper", "exact"))
+    return [
+        Part(
+            "with gamma = 1 and beta = 0 every output equals its input",
+            said <= EXACT,
+            f"largest difference {said:.1f}; {paper:.0e} with the paper's (sqrt(Var), mean), "
+            f"{right:.0e} with (sqrt(Var + eps), mean)",
+        )
+    ]
+
+
+def _draw_a8(arrays):
+    off = {
+        "gamma = 1, beta = 0": arrays["said"],
+        "gamma = sqrt(Var), beta = mean": arrays["paper"],
+        "gamma = sqrt(Var + eps), beta = mean": arrays["exact"],
+    }
+    return errors(off, tolerance=EXACT, xlabel="largest difference of output and input")
 
 
 A8_IDENTITY = Experiment(
@@ -91,6 +115,8 @@ A8_IDENTITY = Experiment(
     Batch(),
     run=_run_a8,
     judge=_judge_a8,
+    setting=SETTING,
+    draw=_draw_a8,
 )
 
 
@@ -113,16 +139,26 @@ def _run_a15(config):
 
 
 def _judge_a15(arrays):
-    superfluous = arrays["difference"] <= EXACT
-    harmless = arrays["threes_normalized"] > arrays["threes"] - 0.05
-    measured = (
-        f"one pair does the work of two: {superfluous}; in a batch of threes only, good logits "
-        f"find over 90% of them: {arrays['threes'] > 0.9}, after batch norm under 30%: "
-        f"{arrays['threes_normalized'] < 0.3}"
-    )
-    if not superfluous:
-        return "WRONG", measured, f"within {EXACT:g}"
-    return ("RIGHT" if harmless else "IMPRECISE"), measured, f"identity, within {EXACT:g}"
+    threes, normalized = float(arrays["threes"]), float(arrays["threes_normalized"])
+    return [
+        exact("a second pair is harmless: one pair gives the same outputs", arrays["difference"]),
+        Part(
+            "normalized logits are harmless: in a batch of one class as many of it are found as "
+            "without, up to 5 points",
+            normalized > threes - 0.05,
+            f"{normalized:.0%}, without {threes:.0%}",
+        ),
+    ]
+
+
+def _draw_a15(arrays):
+    found = {
+        "logits\nas they are": 100 * arrays["threes"],
+        "normalized\nlogits": 100 * arrays["threes_normalized"],
+    }
+    ax = strip(found, "threes found\nin a batch of threes, %")
+    ax.set_ylim(0, 105)
+    return ax
 
 
 A15_TWO_AFFINES = Experiment(
@@ -138,4 +174,6 @@ A15_TWO_AFFINES = Experiment(
     Batch(rows=1000),
     run=_run_a15,
     judge=_judge_a15,
+    setting=SETTING,
+    draw=_draw_a15,
 )

@@ -5,14 +5,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from bnlab.batchnorm import batchnorm_backward, batchnorm_forward
+from bnlab.course.experiments import panels
 from bnlab.course.experiments.evidence import Claim, Experiment
+from bnlab.course.experiments.rule import Part, exact
 from bnlab.course.lessons.nb03.ex_backpropagation import (
     batchnorm_backward_staged as staged_gradients,
 )
+from bnlab.course.lessons.nb03.log_dots import log_dots
 from bnlab.gradcheck import numerical_gradient, relative_error
 
 MEASURED = 1e-7  # relative error that central differences in float64 can promise
 EXACT = 1e-10  # relative error of two float64 formulas for the same thing
+SETTING = "float64, one batch of {rows} rows and {features} features, eps {eps}"
 
 
 @dataclass(frozen=True)
@@ -103,13 +107,24 @@ def _run_d1(config):
 
 
 def _judge_d1(arrays):
-    measured, by_torch = np.array(arrays["from_measured"]), np.array(arrays["from_torch"])
-    agree = (measured < MEASURED) & (by_torch < EXACT)
-    names = ", ".join(n for n, right in zip(arrays["names"], agree, strict=True) if right)
-    return (
-        "RIGHT" if agree.all() else "WRONG",
-        f"{agree.sum()} of {agree.size} agree ({names}), with finite differences and with torch",
-        f"identity, float64, within {MEASURED:g} and {EXACT:g}",
+    measured, by_torch = (np.max(arrays[f"from_{how}"]) for how in ("measured", "torch"))
+    return [
+        Part(
+            "each of the six is the slope that finite differences measure, to 1e-7, and the "
+            "gradient that torch finds, to 1e-10",
+            bool(measured <= MEASURED and by_torch <= EXACT),
+            f"largest relative differences {measured:.0e} and {by_torch:.0e}",
+        )
+    ]
+
+
+def _draw_d1(arrays):
+    groups = {"by finite differences": "from_measured", "by torch": "from_torch"}
+    return log_dots(
+        arrays["names"],
+        {name: arrays[key] for name, key in groups.items()},
+        "relative difference from the staged gradient",
+        [(EXACT, "torch: 1e-10"), (MEASURED, "differences: 1e-7")],
     )
 
 
@@ -126,6 +141,8 @@ D1_STAGES = Experiment(
     Batch(),
     run=_run_d1,
     judge=_judge_d1,
+    draw=_draw_d1,
+    setting=SETTING,
 )
 
 
@@ -145,11 +162,16 @@ def _run_d2(config):
 
 
 def _judge_d2(arrays):
-    stages, by_torch = arrays["from_stages"] < EXACT, arrays["from_torch"] < EXACT
-    return (
-        "RIGHT" if stages and by_torch else "WRONG",
-        f"equal to the six stages: {stages}; equal to torch: {by_torch}",
-        f"identity, float64, within {EXACT:g}",
+    errors = [arrays["from_stages"], arrays["from_torch"]]
+    return [exact("it equals the six stages and torch's gradients, to 1e-10", errors, EXACT)]
+
+
+def _draw_d2(arrays):
+    names = {"the six stages": "from_stages", "torch": "from_torch"}
+    return panels.errors(
+        {f"closed form against {name}": arrays[key] for name, key in names.items()},
+        tolerance=EXACT,
+        xlabel="largest relative difference",
     )
 
 
@@ -165,6 +187,8 @@ D2_CLOSED_FORM = Experiment(
     Batch(),
     run=_run_d2,
     judge=_judge_d2,
+    draw=_draw_d2,
+    setting=SETTING,
 )
 
 
@@ -183,11 +207,20 @@ def _run_d4(config):
 
 
 def _judge_d4(arrays):
-    zero, unseen = arrays["share"] < EXACT, arrays["change"] < EXACT
-    return (
-        "RIGHT" if zero and unseen else "WRONG",
-        f"the second term is zero: {zero}; multiplied by -100 it leaves dx as it is: {unseen}",
-        f"identity, float64, within {EXACT:g}",
+    criterion = (
+        "beside the first term it is 0, and its factor times -100 leaves dx as it is, to 1e-10"
+    )
+    return [exact(criterion, [arrays["share"], arrays["change"]], EXACT)]
+
+
+def _draw_d4(arrays):
+    return panels.errors(
+        {
+            "second term, as a share of the first": arrays["share"],
+            "change of dx if it is multiplied by -100": arrays["change"],
+        },
+        tolerance=EXACT,
+        xlabel="relative size",
     )
 
 
@@ -204,4 +237,6 @@ D4_ZERO_TERM = Experiment(
     Batch(),
     run=_run_d4,
     judge=_judge_d4,
+    draw=_draw_d4,
+    setting=SETTING,
 )

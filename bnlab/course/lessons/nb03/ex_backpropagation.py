@@ -135,6 +135,10 @@ STAGED.add_mistakes(
         "In dx, the term with dvar is divided by m - 1; the variance is a mean over m squares.",
         {"dx": "dx_hat * inv_std + dvar * 2 * centred / (m - 1) + dmean / m"},
     ),
+    features_for_rows=(
+        "In dx you divide by the number of features, x.shape[1]; m is the number of rows, len(x).",
+        {"dx": "dx_hat * inv_std + (dvar * 2 * centred + dmean) / x.shape[1]"},
+    ),
     no_sum_over_the_batch=(
         "In your dx each row sees only its own dx_hat (the diagonal of the Jacobian). Through the "
         "mean and the variance it sees all rows: sum over the batch.",

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from bnlab.batchnorm import batchnorm_backward, batchnorm_forward
+from bnlab.course.experiments import panels
 from bnlab.course.experiments.bench import EXACT, plain_batchnorm
 from bnlab.course.experiments.evidence import Claim, Experiment
+from bnlab.course.experiments.rule import Part, exact
 from bnlab.course.experiments.seeds import over_seeds
 from bnlab.functional import cross_entropy_backward, cross_entropy_forward
 from bnlab.layers import mlp
@@ -51,32 +53,52 @@ def _run_d3(config):
 
 
 def _properties(m, rng):
-    x, dy = rng.normal(2.0, 3.0, (2, m, 1))
+    """Of the matrix that the backward pass is, made from what it does to each row alone."""
+    x = np.repeat(rng.normal(2.0, 3.0, (m, 1)), m, axis=1)  # the same feature m times
     _, cache = plain_batchnorm(x, eps=0.0)
-    x_hat = cache.x_hat[:, 0]
-    p = projection(x_hat)
-    dx, _, _ = batchnorm_backward(dy, cache)
+    dx, _, _ = batchnorm_backward(np.eye(m), cache)
+    p, x_hat = (
+        dx / cache.inv_std,
+        cache.x_hat[:, 0],
+    )  # column k of p: where a gradient at row k goes
     return {
         "rank": np.linalg.matrix_rank(p, tol=1e-9),
         "idempotent": np.abs(p @ p - p).max(),
         "symmetric": np.abs(p - p.T).max(),
         "to_ones": np.abs(p @ np.ones(m)).max(),
         "to_x_hat": np.abs(p @ x_hat).max(),
-        "to_package": np.abs(dx[:, 0] - cache.inv_std * (p @ dy[:, 0])).max(),
+        "to_formula": np.abs(p - projection(x_hat)).max(),
     }
 
 
+D3_ERRORS = {
+    "P and I - 1 1' / m - x_hat x_hat' / m": "to_formula",
+    "P P and P": "idempotent",
+    "P' and P": "symmetric",
+    "P 1 and 0": "to_ones",
+    "P x_hat and 0": "to_x_hat",
+}
+
+
 def _judge_d3(arrays):
-    ranks = np.array_equal(arrays["rank"], np.array(arrays["sizes"]) - 2)
-    errors = ("idempotent", "symmetric", "to_ones", "to_x_hat", "to_package")
-    equal = all(arrays[name].max() < EXACT for name in errors)
-    return (
-        "RIGHT" if ranks and equal else "WRONG",
-        f"P = P' = P^2, P 1 = 0, P x_hat = 0 and dx = gamma / sigma * P dy: {equal}; "
-        f"rank {', '.join(map(str, arrays['rank']))} "
-        f"for m = {', '.join(map(str, arrays['sizes']))}",
-        f"identity, float64, within {EXACT:g}",
-    )
+    ranks, sizes = (", ".join(map(str, arrays[name])) for name in ("rank", "sizes"))
+    errors = {name: np.max(arrays[name]) for name in D3_ERRORS.values()}
+    whole, idempotent, symmetric, to_ones, to_x_hat = errors.values()
+    return [
+        exact("P, what it does to each row, is I - 1 1' / m - x_hat x_hat' / m", whole),
+        exact("P is an orthogonal projection, P = P' = P^2", [idempotent, symmetric]),
+        exact("it takes away the mean and the part along x_hat", [to_ones, to_x_hat]),
+        Part(
+            "its rank is m - 2 for every m",
+            np.array_equal(arrays["rank"], np.array(arrays["sizes"]) - 2),
+            f"rank {ranks} for m = {sizes}",
+        ),
+    ]
+
+
+def _draw_d3(arrays):
+    errors = {name: arrays[key] for name, key in D3_ERRORS.items()}
+    return panels.errors(errors, tolerance=EXACT, xlabel="largest difference, over all m")
 
 
 D3_PROJECTION = Experiment(
@@ -93,6 +115,8 @@ D3_PROJECTION = Experiment(
     Batches(),
     run=_run_d3,
     judge=_judge_d3,
+    draw=_draw_d3,
+    setting="float64, eps 0, batches of {sizes} rows",
 )
 
 
@@ -145,27 +169,50 @@ def _run_d6(config):
 
 
 def _judge_d6(arrays):
-    close = np.abs(arrays["rms"] - arrays["predicted"]).max() < 0.01
-    large, small = np.median(arrays["gradient"], axis=0)[[0, -1]]
-    artefact = small < 1e-6 * large  # a gradient that goes with eps is made by eps
-    rms = ", ".join(f"{r:.2f}" for r in arrays["rms"])
-    return (
-        "RIGHT" if close and artefact else "WRONG",
-        f"share {rms} for m = {', '.join(map(str, arrays['sizes']))}, within .01 of "
-        f"sqrt((m - 2) / m): {close}; largest gradient of the first weights in a network with two "
-        f"rows: {large:.1f} at eps {arrays['eps'][0]:g}, less than a millionth of it at eps "
-        f"{arrays['eps'][-1]:g}: {artefact}",
-        f"random features for the share; median over {len(arrays['gradient'])} networks",
+    return [_share(arrays), _artefact(arrays)]
+
+
+def _share(arrays):
+    shares = ", ".join(f"{share:.2f}" for share in arrays["rms"])
+    return Part(
+        "the share is sqrt((m - 2) / m) for every m, to a hundredth: 0 for two rows",
+        bool(np.abs(np.array(arrays["rms"]) - arrays["predicted"]).max() <= 0.01),
+        f"{shares} for m = {', '.join(map(str, arrays['sizes']))}",
     )
+
+
+def _artefact(arrays):
+    large, small = np.median(arrays["gradient"], axis=0)[[0, -1]]
+    return Part(
+        "what the first weights of a network get from two rows is made by eps: with a millionth of "
+        "eps it is less than a millionth",
+        bool(small < 1e-6 * large),
+        f"{large:.1f} at eps {arrays['eps'][0]:g}, {small:.0e} at eps {arrays['eps'][-1]:g}",
+    )
+
+
+def _draw_d6(arrays):
+    import matplotlib.pyplot as plt
+
+    _, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6))
+    m = np.linspace(2, max(arrays["sizes"]), 100)
+    left.plot(m, np.sqrt((m - 2) / m), "--", color="0.5", label="sqrt((m - 2) / m)")
+    left.plot(arrays["sizes"], arrays["rms"], "o", label="measured")
+    left.set(xlabel="rows in the batch, m", ylabel="share of the length that passes")
+    left.legend()
+    axes = {"xscale": "log", "yscale": "log", "ax": right}
+    networks = {"median": arrays["gradient"]}
+    panels.lines(arrays["eps"], networks, "eps", "largest gradient from two rows", **axes)
+    return left
 
 
 D6_SMALL_BATCHES = Experiment(
     Claim(
         "D6",
-        "A batch of two rows sends no gradient below a dense batch norm; of a random gradient a "
-        "batch of m rows lets the share sqrt((m - 2) / m) of the length pass.",
-        "Yes, for eps = 0, two different rows, and the share as a root mean square (the mean is a "
-        "little smaller). What a gradient check with two rows sees is made by eps.",
+        "At eps = 0 a batch of two rows sends no gradient below a dense batch norm; of a random "
+        "gradient a batch of m rows lets the share sqrt((m - 2) / m) of the length pass.",
+        "Yes, for two different rows, and the share as a root mean square (the mean is a little "
+        "smaller). What a gradient check with two rows sees is made by eps.",
         "identity",
         "03",
         "trace of the projection of D3",
@@ -173,4 +220,7 @@ D6_SMALL_BATCHES = Experiment(
     SmallBatches(),
     run=_run_d6,
     judge=_judge_d6,
+    draw=_draw_d6,
+    setting="float64; {features} random features a size; networks 15-20-30-10 on two rows, "
+    "eps {eps}",
 )

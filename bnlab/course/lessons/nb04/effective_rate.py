@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bnlab.course.experiments import panels
 from bnlab.course.experiments.evidence import Claim, Experiment
+from bnlab.course.experiments.rule import Part, exact
 from bnlab.course.lessons.nb04.norm_growth import Training, network, train
 from bnlab.data import load_digits
 
@@ -23,6 +25,7 @@ class EffectiveRate(Training):
     scale: float = 10.0  # factor of the scale-invariant weights
     eps: float = 1e-5  # the one in use
     decay: float = 0.02  # of the pairs
+    momentum: float = 0.9  # of one pair; the others have none
     decays: tuple[float, ...] = (0.0, 1e-4, 1e-3, 1e-2)  # of the sweep, rising
     sweep_lr: float = 1.0
     sweep_steps: int = 300
@@ -62,17 +65,19 @@ def _run_b5(config):
     a, decay, eps = config.scale, config.decay, config.eps
     larger = {"scale": a, "rate": a**2, "decay": decay / a**2}
     kept = 1 - config.lr * decay  # what one step of decay leaves of the weights
-    plain = {at: trained_logits(config, decay=decay, eps=at) for at in (0.0, eps)}
+    heavy = {"momentum": config.momentum}
 
-    def gap(other, at_eps=0.0):
-        return np.abs(trained_logits(config, **other) - plain[at_eps]).max()
+    def gap(other, **one):
+        plain = trained_logits(config, decay=decay, **one)
+        return np.abs(trained_logits(config, **other) - plain).max()
 
     sweep_steps, norms, rates = decay_sweep(config)
     return {
         "scale": a,
         "equal": gap(larger),
-        "equal_in_use": gap({**larger, "eps": eps}, eps),
-        "equal_scaled_eps": gap({**larger, "eps": eps * a**2}, eps),
+        "equal_momentum": gap(larger | heavy, **heavy),
+        "equal_in_use": gap({**larger, "eps": eps}, eps=eps),
+        "equal_scaled_eps": gap({**larger, "eps": eps * a**2}, eps=eps),
         "every_rate": gap({**larger, "other_rate": a**2}),
         "only_weights": gap({**larger, "rate": 1.0, "decay": decay}),
         "schedule": gap({"rate": 1 / kept, "growth": kept**-2}),
@@ -84,24 +89,52 @@ def _run_b5(config):
 
 
 def _judge_b5(arrays):
-    equal, scaled_eps, schedule = (
-        bool(arrays[name] <= EXACT) for name in ("equal", "equal_scaled_eps", "schedule")
+    pairs = [arrays["equal"], arrays["equal_momentum"]]
+    return [
+        exact(
+            "without decay, but with a rate that grows by as much as decay would shorten, the "
+            "network is the same",
+            arrays["schedule"],
+            EXACT,
+        ),
+        exact(
+            "with weights times a, their rate times a^2 and their decay over a^2 it is the same, "
+            "without momentum and with it",
+            pairs,
+            EXACT,
+        ),
+        _shortens(np.array(arrays["norms"])[:, -1], arrays["decays"]),
+    ]
+
+
+def _shortens(norms, decays):
+    lengths, found = ", ".join(f"{n:.1f}" for n in norms), ", ".join(f"{d:g}" for d in decays)
+    return Part(
+        "the more decay, the shorter the weights in the end",
+        bool((np.diff(norms) < 0).all()),
+        f"norms {lengths} for decay {found}",
     )
-    others_differ = min(arrays["every_rate"], arrays["only_weights"]) > 1
-    sets_rate = bool((np.diff(arrays["norms"][:, -1]) < 0).all())
-    verdict = "RIGHT" if equal and schedule and sets_rate else "IMPRECISE" if equal else "WRONG"
+
+
+def _draw_b5(arrays):
+    import matplotlib.pyplot as plt
+
+    _, (left, right) = plt.subplots(1, 2, figsize=(12, 3.8))
+    groups = {f"decay {d:g}": n for d, n in zip(arrays["decays"], arrays["norms"], strict=True)}
+    panels.lines(arrays["sweep_steps"], groups, "step", "norm of a layer's weights", ax=left)
     a = arrays["scale"]
-    norms = ", ".join(
-        f"{norm:.1f} (decay {decay:g})"
-        for norm, decay in zip(arrays["norms"][:, -1], arrays["decays"], strict=True)
-    )
-    measured = (
-        f"weights x{a:g}, their rate x{a**2:g}, decay /{a**2:g}: same network: {equal}, at the "
-        f"usual eps too if eps is x{a**2:g}: {scaled_eps}, off by {arrays['equal_in_use']:.0e} if "
-        f"not; other rates, another network: {others_differ}; no decay and a growing rate: same "
-        f"network: {schedule}; norm after {arrays['sweep_steps'][-1]} steps: {norms}"
-    )
-    return verdict, measured, f"identity for eps = 0, within {EXACT:g}; sweep: one seed"
+    names = {
+        "decay as a growing rate": "schedule",
+        f"W x{a:g}, rate x{a**2:g}, decay /{a**2:g}": "equal",
+        "the same with momentum": "equal_momentum",
+        f"usual eps, x{a**2:g} too": "equal_scaled_eps",
+        "usual eps for both": "equal_in_use",
+        f"W x{a:g} alone": "only_weights",
+        f"every rate x{a**2:g}": "every_rate",
+    }
+    gaps = {name: arrays[key] for name, key in names.items()}
+    panels.errors(gaps, tolerance=EXACT, xlabel="largest difference of logits", ax=right)
+    return left
 
 
 B5_EFFECTIVE_RATE = Experiment(
@@ -109,8 +142,9 @@ B5_EFFECTIVE_RATE = Experiment(
         "B5",
         "In front of batch norm weight decay does not make the function simpler: it only sets "
         "how fast the weights turn.",
-        "The direction of row k moves at the rate lr / norm(w_k)^2. Weights x10 with lr x100 and "
-        "decay / 100 are the same network; decay is the same as no decay with a growing rate.",
+        "Under SGD the direction of row k moves at the rate lr / norm(w_k)^2. Weights x10 with lr "
+        "x100 and decay / 100 are the same network; decay is the same as no decay with a growing "
+        "rate. Under Adam the rate is lr / norm(w_k).",
         "identity",
         "04",
         "van Laarhoven 2017; Li & Arora 2020",
@@ -118,4 +152,7 @@ B5_EFFECTIVE_RATE = Experiment(
     EffectiveRate(),
     run=_run_b5,
     judge=_judge_b5,
+    draw=_draw_b5,
+    setting="float64, layers of {sizes}, SGD, one pair with momentum {momentum}; {steps} steps "
+    "at rate {lr}, eps 0; for decay {sweep_steps} steps at rate {sweep_lr}, eps {eps}",
 )

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bnlab.course.experiments import panels
 from bnlab.course.experiments.bench import batchnorm_layers
 from bnlab.course.experiments.evidence import Claim, Experiment
+from bnlab.course.experiments.rule import Part
 from bnlab.data import load_digits
 from bnlab.layers import BatchNorm, mlp
 from bnlab.optim import SGD
@@ -57,7 +59,9 @@ class GrowingRate(SGD):
         self.lr *= self.growth
 
 
-def train(config, model, *, rate=1.0, other_rate=1.0, decay=0.0, growth=1.0, **measuring):
+def train(
+    config, model, *, rate=1.0, other_rate=1.0, decay=0.0, growth=1.0, momentum=0.0, **measuring
+):
     """Train a `network` in place: its `History`.
 
     `rate`, `decay` and `growth`, from one step to the next, are of the scale-invariant weights,
@@ -65,7 +69,7 @@ def train(config, model, *, rate=1.0, other_rate=1.0, decay=0.0, growth=1.0, **m
     """
     others = [name for name in model.parameters() if name not in invariant_names(model)]
     group = {"names": others, "lr": config.lr * other_rate, "weight_decay": 0.0}
-    optimizer = GrowingRate(model, config.lr * rate, weight_decay=decay, groups=[group])
+    optimizer = GrowingRate(model, config.lr * rate, momentum, weight_decay=decay, groups=[group])
     optimizer.growth = growth
     schedule = {"steps": config.steps, "batch_size": config.batch_size}
     schedule["rng"] = np.random.default_rng(config.seed)
@@ -124,26 +128,57 @@ def growth_errors(arrays):
 
 
 def _judge_b4(arrays):
-    errors, growth = growth_errors(arrays), arrays["growth"]
-    exact = errors[0] <= 1e-6 and np.allclose(arrays["measured"][0], arrays["predicted"][0])
-    smaller = np.allclose(arrays["first_gradient"] * arrays["scales"], arrays["first_gradient"][1])
-    stabilizes = (np.diff(growth) < 0).all() and growth[-1] < 1.01
-    grows = (np.diff(arrays["measured"][0]) >= 0).all()
-    holds = smaller and stabilizes and grows
-    verdict = "WRONG" if not holds else "RIGHT" if exact else "IMPRECISE"
-    measured = (
-        f"norm {arrays['measured'][0, 0]:.2f} to {arrays['measured'][0, -1]:.2f}, predicted "
-        f"{arrays['predicted'][0, -1]:.2f} (eps = 0, exact: {exact}); first gradient "
-        f"{_listed(arrays['first_gradient'], '.3g')} and growth {_listed(growth, '.3f')} times "
-        f"for weights times {_listed(arrays['scales'], 'g')}"
+    gradients, scales = np.array(arrays["first_gradient"]), np.array(arrays["scales"])
+    times = f"for weights times {_listed(scales, 'g')}"
+    return [
+        Part(
+            "the first gradient goes with one over the size of the weights",
+            bool(np.allclose(gradients * scales, (gradients * scales)[0])),
+            f"{_listed(gradients, '.3g')} {times}",
+        ),
+        _predicted(arrays),
+        Part(
+            "the larger the weights, the less they grow: ten times larger ones by under 1%",
+            bool((np.diff(arrays["growth"]) < 0).all() and arrays["growth"][-1] < 1.01),
+            f"by a factor of {_listed(arrays['growth'], '.3f')} {times}",
+        ),
+    ]
+
+
+def _predicted(arrays):
+    errors = growth_errors(arrays)
+    told = ", ".join(
+        f"{e:.0e} at eps {eps:g}" for e, eps in zip(errors, arrays["eps"], strict=True)
     )
-    worst = f"growth off by {errors[-1]:.0e} at eps = {arrays['eps'][-1]:g}"
-    return verdict, measured, f"identity for eps = 0, plain SGD, no decay; {worst}"
+    return Part(
+        "each step adds lr^2 norm(g)^2 to norm(w)^2: to 1e-6 at eps = 0, to 1% at every eps",
+        bool(errors[0] <= 1e-6 and errors.max() <= 0.01),
+        f"off by {told}",
+    )
 
 
 def _listed(values, form):
     """Numbers with a stroke between them: 1/2/3."""
     return "/".join(format(value, form) for value in values)
+
+
+def _draw_b4(arrays):
+    import matplotlib.pyplot as plt
+
+    _, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6))
+    measured, predicted = arrays["measured"][0], arrays["predicted"][0]
+    left.plot(measured, label="measured")
+    left.plot(predicted, ":", color="k", label="predicted from the gradients")
+    left.set(xlabel="step", ylabel="norm of a layer's weights")
+    left.legend()
+    axes = {"xscale": "log", "yscale": "log", "ax": right}
+    groups = {"first gradient, norm": arrays["first_gradient"], "growth, %": _percent(arrays)}
+    panels.lines(arrays["scales"], groups, "factor of the first weights", "norm; growth", **axes)
+    return left
+
+
+def _percent(arrays):
+    return 100 * (np.array(arrays["growth"]) - 1)
 
 
 B4_NORM_GROWTH = Experiment(
@@ -160,4 +195,7 @@ B4_NORM_GROWTH = Experiment(
     NormGrowth(),
     run=_run_b4,
     judge=_judge_b4,
+    draw=_draw_b4,
+    setting="float64, layers of {sizes}, {steps} steps of {batch_size} images by plain SGD "
+    "at rate {lr}, no decay",
 )

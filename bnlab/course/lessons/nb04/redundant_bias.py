@@ -9,12 +9,16 @@ import numpy as np
 
 from bnlab import functional as F
 from bnlab.batchnorm import batchnorm_backward
+from bnlab.course.experiments import panels
 from bnlab.course.experiments.bench import plain_batchnorm, train
 from bnlab.course.experiments.evidence import Claim, Experiment
+from bnlab.course.experiments.rule import Part, exact
+from bnlab.course.lessons.nb03.log_dots import log_dots
 from bnlab.data import load_digits
 from bnlab.layers import BatchNorm, Linear, ReLU, Sequential
 
 EXACT = 1e-10
+CLOSE = 1e-8  # after some steps of training, in which rounding grows
 
 
 def network(features, bias, seed=0, eps=1e-5):
@@ -54,22 +58,23 @@ class DetachedBias:
 
 
 def bias_path(config, detached):
-    """Train b alone: norm(b) after each step and the loss before it, both (steps,).
+    """Train b alone: how far it is from its start after each step, the loss before it, (steps,).
 
     `detached`: the gradient ignores that the mean and the variance depend on b.
     """
     digits = load_digits()
     x, labels = digits.x_train[: config.rows], digits.y_train[: config.rows]
     first, _, *rest = network(config.features, bias=False, seed=config.seed)
-    z, tail, b = first(x), Sequential(*rest), np.zeros(config.features)
-    norms, losses = np.empty((2, config.steps))
+    z, tail = first(x), Sequential(*rest)
+    b = start = np.random.default_rng(config.seed).normal(size=config.features)
+    moved, losses = np.empty((2, config.steps))
     for step in range(config.steps):
         y, cache = plain_batchnorm(z + b, config.eps)
         losses[step], dy = loss_and_backward(tail, y, labels)
         dz = dy * cache.inv_std if detached else batchnorm_backward(dy, cache)[0]
         b = b - config.lr * dz.sum(axis=0)
-        norms[step] = np.linalg.norm(b)
-    return norms, losses
+        moved[step] = np.linalg.norm(b - start)
+    return moved, losses
 
 
 def _run_s10(config):
@@ -88,20 +93,45 @@ def _run_s10(config):
 
 
 def _judge_s10(arrays):
-    detached, losses = arrays["detached"], arrays["losses"]
-    steps = np.arange(1, len(detached) + 1)
-    b_is_eliminated = max(arrays["left_of_b"], arrays["left_of_mean"]) <= EXACT
-    stays = arrays["attached"].max() <= EXACT
-    grows = np.allclose(detached, steps * detached[0], rtol=1e-6) and detached[0] > 1e-3
-    fixed = np.ptp(losses) <= EXACT
-    verdict = "WRONG" if b_is_eliminated and stays else "RIGHT" if grows else "IMPRECISE"
-    measured = (
-        f"subtracting the mean eliminates b: {b_is_eliminated}; trained with the true gradient b "
-        f"stays at 0: {stays}; with the statistics held constant norm(b) is {detached[0]:.3f} "
-        f"after one step, {detached[-1]:.1f} after {len(detached)}, in proportion: {grows}, while "
-        f"the loss stays: {fixed}"
+    left = max(arrays["left_of_b"], arrays["left_of_mean"])
+    moved = np.max(arrays["attached"])
+    return [
+        Part(
+            "the mean of activations and bias is not gone, or the bias is still there, when the "
+            "batch mean is subtracted",
+            bool(left > EXACT),
+            f"largest difference {left:.0e}",
+        ),
+        Part(
+            "trained with its gradient, the bias moves away from its start",
+            bool(moved > EXACT),
+            f"by {moved:.0e} in {len(arrays['attached'])} steps",
+        ),
+        _runs_away(np.array(arrays["detached"]), np.ptp(arrays["losses"])),
+    ]
+
+
+def _runs_away(moved, loss):
+    steps = len(moved)
+    in_proportion = np.allclose(moved, np.arange(1, steps + 1) * moved[0], rtol=1e-6)
+    return Part(
+        "trained as if the mean were a constant, it runs away in proportion to the steps",
+        bool(in_proportion and moved[0] > 1e-3),
+        f"by {moved[0]:.2f} in one step, {moved[-1]:.1f} in {steps}, and the loss by {loss:.0e}",
     )
-    return verdict, measured, f"identity, float64, within {EXACT:g}"
+
+
+def _draw_s10(arrays):
+    import matplotlib.pyplot as plt
+
+    _, (left, right) = plt.subplots(1, 2, figsize=(10, 3.4))
+    steps = np.arange(1, len(arrays["detached"]) + 1)
+    ways = {"the mean a constant": arrays["detached"], "true gradient": arrays["attached"]}
+    panels.lines(steps, ways, "step", "distance of the bias from its start", ax=left)
+    loss, start = {"the mean a constant": arrays["losses"]}, arrays["losses"][0]
+    around = (0.9 * start, 1.1 * start)
+    panels.lines(steps, loss, "step", "training loss", ylim=around, ax=right)
+    return left
 
 
 S10_DETACHED_BIAS = Experiment(
@@ -118,6 +148,9 @@ S10_DETACHED_BIAS = Experiment(
     DetachedBias(),
     run=_run_s10,
     judge=_judge_s10,
+    draw=_draw_s10,
+    setting="float64, a bias before batch norm trained on one batch of {rows} digits, "
+    "{steps} steps at rate {lr}",
 )
 
 
@@ -163,19 +196,27 @@ def _difference(one, other, x):
 
 
 def _judge_b1(arrays):
-    weight, bias, shift, last = (
-        arrays[f"gradient_of_{name}"] for name in ("0.weight", "0.bias", "1.bias", "3.bias")
-    )
-    same = max(arrays["before"], arrays["after"]) <= 1e-8
-    idle = bias <= EXACT * weight and arrays["moved"] <= 1e-8
-    others_work = min(shift, last) > 1e-2 * weight
-    verdict = "RIGHT" if same and idle and others_work else "IMPRECISE" if same else "WRONG"
-    measured = (
-        f"biases of up to {arrays['shift']:.0f} leave the logits alone, before and after training: "
-        f"{same}; their gradient is zero and they do not move: {idle}; largest gradients: weights "
-        f"{weight:.3f}, batch norm's beta {shift:.3f}, last bias {last:.3f}"
-    )
-    return verdict, measured, "identity, float64, within 1e-8"
+    apart = [arrays["before"], arrays["after"]]
+    weight, bias = arrays["gradient_of_0.weight"], arrays["gradient_of_0.bias"]
+    return [
+        exact("with it the logits are the same, before and after training, to 1e-8", apart, CLOSE),
+        Part(
+            "it has no gradient, beside that of the weights, and does not move",
+            bool(bias <= EXACT * weight and arrays["moved"] <= CLOSE),
+            f"largest gradients {bias:.0e} and {weight:.2f}, moved by {arrays['moved']:.0e}",
+        ),
+    ]
+
+
+def _draw_b1(arrays):
+    names = {
+        "weights before batch norm": "0.weight",
+        "their bias": "0.bias",
+        "batch norm's beta": "1.bias",
+        "bias of the last layer": "3.bias",
+    }
+    sizes = [arrays[f"gradient_of_{name}"] for name in names.values()]
+    return log_dots(list(names), {"gradient": sizes}, "largest gradient")
 
 
 B1_REDUNDANT_BIAS = Experiment(
@@ -192,4 +233,7 @@ B1_REDUNDANT_BIAS = Experiment(
     RedundantBias(),
     run=_run_b1,
     judge=_judge_b1,
+    draw=_draw_b1,
+    setting="float64, 64-{features}-10 with a random bias before batch norm and without, "
+    "{steps} steps of {batch_size} images at rate {lr}",
 )

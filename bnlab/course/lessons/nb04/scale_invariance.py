@@ -9,12 +9,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from bnlab.batchnorm import batchnorm_forward
+from bnlab.course.experiments import panels
 from bnlab.course.experiments.evidence import Claim, Experiment
+from bnlab.course.experiments.rule import Part, exact
+from bnlab.course.lessons.nb03.log_dots import log_dots
 from bnlab.course.lessons.nb04.redundant_bias import loss_and_backward, network
 from bnlab.data import load_digits
 from bnlab.gradcheck import relative_error
 
 EXACT = 1e-9
+HUNDREDTH = 0.01  # what the usual eps may change
 
 
 @dataclass(frozen=True)
@@ -48,25 +52,33 @@ def _run_b2(config):
         "scales": np.array(config.scales),
         "eps": np.array(config.eps),
         "change": table(lambda a, eps: output(1.0, eps)),
-        "change_of_mirrored": table(lambda a, eps: output(1.0, eps, np.sign(a))),
         "change_of_shrunk_eps": table(lambda a, eps: output(1.0, eps / a**2, np.sign(a))),
     }
 
 
 def _judge_b2(arrays):
-    positive = arrays["scales"] > 0
+    positive = np.array(arrays["scales"]) > 0
     ideal, in_use = arrays["change"][0], arrays["change"][-1]
-    holds = ideal[positive].max() <= EXACT
-    holds_everywhere = holds and arrays["change"].max() <= EXACT
-    verdict = "RIGHT" if holds_everywhere else "IMPRECISE" if holds else "WRONG"
-    measured = (
-        f"a > 0 and eps = {arrays['eps'][0]:g}: unchanged: {holds}; a < 0: changed by up to "
-        f"{ideal[~positive].max():.1f}, the mirror image: "
-        f"{arrays['change_of_mirrored'][0].max() <= EXACT}; eps = {arrays['eps'][-1]:g}: changed "
-        f"by up to {in_use[positive].max():.0e}, as with eps / a^2: "
-        f"{arrays['change_of_shrunk_eps'].max() <= EXACT}"
-    )
-    return verdict, measured, f"identity, float64, within {EXACT:g}"
+    return [
+        _stays("with eps = 0 and a > 0 the output stays", ideal[positive], EXACT),
+        _stays("with eps = 0 and a < 0 it stays", ideal[~positive], EXACT),
+        _stays("with the usual eps and a > 0 it stays to a hundredth", in_use[positive], HUNDREDTH),
+    ]
+
+
+def _stays(criterion, change, tolerance):
+    return Part(criterion, bool(change.max() <= tolerance), f"changed by up to {change.max():.2g}")
+
+
+def _draw_b2(arrays):
+    groups = {
+        f"of y, eps = {arrays['eps'][0]:g}": arrays["change"][0],
+        f"of y, eps = {arrays['eps'][-1]:g}": arrays["change"][-1],
+        "from sign(a) and eps / a^2": arrays["change_of_shrunk_eps"][-1],
+    }
+    limits = [(EXACT, "equal: 1e-9"), (HUNDREDTH, "nearly: 1e-2")]
+    names = [f"a = {a:g}" for a in arrays["scales"]]
+    return log_dots(names, groups, "largest difference of the output", limits)
 
 
 B2_SCALED_WEIGHTS = Experiment(
@@ -82,6 +94,8 @@ B2_SCALED_WEIGHTS = Experiment(
     ScaledWeights(),
     run=_run_b2,
     judge=_judge_b2,
+    draw=_draw_b2,
+    setting="float64, {rows} digits, {features} features, a = {scales}, eps {eps}",
 )
 
 
@@ -138,27 +152,39 @@ def _run_b3(config):
 
 
 def _judge_b3(arrays):
-    to_weights, to_input, by_row, orthogonal = (
-        bool(np.max(arrays[name]) <= EXACT)
-        for name in ("to_weights", "to_input", "by_row", "cosine")
-    )
-    verdict = "RIGHT" if to_weights and to_input else "WRONG"
-    measured = (
-        f"eps = 0: gradient to the input unchanged: {to_input}, to the weights divided by a: "
-        f"{to_weights}, row by row: {by_row}, orthogonal to its row: {orthogonal}; no such rule "
-        f"for a < 0: {arrays['negative'] > 0.1}; with the usual eps off by up to "
-        f"{arrays['to_weights_in_use']:.0e}"
-    )
-    return verdict, measured, f"identity, float64, relative, within {EXACT:g}"
+    in_use = arrays["to_weights_in_use"]
+    rule = [*np.atleast_1d(arrays["to_weights"]), arrays["by_row"]]
+    return [
+        exact("the gradient to the input stays, for every a > 0", arrays["to_input"], EXACT),
+        exact("that to the weights is 1/a of it, for every a > 0 and row by row", rule, EXACT),
+        Part(
+            "with the usual eps it is 1/a of it to a hundredth",
+            bool(in_use <= HUNDREDTH),
+            f"relative difference {in_use:.0e}",
+        ),
+    ]
+
+
+def _draw_b3(arrays):
+    values = {
+        "to the input, unchanged": arrays["to_input"],
+        "to the weights, 1/a": arrays["to_weights"],
+        "to the weights, 1/a row by row": arrays["by_row"],
+        "cosine with its row of weights": arrays["cosine"],
+        "to the weights, 1/a, usual eps": arrays["to_weights_in_use"],
+        "to the weights, 1/a, a < 0": arrays["negative"],
+    }
+    return panels.errors(values, tolerance=EXACT, xlabel="largest relative difference")
 
 
 B3_SCALED_GRADIENT = Experiment(
     Claim(
         "B3",
-        "With a*W for W the gradient to the layer's input is the same and the gradient to the "
-        "weights is 1/a of what it was.",
-        "For a > 0. Differentiate f(aW) = f(W) in W: a f'(aW) = f'(W). Differentiate it in a at "
-        "a = 1: the gradient of each row is orthogonal to the row.",
+        "With a*W for W, a > 0, the gradient to the layer's input is the same and the gradient to "
+        "the weights is 1/a of what it was.",
+        "Yes, where a^2 Var >> eps; not for a < 0. Differentiate f(aW) = f(W) in W: "
+        "a f'(aW) = f'(W). Differentiate it in a at a = 1: the gradient of each row is orthogonal "
+        "to the row.",
         "identity",
         "04",
         "Ioffe & Szegedy 2015, section 3.3; algebra",
@@ -166,4 +192,6 @@ B3_SCALED_GRADIENT = Experiment(
     ScaledWeights(),
     run=_run_b3,
     judge=_judge_b3,
+    draw=_draw_b3,
+    setting="float64, {rows} digits, {features} features, a = {scales}, eps {eps}",
 )

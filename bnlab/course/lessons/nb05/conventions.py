@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bnlab.course.experiments import panels
 from bnlab.course.experiments.bench import EXACT, digits_activations
 from bnlab.course.experiments.evidence import Claim, Experiment
+from bnlab.course.experiments.rule import Part
 from bnlab.layers import BatchNorm
 
 
@@ -127,30 +129,51 @@ def _run_t4(config):
     fed = np.stack([batches.mean(axis=1), batches.var(axis=1, ddof=1)], axis=1)  # (T, 2, C)
     start = np.repeat([0.0, 1.0], config.features)  # of the mean, of the variance
     expected = closed_form(start, fed.reshape(config.steps, -1), config.momentum)
+    rules = {n: c.multiplies for n, c in CONVENTIONS.items() if c.multiplies != "none"}
     return {
         "closed_form": np.abs(np.array(found).reshape(expected.shape) - expected).max(),
         "torch": np.abs(np.array(found) - np.array(stored)).max(),
         "left": np.array(left),
         "predicted": (1 - config.momentum) ** np.arange(1, config.steps + 1),
-        "keeps_the_old": np.array([c.multiplies == "old" for c in CONVENTIONS.values()]),
+        "momentum": config.momentum,
+        "libraries": list(rules),
+        "keeps_the_old": [multiplies == "old" for multiplies in rules.values()],
     }
 
 
 def _judge_t4(arrays):
-    """Look who multiplies the old value: everybody is RIGHT, nobody WRONG, some IMPRECISE.
+    """The libraries that have a momentum; PyTorch, which is run, apart."""
+    keeps = dict(zip(arrays["libraries"], arrays["keeps_the_old"], strict=True))
+    others = [bool(old) for name, old in keeps.items() if name != "PyTorch"]
+    kept, a = arrays["left"][0], arrays["momentum"]
+    return [
+        Part(
+            "in PyTorch it is the share of the old average that a step keeps",
+            bool(abs(kept - a) <= EXACT) if _is_understood(arrays) else None,
+            f"with momentum {a:g} a step keeps {kept:.2g}, t steps {1 - a:g}^t",
+        ),
+        Part(
+            "so it is in every other library of the course's table",
+            all(others),
+            f"in {sum(others)} of {len(others)}, by documentation and source",
+        ),
+    ]
 
-    The measurement has to hold too: closed form, torch, and the share of the start value.
-    """
-    old = arrays["keeps_the_old"]
-    start = np.abs(arrays["left"] - arrays["predicted"]).max()
-    holds = max(arrays["closed_form"], arrays["torch"], start) <= EXACT
-    verdict = {0: "WRONG", len(old): "RIGHT"}.get(int(old.sum()), "IMPRECISE")
-    measured = (
-        f"true of {old.sum()} of {len(old)} conventions, not of PyTorch's; closed form and torch "
-        f"agree after each of {len(arrays['left'])} steps: {holds}; "
-        f"{100 * arrays['left'][-1]:.1f}% of the start value is left at the end"
-    )
-    return (verdict if holds else "NOT REPRODUCED"), measured, f"identity, within {EXACT:g}"
+
+def _is_understood(arrays):
+    """Torch, our layer and the closed form agree, and on what is left of the start as well."""
+    start = np.abs(np.array(arrays["left"]) - arrays["predicted"]).max()
+    return max(arrays["closed_form"], arrays["torch"], start) <= EXACT
+
+
+def _draw_t4(arrays):
+    a, steps = arrays["momentum"], np.arange(1, len(arrays["left"]) + 1)
+    groups = {
+        "PyTorch: (1 - a)^t": arrays["left"],
+        "if a were kept: a^t": a**steps,
+    }
+    xlabel = f"step t, with momentum a = {a:g}"
+    return panels.lines(steps, groups, xlabel, "share of the start left")
 
 
 T4_MOMENTUM = Experiment(
@@ -166,4 +189,6 @@ T4_MOMENTUM = Experiment(
     Stream(),
     run=_run_t4,
     judge=_judge_t4,
+    draw=_draw_t4,
+    setting="float64, {steps} batches of {rows} digits, {features} features, momentum {momentum}",
 )

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from bnlab import functional as F
-from bnlab.batchnorm import batchnorm_forward, batchnorm_inference, fold_batchnorm
+from bnlab.batchnorm import batchnorm_forward
+from bnlab.course.experiments import panels
 from bnlab.course.experiments.bench import EXACT, plain_batchnorm
 from bnlab.course.experiments.evidence import Claim, Definition, Experiment
+from bnlab.course.experiments.rule import Part, exact
 from bnlab.data import load_digits
 
 KERNELS = {
@@ -92,13 +94,20 @@ def _run_c2(config):
 
 def _judge_c2(arrays):
     n, _, p, q = arrays["shape"]
-    alike = max(arrays["difference"], arrays["difference_torch"]) <= EXACT
-    counted = arrays["values"] == n * p * q
-    measured = (
-        f"{n} * {p} * {q} = {arrays['values']} values per channel: {bool(counted)}; images and "
-        f"table give the same, and torch too: {bool(alike)}"
-    )
-    return "RIGHT" if alike and counted else "WRONG", measured, f"identity, within {EXACT:g}"
+    counted = bool(arrays["values"] == n * p * q)
+    largest = max(arrays["difference"], arrays["difference_torch"])
+    return [
+        Part("a channel has m p q values", counted, f"{n} * {p} * {q} = {arrays['values']}"),
+        exact("a table with a row for each pixel of each image gives the same, and torch", largest),
+    ]
+
+
+def _draw_c2(arrays):
+    compared = {
+        "images and their table": arrays["difference"],
+        "images here and in torch": arrays["difference_torch"],
+    }
+    return panels.errors(compared, tolerance=EXACT)
 
 
 C2_VALUES = Experiment(
@@ -115,6 +124,8 @@ C2_VALUES = Experiment(
     Maps(),
     run=_run_c2,
     judge=_judge_c2,
+    setting="float64, {n} images with 4 maps each",
+    draw=_draw_c2,
 )
 
 
@@ -140,14 +151,23 @@ def _run_c3(config):
 
 def _judge_c3(arrays):
     shares, mean, right = arrays["shares"], arrays["mean"], arrays["mean_right"]
-    mixes = shares.max() < 1
-    verdict = "RIGHT" if mixes and mean > 0.1 and right <= EXACT else "WRONG"
-    measured = (
-        f"a column of the table holds {np.count_nonzero(shares)} channels, {shares.max():.0%} of "
-        f"each; a channel is left with a mean of {mean:.2f} standard deviations, with the "
-        f"transpose with less than 1e-12: {bool(right <= EXACT)}"
-    )
-    return verdict, measured, "identity, float64"
+    return [
+        Part(
+            "a column of the table holds values of several channels",
+            bool(shares.max() < 1),
+            f"{np.count_nonzero(shares)} channels, {shares.max():.0%} of each",
+        ),
+        Part(
+            "a channel keeps a mean above 0.1 standard deviations; with the transpose it has none",
+            bool(mean > 0.1 and right <= EXACT),
+            f"{mean:.2f} and {right:.2f}",
+        ),
+    ]
+
+
+def _draw_c3(arrays):
+    means = {"with the transpose": arrays["mean_right"], "reshape alone": arrays["mean"]}
+    return panels.strip(means, "largest mean of a channel,\nstandard deviations")
 
 
 C3_RESHAPE = Experiment(
@@ -163,6 +183,8 @@ C3_RESHAPE = Experiment(
     Maps(),
     run=_run_c3,
     judge=_judge_c3,
+    setting="float64, {n} images with 4 maps each",
+    draw=_draw_c3,
 )
 
 
@@ -193,13 +215,24 @@ def _run_c4(config):
 def _judge_c4(arrays):
     works = np.abs(arrays["std_image"] - 1).max() < 1e-3
     fails = arrays["dense"] == 0 and arrays["refused"] and arrays["refused_pixel"]
-    verdict = "RIGHT" if works and fails else "IMPRECISE" if works else "WRONG"
-    measured = (
-        f"one image gives {arrays['values']} values per channel, standard deviation of x_hat "
-        f"{arrays['std_image'].mean():.2f}; the formula for a dense layer gives x_hat = 0 and is "
-        f"refused, and so are maps of one pixel: {bool(fails)}"
-    )
-    return verdict, measured, "identity, float64"
+    return [
+        Part(
+            "in a convolutional layer x_hat of one image has standard deviation 1",
+            bool(works),
+            f"{arrays['std_image'].mean():.2f}, of {arrays['values']} values per channel",
+        ),
+        Part(
+            "in a dense layer the formula gives 0, and the layer refuses it, as it does one pixel",
+            bool(fails),
+            f"{arrays['dense']:.0f}, refused" if fails else "not so",
+        ),
+    ]
+
+
+def _draw_c4(arrays):
+    spread = {"convolutional layer,\n64 values": arrays["std_image"].mean(),
+              "dense layer,\n1 value": arrays["dense"]}  # fmt: skip
+    return panels.strip(spread, "standard deviation of x_hat, one image")
 
 
 C4_ONE_IMAGE = Experiment(
@@ -216,80 +249,6 @@ C4_ONE_IMAGE = Experiment(
     Maps(n=1),
     run=_run_c4,
     judge=_judge_c4,
-)
-
-
-# C5: for inference, one convolution.
-
-
-@dataclass(frozen=True)
-class ConvLayer:
-    """Convolution and batch norm with the statistics of `n` images; milliseconds."""
-
-    n: int = 500
-    channels: int = 6
-    eps: float = 1e-5
-    seed: int = 0
-
-
-def settled_layer(config):
-    """A convolution with padding, and gamma, beta, mean and variance of a settled batch norm.
-
-    >>> weight, (gamma, beta, running_mean, running_var) = settled_layer(ConvLayer(channels=6))
-    >>> weight.shape, running_var.shape
-    ((6, 4, 3, 3), (6,))
-    """
-    rng = np.random.default_rng(config.seed)
-    weight = rng.normal(0, np.sqrt(2 / 36), (config.channels, 4, 3, 3))
-    weight[0] /= 1000  # channel 0 is nearly dead: its variance is near eps
-    gamma, beta = rng.uniform(0.5, 2, config.channels), rng.normal(size=config.channels)
-    z, _ = F.conv2d_forward(feature_maps(config.n), weight, padding=1)
-    return weight, (gamma, beta, z.mean(axis=(0, 2, 3)), z.var(axis=(0, 2, 3), ddof=1))
-
-
-def _run_c5(config):
-    import torch
-
-    x = load_digits().images("test")[:50]
-    x, _ = F.conv2d_forward(x, kernel_weights(), padding=1)
-    weight, norm = settled_layer(config)
-    z, _ = F.conv2d_forward(x, weight, padding=1)
-    y = batchnorm_inference(z, *norm, config.eps)
-
-    def folded(eps):
-        return F.conv2d_forward(x, *fold_batchnorm(weight, None, *norm, eps), padding=1)[0]
-
-    gamma, beta, mean, var = map(torch.from_numpy, norm)
-    theirs = torch.nn.functional.conv2d(torch.from_numpy(x), torch.from_numpy(weight), padding=1)
-    theirs = torch.nn.functional.batch_norm(theirs, mean, var, gamma, beta, eps=config.eps)
-    return {
-        "difference": np.abs(folded(config.eps) - y).max(),
-        "difference_torch": np.abs(folded(config.eps) - theirs.numpy()).max(),
-        "without_eps": np.abs(folded(0.0) - y).max(axis=(0, 2, 3)),
-    }
-
-
-def _judge_c5(arrays):
-    equal = max(arrays["difference"], arrays["difference_torch"]) <= EXACT
-    dead, *live = arrays["without_eps"]
-    measured = (
-        f"one convolution gives the same, border included: {bool(equal)}; without eps it is off by "
-        f"{max(live):.0e} in ordinary channels and by {dead:.1f} in a nearly dead one"
-    )
-    return "RIGHT" if equal else "WRONG", measured, f"identity, float64, within {EXACT:g}"
-
-
-C5_FOLDING = Experiment(
-    Claim(
-        "C5",
-        "For inference, a convolution and the batch norm after it are one convolution.",
-        "Yes: each kernel is multiplied by gamma / sqrt(var + eps) of its output channel, and the "
-        "rest becomes the bias.",
-        "identity",
-        "06",
-        "algebra; Ioffe & Szegedy 2015, Algorithm 2",
-    ),
-    ConvLayer(),
-    run=_run_c5,
-    judge=_judge_c5,
+    setting="float64, one image with 4 maps of 8 x 8",
+    draw=_draw_c4,
 )

@@ -8,8 +8,8 @@ ONE = Question(
     answer="b",
     choices=("a", "b", "c", "d"),
     explanation="Behind the pooling a channel has one value per image. With one image the mean is "
-    "that value itself, x_hat is 0 whatever the image shows, and libraries refuse. The two layers "
-    "on maps have 1024 and 64 values per channel.",
+    "that value itself, and x_hat is 0 whatever the image shows: PyTorch refuses it, Keras and "
+    "Flax return beta. The two layers on maps have 1024 and 64 values per channel.",
     hints=(
         "How many values does each of the three layers have per channel when N is 1?",
         "What is the variance of a single number?",

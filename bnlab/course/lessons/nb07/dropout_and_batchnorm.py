@@ -9,8 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bnlab.course.experiments import panels
 from bnlab.course.experiments.bench import train
 from bnlab.course.experiments.evidence import Claim, Experiment
+from bnlab.course.experiments.rule import Part, in_every_seed
 from bnlab.course.experiments.seeds import over_seeds
 from bnlab.course.lessons.nb05.recomputed_statistics import with_statistics_of
 from bnlab.data import load_digits
@@ -91,33 +93,46 @@ def _run_r5(config):
 
 
 def _judge_r5(arrays):
-    """RIGHT if dropout before batch norm lowers the ratio, the more the larger p, and after it not.
-
-    In every seed; IMPRECISE if it only lowers the ratio, WRONG if it does not.
-    """
     before, last = arrays["ratio_before"], arrays["ratio_last"]  # (S, rates)
-    shifted = (before < 0.9).all()
-    explained = (np.diff(before, axis=1) < 0).all() and (np.abs(last - 1) < 0.1).all()
-    if not shifted:
-        verdict = "WRONG"
-    elif explained:
-        verdict = "RIGHT"
-    else:
-        verdict = "IMPRECISE"
-    mean = {name: values.mean(axis=0) for name, values in arrays.items() if name != "rates"}
     listed = ", ".join(
-        f"{r:.2f} at p = {p:g}" for r, p in zip(mean["ratio_before"], arrays["rates"], strict=True)
+        f"{r:.2f} at p = {p:g}" for r, p in zip(before.mean(0), arrays["rates"], strict=True)
     )
-    measured = (
-        f"variance at test time / running variance: {listed}, with dropout after batch "
-        f"norm {last.min():.2f} to {last.max():.2f}; test error at p = "
-        f"{arrays['rates'][-1]:g}: before {mean['error_before'][-1]:.1f}%, after "
-        f"{mean['error_last'][-1]:.1f}%, "
-        f"with the variances recomputed {mean['repaired_before'][-1]:.1f}% and "
-        f"{mean['repaired_last'][-1]:.1f}%"
-    )
-    between = before.std(axis=0).max()
-    return verdict, measured, f"{len(before)} seeds, standard deviation of a ratio {between:.2f}"
+    return [
+        Part(
+            "in front of a batch norm it takes at least a tenth of the variance at test time, at "
+            "each p, in every seed",
+            in_every_seed((before < 0.9).all(axis=1)),
+            f"variance at test time / running variance {listed}",
+        ),
+        Part(
+            "the more the larger p, in every seed",
+            in_every_seed((np.diff(before, axis=1) < 0).all(axis=1)),
+            _errors(arrays, "before"),
+        ),
+        Part(
+            "behind the last batch norm it takes less than a tenth, in every seed",
+            in_every_seed((np.abs(last - 1) < 0.1).all(axis=1)),
+            f"{last.min():.2f} to {last.max():.2f}; {_errors(arrays, 'last')}",
+        ),
+    ]
+
+
+def _errors(arrays, where):
+    """Test error at the largest p, as it is and with the statistics computed again."""
+    error, repaired = (arrays[f"{what}_{where}"][:, -1].mean() for what in ("error", "repaired"))
+    p = arrays["rates"][-1]
+    return f"test error at p = {p:g} {error:.1f}%, with new statistics {repaired:.1f}%"
+
+
+def _draw_r5(arrays):
+    groups = {
+        "dropout in front of batch norm": arrays["ratio_before"],
+        "dropout behind it": arrays["ratio_last"],
+    }
+    unit = "variance at test time /\nrunning variance"
+    ax = panels.lines(arrays["rates"], groups, "dropout rate p", unit, limit=(1, "no shift"))
+    ax.set_ylim(bottom=0)
+    return ax
 
 
 R5_VARIANCE_SHIFT = Experiment(
@@ -133,4 +148,6 @@ R5_VARIANCE_SHIFT = Experiment(
     VarianceShift(),
     run=_run_r5,
     judge=_judge_r5,
+    setting="64-100-100-100-10 with ReLU, {steps} steps of {batch_size} digits at rate {lr}",
+    draw=_draw_r5,
 )

@@ -5,9 +5,13 @@ from functools import partial
 
 import numpy as np
 
-from bnlab.course.experiments.bench import paired_interval, scores, sigmoid_net, train
+from bnlab.course.experiments import panels
+from bnlab.course.experiments.bench import SPLITS, paired_interval, scores, sigmoid_net, train
 from bnlab.course.experiments.evidence import Claim, Experiment
+from bnlab.course.experiments.rule import Part, in_every_seed, larger, told
 from bnlab.course.lessons.nb06.small_cnn import steps_to
+from bnlab.course.lessons.nb08.drawing import magnified
+from bnlab.course.lessons.nb08.every_setting import in_every_setting
 from bnlab.data import load_digits
 
 SIDES = ("plain", "bn")
@@ -15,21 +19,21 @@ SIDES = ("plain", "bn")
 
 @dataclass(frozen=True)
 class FigureOne:
-    """3 x 100 sigmoids, batches of 60, on digits in place of MNIST; about 9 minutes on one core.
+    """3 x 100 sigmoids, batches of 60, on digits in place of MNIST; 4 minutes on one core.
 
     The paper states neither its rate nor the size of its first weights; both were chosen, on other
     seeds, for the side without batch norm.
     """
 
     plain_lrs: tuple[float, ...] = (0.1, 2.0, 3.0, 4.0)
-    bn_lrs: tuple[float, ...] = (0.1, 1.0, 2.0)
+    bn_lrs: tuple[float, ...] = (1.0, 2.0)
     std: float = 0.25  # of 0.05, 0.1, 0.25 and He's 0.14 to 0.18
     depth: int = 3
     steps: int = 4000
-    every: int = 50
+    every: int = 100
     batch_size: int = 60
     target: float = 0.95
-    seeds: tuple[int, ...] = tuple(range(100, 132))
+    seeds: tuple[int, ...] = tuple(range(200, 216))
 
 
 def _curve(config, digits, batchnorm, lr, seed):
@@ -37,7 +41,8 @@ def _curve(config, digits, batchnorm, lr, seed):
     model = sigmoid_net(config.depth, batchnorm, seed, config.std)
     schedule = {"steps": config.steps, "batch_size": config.batch_size, "every": config.every}
     measure = partial(scores, digits=digits)
-    return train(model, digits, lr, seed, measure=measure, **schedule).measured
+    measured = train(model, digits, lr, seed, measure=measure, **schedule).measured
+    return np.round(measured, 4)  # of some hundred images
 
 
 def _one_seed_w7(config, seed):
@@ -67,34 +72,64 @@ def rates_as_good(validation):
     [0, 1]
     """
     best = validation[:, validation.mean(axis=0).argmax()]
-    behind = [paired_interval(best - other) for other in validation.T]
+    behind = [paired_interval(best - other, SPLITS) for other in validation.T]
     return [k for k, (mean, half) in enumerate(behind) if mean - half <= 0]
 
 
-def _judge_w7(arrays):
-    """RIGHT if faster in every seed and better, NOT REPRODUCED if faster alone, else WRONG.
+def median_in_words(steps):
+    """Median number of steps over seeds, of which some may never get there.
 
-    Better: the paired 95% interval is above 0, at each rate of the side without batch norm that
-    validation images cannot tell from its best one.
+    >>> median_in_words([1200, 1250, np.inf]), median_in_words([np.inf, np.inf, 20])
+    ('1,250 steps', 'never')
     """
-    steps, target = arrays["steps"][0], arrays["target"][0]
-    curves = curves_at_best(arrays)
-    plain, bn = (steps_to(target, steps, curves[side]) for side in SIDES)  # (S,)
-    final_bn = 100 * _at_the_end(curves["bn"][:, None, :, None])[:, 0, 0]
-    ends = 100 * _at_the_end(arrays["plain"])  # (S, R, 2)
-    finals = [ends[:, k, 1] for k in rates_as_good(ends[..., 0])]
-    leads = [paired_interval(final_bn - final) for final in finals]
-    least = int(np.argmin([mean - half for mean, half in leads]))
-    gain, half = leads[least]
-    faster, better = bool((bn < plain).all()), gain - half > 0
-    verdict = "RIGHT" if faster and better else "NOT REPRODUCED" if faster else "WRONG"
-    measured = (
-        f"{100 * target:.0f}% of the test images after {np.median(bn):.0f} steps with batch norm, "
-        f"{np.median(plain):.0f} without; at the end {final_bn.mean():.1f}% and "
-        f"{finals[least].mean():.1f}%"
+    median = np.median(steps)
+    return f"{median:,.0f} steps" if np.isfinite(median) else "never"
+
+
+def _faster(arrays):
+    target, curves = arrays["target"][0], curves_at_best(arrays)
+    plain, bn = (steps_to(target, arrays["steps"][0], curves[side]) for side in SIDES)  # (S,)
+    return Part(
+        f"faster: it has {target:.0%} of the test images right after fewer steps, in every seed",
+        in_every_seed(bn < plain),
+        f"{median_in_words(plain)} without, {median_in_words(bn)} with it",
     )
-    spread = f"{len(plain)} paired seeds, difference at the end {gain:+.2f} +- {half:.2f} points"
-    return verdict, measured, spread
+
+
+def leads_at_the_end(arrays):
+    """Lead of batch norm in points, (S,), over each rate without it that is as good as the best."""
+    final = 100 * _at_the_end(curves_at_best(arrays)["bn"][:, None, :, None])[:, 0, 0]
+    ends = 100 * _at_the_end(arrays["plain"])  # (S, R, 2)
+    return [final - ends[:, k, 1] for k in rates_as_good(ends[..., 0])]
+
+
+def _better(arrays):
+    leads = leads_at_the_end(arrays)
+    smallest = min(leads, key=np.mean)
+    return Part(
+        "better: its test accuracy is higher over the last fifth of the steps, whichever rate is "
+        "taken without it of those that validation images cannot tell from the best",
+        in_every_setting(map(larger, leads)),
+        f"{told(smallest)} at the least",
+    )
+
+
+def _judge_w7(arrays):
+    return [_faster(arrays), _better(arrays)]
+
+
+def _draw_w7(arrays):
+    """Accuracy over the steps, and its upper tenth again."""
+    best, steps = curves_at_best(arrays), arrays["steps"][0]
+    groups = {
+        "without, rate 0.1": arrays["plain"][:, 0, :, 1],
+        "without, its best rate": best["plain"],
+        "with, its best rate": best["bn"],
+    }
+    groups = {text: 100 * curves for text, curves in groups.items()}
+    ax = panels.lines(steps, groups, "step of training", "test accuracy, %", ylim=(0, 101))
+    magnified(ax, (0.42, 0.12, 0.55, 0.5), 90, 100)
+    return ax
 
 
 W7_FIGURE_ONE = Experiment(
@@ -102,13 +137,18 @@ W7_FIGURE_ONE = Experiment(
         "W7",
         "With batch norm the network of the paper's figure 1 trains faster and ends with a higher "
         "test accuracy.",
-        "Faster: yes. Better: a little, in this network, once the side without batch norm has its "
-        "own rate and first weights, neither of which the paper states; untuned, by more.",
+        "Faster: yes. Better: that depends on network and data. On the digits the lead is below 2 "
+        "points, and may be none, once the side without batch norm has its own rate and first "
+        "weights, which the paper does not state. Convolutions on CIFAR-10 end nine points higher.",
         "experiment",
         "08",
         "Ioffe & Szegedy 2015, section 4.1 and figure 1 (a)",
+        published="yes",
     ),
     FigureOne(),
     one_seed=_one_seed_w7,
     judge=_judge_w7,
+    setting="{depth} hidden layers of 100 sigmoids, {steps} steps of {batch_size} images; of the "
+    "rates {plain_lrs} without and {bn_lrs} with batch norm the best on validation images",
+    draw=_draw_w7,
 )

@@ -7,11 +7,15 @@ from functools import partial
 import numpy as np
 
 from bnlab import functional as F
+from bnlab.course.experiments import panels
 from bnlab.course.experiments.bench import ACTIVATIONS, both_sides
 from bnlab.course.experiments.evidence import Claim, Experiment
+from bnlab.course.experiments.rule import Part, in_every_seed
+from bnlab.course.lessons.nb08.drawing import NAMES, WITH, WITHOUT, legend_for_labels, row_of_axes
 from bnlab.data import load_digits
 from bnlab.layers import mlp
 
+SIDES = {"bn": WITH, "plain": WITHOUT}
 PREDICTED_GROWTH = math.sqrt(math.pi / (math.pi - 1))  # Yang et al. 2019, ReLU, wide, large batch
 
 
@@ -68,28 +72,57 @@ def _one_seed_w14(config, seed):
     return result
 
 
+def _parts(arrays, name):
+    """Forward and backward, of one activation with batch norm."""
+    forward, backward = (arrays[f"{name}_bn"][:, k] for k in (0, 1))  # (S, L) each
+    factors = [sizes.max(axis=1) / sizes.min(axis=1) for sizes in (forward, backward)]
+    growth = np.mean([growth_per_layer(sizes, int(arrays["skip"][0])) for sizes in backward])
+    predicted = f", predicted {PREDICTED_GROWTH:.4f}" if name == "relu" else ""
+    return [
+        Part(
+            f"{NAMES[name]}: outputs keep their size within a factor of 10 over all layers, in "
+            "every seed",
+            in_every_seed(factors[0] < 10),
+            f"within {factors[0].max():.1f}",
+        ),
+        Part(
+            f"{NAMES[name]}: so do gradients on their way back",
+            in_every_seed(factors[1] < 10),
+            f"within {factors[1].max():,.0f}: {growth:.3f} times as large a layer{predicted}",
+        ),
+    ]
+
+
 def _judge_w14(arrays):
-    """RIGHT if neither direction changes tenfold over the layers, IMPRECISE if backward does."""
-    skip = int(arrays["skip"][0])
-    forward, backward = arrays["relu_bn"][:, 0], arrays["relu_bn"][:, 1]  # (S, L)
-    steady = (forward.max(axis=1) < 10 * forward.min(axis=1)).all()
-    steady_back = (backward.max(axis=1) < 10 * backward.min(axis=1)).all()
-    verdict = "WRONG" if not steady else "RIGHT" if steady_back else "IMPRECISE"
-    growth = np.array([growth_per_layer(sizes, skip) for sizes in backward])
-    measured = (
-        f"ReLU, {forward.shape[1]} layers with batch norm: outputs of one size within a factor "
-        f"{(forward.max(axis=1) / forward.min(axis=1)).max():.1f}, gradients {growth.mean():.2f} "
-        f"times as large with each layer further down, predicted {PREDICTED_GROWTH:.4f}"
-    )
-    return verdict, measured, f"{len(growth)} seeds, from {growth.min():.3f} to {growth.max():.3f}"
+    return [part for name in NAMES if f"{name}_bn" in arrays for part in _parts(arrays, name)]
+
+
+def _draw_w14(arrays):
+    """Sizes by layer, forward and backward, with batch norm and without it."""
+    names = [name for name in NAMES if f"{name}_bn" in arrays]
+    titles = ("forward: outputs", "backward: gradients, top layer = 1")
+    axes = row_of_axes(titles, width=5.4)
+    layers = np.arange(1, arrays[f"{names[0]}_bn"].shape[-1] + 1)
+    for k, ax in enumerate(axes):
+        sides = {f"{NAMES[n]}, {t}": f"{n}_{s}" for n in names for s, t in SIDES.items()}
+        groups = {text: arrays[key][:, k] for text, key in sides.items()}
+        if k == 1:
+            groups = {text: sizes / sizes[:, -1:] for text, sizes in groups.items()}
+            predicted = PREDICTED_GROWTH ** (layers[-1] - layers)
+            ax.plot(layers, predicted, color="0.3", ls=":", label="predicted for ReLU")
+        panels.lines(layers, groups, "hidden layer, 1 is at the input", "", ax=ax, yscale="log")
+        legend_for_labels(ax, fontsize="small")
+    axes[0].set(ylabel="root mean square", ylim=(0.01, 100))
+    axes[1].set_ylabel("norm of the gradient")
+    return axes[0]
 
 
 W14_SIGNALS = Experiment(
     Claim(
         "W14",
         "With batch norm signals neither explode nor vanish.",
-        "Forward that is so. Backward, at initialisation, each ReLU layer with batch norm makes "
-        "the gradient sqrt(pi / (pi - 1)) = 1.21 times as large.",
+        "Forward that is so. Backward, at initialisation, each layer with batch norm makes the "
+        "gradient larger: with ReLU sqrt(pi / (pi - 1)) = 1.21 times, with tanh less.",
         "experiment",
         "08",
         "Yang et al. 2019 (arXiv:1902.08129)",
@@ -97,4 +130,6 @@ W14_SIGNALS = Experiment(
     Untrained(),
     one_seed=_one_seed_w14,
     judge=_judge_w14,
+    setting="{depth} hidden layers of {width} at He's initialisation, untrained, {rows} images",
+    draw=_draw_w14,
 )

@@ -10,8 +10,11 @@ from functools import partial
 import numpy as np
 
 from bnlab import functional as F
+from bnlab.course.experiments import panels
 from bnlab.course.experiments.bench import both_sides, deep_net, train
 from bnlab.course.experiments.evidence import Claim, Experiment
+from bnlab.course.experiments.rule import Part, in_every_seed
+from bnlab.course.lessons.nb08.drawing import WITH, WITHOUT, legend_for_labels, row_of_axes
 from bnlab.data import load_digits, minibatches
 from bnlab.layers import BatchNorm, Linear, Sequential
 
@@ -69,6 +72,8 @@ def linear_net(batchnorm, seed, *, depth, width):
 
 # W4: two architectures, two answers.
 
+NETS = {"relu": "ReLU network", "linear": "linear network"}
+
 
 @dataclass(frozen=True)
 class Shift:
@@ -109,29 +114,38 @@ def _one_seed_w4(config, seed):
     return result
 
 
-def _judge_w4(arrays):
-    """CONTESTED if the cosine rises in one architecture and falls in another, in every seed.
+def _nearer(arrays, name, text):
+    """Whether batch norm brings the upper layers' cosine nearer to 1, and what that does."""
+    plain, bn = (arrays[f"{name}_{side}"].mean(axis=1) for side in ("plain", "bn"))
+    losses = [arrays[f"{name}_{side}_loss"].mean() for side in ("plain", "bn")]
+    return Part(
+        f"{text}: with batch norm the upper layers shift less (cosine nearer to 1), in every seed",
+        in_every_seed(bn > plain),
+        f"cosine {plain.mean():.2f} to {bn.mean():.2f}, training loss {losses[0]:.2f} to "
+        f"{losses[1]:.2f}",
+    )
 
-    RIGHT if batch norm brings it above 0.99 in both, WRONG if it lowers it in both.
-    """
-    sides = [f"{net}_{side}" for net in ("relu", "linear") for side in ("plain", "bn")]
-    mean = {name: arrays[name].mean(axis=1) for name in sides}
-    rises = [bool((mean[f"{n}_bn"] > mean[f"{n}_plain"]).all()) for n in ("relu", "linear")]
-    falls = [bool((mean[f"{n}_bn"] < mean[f"{n}_plain"]).all()) for n in ("relu", "linear")]
-    if min(mean[f"{n}_bn"].min() for n in ("relu", "linear")) > 0.99:
-        verdict = "RIGHT"
-    elif all(falls):
-        verdict = "WRONG"
-    else:
-        verdict = "CONTESTED" if any(rises) and any(falls) else "IMPRECISE"
-    texts = [
-        f"{text} {mean[f'{n}_plain'].mean():.2f} to {mean[f'{n}_bn'].mean():.2f} (loss "
-        f"{arrays[f'{n}_plain_loss'].mean():.2f} to {arrays[f'{n}_bn_loss'].mean():.2f})"
-        for n, text in (("relu", "ReLU"), ("linear", "linear"))
-    ]
-    measured = f"cosine of the upper layers, without to with batch norm: {', '.join(texts)}"
-    spread = f"{len(mean['relu_bn'])} seeds, 1 is no shift, each side at its own rate"
-    return verdict, measured, spread
+
+def _judge_w4(arrays):
+    lowest = np.minimum(*(arrays[f"{name}_bn"].mean(axis=1) for name in NETS))
+    none_left = Part(
+        "with batch norm no shift is left: cosine above 0.99 in both networks, in every seed",
+        in_every_seed(lowest > 0.99),
+        f"the lower of the two is {lowest.mean():.2f}",
+    )
+    return [*(_nearer(arrays, name, text) for name, text in NETS.items()), none_left]
+
+
+def _draw_w4(arrays):
+    """The upper layers' cosine over the steps, a panel a network."""
+    axes = row_of_axes(list(NETS.values()), sharey=True)
+    for name, ax in zip(NETS, axes, strict=True):
+        groups = {WITHOUT: arrays[f"{name}_plain"], WITH: arrays[f"{name}_bn"]}
+        panels.lines(arrays["steps"][0], groups, "step of training", "", ax=ax,
+                     limit=(1.0, "no shift"))  # fmt: skip
+        legend_for_labels(ax, loc="lower right")
+    axes[0].set(ylabel="cosine of the gradient with itself,\nafter a step of the layers below")
+    return axes[0]
 
 
 W4_SHIFT = Experiment(
@@ -143,10 +157,15 @@ W4_SHIFT = Experiment(
         "experiment",
         "08",
         "Ioffe & Szegedy 2015, section 2; Santurkar et al. 2018, section 2.2",
+        published="both ways",
     ),
     Shift(),
     one_seed=_one_seed_w4,
     judge=_judge_w4,
+    setting="3 hidden layers of 100 with ReLU, rates {relu_lrs} without and with batch norm, and "
+    "{linear_depth} linear layers of {linear_width}, rates {linear_lrs}; {steps} steps of "
+    "{batch_size} images",
+    draw=_draw_w4,
 )
 
 
@@ -184,16 +203,30 @@ def _one_seed_a16(config, seed):
 
 
 def _judge_a16(arrays):
-    """RIGHT if the cosine is 1 within 0.001: then the layer below does not matter. Else WRONG."""
-    (cosine_plain, moved_plain), (cosine_bn, moved_bn) = arrays["plain"].T, arrays["bn"].T
-    independent = (cosine_bn > 0.999).all()
-    measured = (
-        f"cosine of the second layer {cosine_plain.mean():.2f} without, {cosine_bn.mean():.2f} "
-        f"with batch norm (independent: 1); its weights move by {100 * moved_plain.mean():.0f}% "
-        f"and {100 * moved_bn.mean():.0f}% of their norm"
-    )
-    spread = f"{len(cosine_bn)} seeds, cosine {cosine_bn.min():.2f} to {cosine_bn.max():.2f}"
-    return "RIGHT" if independent else "WRONG", measured, spread
+    (plain, moved_plain), (bn, moved_bn) = arrays["plain"].T, arrays["bn"].T
+    return [
+        Part(
+            "independent: with batch norm the second layer's gradient does not turn when the first "
+            "layer steps (cosine 1 up to 0.001), in every seed",
+            in_every_seed(bn > 0.999),
+            f"cosine {bn.mean():.3f}",
+        ),
+        Part(
+            "less to follow: at the same rate it turns less than without batch norm, in every seed",
+            in_every_seed(bn > plain),
+            f"cosine {plain.mean():.2f} to {bn.mean():.2f}; the weights move by "
+            f"{100 * moved_plain.mean():.1f} and {100 * moved_bn.mean():.1f}% of their norm",
+        ),
+    ]
+
+
+def _draw_a16(arrays):
+    """The cosine of each seed, without and with batch norm."""
+    groups = {"without\nbatch norm": arrays["plain"][:, 0], "with\nbatch norm": arrays["bn"][:, 0]}
+    name = "cosine of the second layer's gradient,\nbefore and after a step of the first"
+    ax = panels.strip(groups, name, limit=(1.0, "independent: 1"))
+    ax.set_ylim(top=1.004)
+    return ax
 
 
 A16_COUPLING = Experiment(
@@ -210,4 +243,6 @@ A16_COUPLING = Experiment(
     Coupling(),
     one_seed=_one_seed_a16,
     judge=_judge_a16,
+    setting="3 hidden layers of 100 with ReLU, {steps} steps of {batch_size} images, rate {lr}",
+    draw=_draw_a16,
 )

@@ -13,10 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
-from bnlab.course.experiments.bench import input_of_last, paired_interval, sigmoid_net, train
+from bnlab.course.experiments import panels
+from bnlab.course.experiments.bench import SPLITS, input_of_last, sigmoid_net, train
 from bnlab.course.experiments.evidence import Claim, Experiment
+from bnlab.course.experiments.rule import Part, in_every_seed, larger, told
 from bnlab.course.experiments.seeds import over_seeds
 from bnlab.course.lessons.nb06.small_cnn import steps_to
+from bnlab.course.lessons.nb08.drawing import legend_for_labels, magnified, row_of_axes
+from bnlab.course.lessons.nb08.figure_one import median_in_words
 from bnlab.data import Digits, load_digits, load_idx_folder
 from bnlab.training import evaluate
 
@@ -89,33 +93,37 @@ def _run(config):
         "steps": np.arange(0, config.steps + 1, config.every),
         "lrs": np.array(config.lrs),
         "target": config.target,
+        "overlap": SPLITS if config.data == "digits" else 0.0,  # a folder's test images are fixed
     }
     return fixed | over_seeds(_one_seed, config)
 
 
-def _judge(arrays):
-    """RIGHT if batch norm is faster and better, IMPRECISE if one of them, else NOT REPRODUCED.
-
-    Faster: fewer steps to the target in every seed. Better: the interval at the end is above 0.
-    """
+def _faster(arrays):
     tested = {side: arrays[f"accuracy_{side}"] for side in SIDES}  # (S, T) each
     steps = {side: steps_to(arrays["target"], arrays["steps"], tested[side]) for side in SIDES}
-    final = {side: 100 * tested[side][:, -1] for side in SIDES}
-    gain, half = paired_interval(final["bn"] - final["plain"])
-    faster, better = bool((steps["bn"] < steps["plain"]).all()), gain - half > 0
-    verdict = ("NOT REPRODUCED", "IMPRECISE", "RIGHT")[faster + better]
     cost = np.median(arrays["seconds_bn"] / arrays["seconds_plain"])
-    measured = (
-        f"{100 * arrays['target']:.0f}% of the test images after {np.median(steps['plain']):g} "
-        f"steps without and {np.median(steps['bn']):g} with batch norm (faster in every seed: "
-        f"{faster}); at the end {final['plain'].mean():.1f}% and {final['bn'].mean():.1f}% "
-        f"(better: {better}); a step with batch norm takes {cost:.1f} times as long"
+    return Part(
+        f"faster: it has {arrays['target']:.0%} of the test images right after fewer steps, in "
+        "every seed",
+        in_every_seed(steps["bn"] < steps["plain"]),
+        f"{median_in_words(steps['plain'])} without, {median_in_words(steps['bn'])} with it; each "
+        f"step takes {cost:.1f} times as long with it",
     )
-    spread = (
-        f"{len(final['bn'])} seeds, {gain:+.1f} +- {half:.1f} points at the end; rates chosen on "
-        f"validation images: {_listed(arrays['lr_plain'])} without, {_listed(arrays['lr_bn'])} with"
+
+
+def _better(arrays):
+    plain, bn = (100 * arrays[f"accuracy_{side}"][:, -1] for side in SIDES)
+    return Part(
+        "better: its test accuracy is higher at the end",
+        larger(bn - plain, overlap=float(arrays["overlap"])),
+        f"{plain.mean():.1f} and {bn.mean():.1f}%, "
+        f"{told(bn - plain, overlap=float(arrays['overlap']))}; rates {_listed(arrays['lr_plain'])}"
+        f" without, {_listed(arrays['lr_bn'])} with it",
     )
-    return verdict, measured, spread
+
+
+def _judge(arrays):
+    return [_faster(arrays), _better(arrays)]
 
 
 def _listed(values):
@@ -137,30 +145,41 @@ def figure_1(data="digits"):
         "figure",
         "08",
         "Ioffe & Szegedy 2015, section 4.1 and figure 1",
+        published="yes",
     )
     config = Figure1(data=str(data), **long)
-    return Experiment(claim, config, run=_run, judge=_judge, draw=draw, on_data=figure_1)
+    setting = (
+        "{data}, three hidden layers of 100 sigmoids, {steps} steps of {batch_size} images; each "
+        "side at the best of the rates {lrs} on validation images"
+    )
+    return Experiment(
+        claim, config, run=_run, judge=_judge, setting=setting, draw=draw, on_data=figure_1
+    )
 
 
 def draw(arrays):
     """The three panels of the paper's figure, (b) and (c) of the first seed; returns panel (a)."""
-    import matplotlib.pyplot as plt
-
-    from bnlab.plots import curves_with_band, percentile_lines
-
-    steps = arrays["steps"]
-    _, (a, b, c) = plt.subplots(1, 3, figsize=(13, 3.6))
-    curves_with_band(steps, arrays["accuracy_plain"], "without", ax=a, color="C7")
-    curves_with_band(steps, arrays["accuracy_bn"], "with BN", ax=a, color="C0", linestyle="--")
-    a.set(title="(a) test accuracy, all seeds", xlabel="step")
-    panels = (b, "plain", "(b) without"), (c, "bn", "(c) with")
-    for ax, side, title in panels:
-        percentile_lines(steps, arrays[f"percentiles_{side}"][0], ax=ax)
-        ax.set(title=f"{title} batch norm: input of a sigmoid", xlabel="step")
-    limits = [*b.get_ylim(), *c.get_ylim()]
-    for ax in (b, c):
-        ax.set_ylim(min(limits), max(limits))
+    titles = ("(a) test accuracy, all seeds", "(b) without batch norm", "(c) with batch norm")
+    a, b, c = row_of_axes(titles, width=4.6, height=3.8)
+    groups = {"without": arrays["accuracy_plain"], "with": arrays["accuracy_bn"]}
+    groups = {f"{text} batch norm": 100 * curves for text, curves in groups.items()}
+    panels.lines(arrays["steps"], groups, "step", "test accuracy, %", ax=a, ylim=(0, 101))
+    legend_for_labels(a, loc="lower right", fontsize="small")
+    magnified(a, (0.36, 0.3, 0.6, 0.42), 90, 100)
+    _draw_percentiles(arrays, b, c)
     return a
+
+
+def _draw_percentiles(arrays, *axes):
+    """The input of one sigmoid over the steps, a panel a side, both on one scale."""
+    from bnlab.plots import percentile_lines
+
+    for ax, side in zip(axes, SIDES, strict=True):
+        percentile_lines(arrays["steps"], arrays[f"percentiles_{side}"][0], ax=ax)
+        ax.set(xlabel="step", ylabel="input of a sigmoid, percentiles")
+    limits = [limit for ax in axes for limit in ax.get_ylim()]
+    for ax in axes:
+        ax.set_ylim(min(limits), max(limits))
 
 
 FIGURE_1 = figure_1()

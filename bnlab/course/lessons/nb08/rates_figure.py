@@ -43,7 +43,7 @@ def draw_panels(*panels):
 
 
 def _draw_side(ax, lrs, accuracy, look):
-    """Seeds, their mean, and the name beside the steepest fall."""
+    """Seeds, their mean, and the name beside its steepest piece."""
     from matplotlib.colors import to_rgb
 
     color, style, name, side = look
@@ -53,8 +53,8 @@ def _draw_side(ax, lrs, accuracy, look):
     for seed in 100 * accuracy:
         ax.plot(lrs, seed, ".", color=color, alpha=0.5)
     ax.plot(lrs, mean, style, color=color)
-    fall = np.diff(mean).argmin()
-    middle = np.sqrt(lrs[fall] * lrs[fall + 1]), mean[fall : fall + 2].mean()
+    steep = np.abs(np.diff(mean)).argmax()
+    middle = np.sqrt(lrs[steep] * lrs[steep + 1]), mean[steep : steep + 2].mean()
     dark = 0.65 * np.array(to_rgb(color))  # orange text is hard to read
     beside = {"textcoords": "offset points", "ha": side, "va": "center", "color": dark}
     ax.annotate(name, middle, (6 if side == "left" else -6, 0), **beside)

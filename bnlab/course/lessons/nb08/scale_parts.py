@@ -28,12 +28,12 @@ def minus(a, b):
 
 def exceeds(a, b, than=0.0):
     """Whether a exceeds b; None if one of them has no run yet."""
-    return larger(minus(a, b), than)
+    return larger(minus(a, b), than, overlap=0.0)
 
 
 def alike(a, b, worth):
     """Whether a and b are alike; None if one of them has no run yet."""
-    return within(minus(a, b), worth)
+    return within(minus(a, b), worth, overlap=0.0)
 
 
 def in_every(compare, a, b):

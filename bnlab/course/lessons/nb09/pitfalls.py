@@ -6,40 +6,53 @@ it measured. They stand in the modules ``pitfalls_...``, one for each family.
 
 import numpy as np
 
+from bnlab.course.experiments import panels
 from bnlab.course.experiments.bench import batchnorm_layers
 from bnlab.course.experiments.evidence import Claim, Experiment
+from bnlab.course.experiments.rule import Part
 from bnlab.data import load_digits
 from bnlab.layers import mlp
 from bnlab.optim import SGD
 from bnlab.training import fit
 
+TRAINED = "64-50-50-10 with ReLU in float64, 300 steps of {batch_size} images at rate 0.1"
 
-def pitfall(id, said, correct, source, *, config, symptom, fixed, demo=None, one_seed=None):
+
+def pitfall(
+    id, said, correct, source, *, config, setting, symptom, fixed, draw, demo=None, one_seed=None
+):
     """Make the `Experiment` of one pitfall: `said` names the symptom, `correct` cause and fix.
 
-    `symptom` and `fixed` take what ``demo(config)`` or ``one_seed(config, seed)``, stacked, gives;
-    they return whether the symptom shows, or is gone, and a few words with the numbers.
+    `symptom` and `fixed` take what ``demo(config)`` or ``one_seed(config, seed)``, stacked, gives,
+    and return a `Part` or several: with the mistake the symptom shows, with the fix it is gone.
     """
 
     def judge(arrays):
-        (shows, before), (gone, after) = symptom(arrays), fixed(arrays)
-        first = next(iter(arrays.values()))
-        spread = f"{len(first)} seeds" if one_seed else "one run, seed given"
-        return verdict(shows, gone), f"{before}; fixed: {after}", spread
+        return [*_as_list(symptom(arrays)), *_as_list(fixed(arrays))]
 
     claim = Claim(id, said, correct, "experiment", "09", source)
-    return Experiment(claim, config, judge=judge, run=demo, one_seed=one_seed)
+    how = {"setting": setting, "judge": judge, "draw": draw}
+    return Experiment(claim, config, run=demo, one_seed=one_seed, **how)
 
 
-def verdict(shows, gone):
-    """NOT REPRODUCED without the symptom, WRONG if the fix leaves it, RIGHT otherwise.
+def _as_list(parts):
+    return [parts] if isinstance(parts, Part) else parts
 
-    >>> verdict(True, True), verdict(True, False), verdict(False, True)
-    ('RIGHT', 'WRONG', 'NOT REPRODUCED')
+
+def percent(shares):
+    """Shares of all seeds in words, from the smallest to the largest.
+
+    >>> percent([0.951, 0.98]), percent([0.5])
+    ('95 to 98%', '50%')
     """
-    if not shows:
-        return "NOT REPRODUCED"
-    return "RIGHT" if gone else "WRONG"
+    ends = dict.fromkeys(f"{100 * share:.0f}" for share in (np.min(shares), np.max(shares)))
+    return " to ".join(ends) + "%"
+
+
+def accuracies(groups, ylabel="test accuracy, %", **options):
+    """Draw shares of right answers side by side, a point a seed."""
+    points = {name: 100 * np.asarray(shares) for name, shares in groups.items()}
+    return panels.strip(points, ylabel, **options)
 
 
 def trained(seed, *, steps=300, batch_size=64, momentum=0.1, weight_decay=0.0, groups=None):

@@ -6,10 +6,12 @@ import numpy as np
 
 from bnlab import functional as F
 from bnlab.batchnorm import batchnorm_backward, batchnorm_forward, batchnorm_inference
-from bnlab.course.experiments.bench import batchnorm_layers
+from bnlab.course.experiments import panels
+from bnlab.course.experiments.bench import EXACT, batchnorm_layers
+from bnlab.course.experiments.rule import Part, exact, in_every_seed
 from bnlab.course.lessons.nb03 import wrong_gradients
 from bnlab.course.lessons.nb08.only_batchnorm import names_of
-from bnlab.course.lessons.nb09.pitfalls import pitfall, trained
+from bnlab.course.lessons.nb09.pitfalls import TRAINED, pitfall, trained
 from bnlab.layers import BatchNorm, Linear
 
 # P10: weight decay on gamma and beta.
@@ -46,15 +48,23 @@ P10_WEIGHT_DECAY = pitfall(
     "(Further down the next batch norm does.) Give gamma and beta a group without decay.",
     "van Laarhoven 2017; He et al. 2019 (bag of tricks), section 3.1",
     config=Decay(),
+    setting=TRAINED.format(batch_size=64) + ", weight decay {decay}",
     one_seed=weight_decay,
-    symptom=lambda a: (
-        a["all_gamma"].max() < 0.8 and (a["all_loss"] > 1.2 * a["spared_loss"]).all(),
-        f"mean gamma {a['all_gamma'].mean():.1f}, training loss more than 1.2 times as large: "
-        f"{bool((a['all_loss'] > 1.2 * a['spared_loss']).all())}",
+    symptom=lambda a: Part(
+        "with decay on all parameters gamma falls below 0.8 on average, and the training loss is "
+        "over 1.2 times that without decay on gamma and beta",
+        in_every_seed((a["all_gamma"] < 0.8) & (a["all_loss"] > 1.2 * a["spared_loss"])),
+        f"gamma {a['all_gamma'].mean():.1f}, loss {a['all_loss'].mean():.2f} against "
+        f"{a['spared_loss'].mean():.2f}",
     ),
-    fixed=lambda a: (
-        np.abs(a["spared_gamma"] - 1).max() < 0.2,
-        f"mean gamma {a['spared_gamma'].mean():.1f}",
+    fixed=lambda a: Part(
+        "spared, gamma stays at 1 up to 0.2",
+        in_every_seed(np.abs(a["spared_gamma"] - 1) < 0.2),
+        f"{a['spared_gamma'].mean():.1f}",
+    ),
+    draw=lambda a: panels.strip(
+        {"decay on all\nparameters": a["all_loss"], "gamma and beta\nspared": a["spared_loss"]},
+        "training loss",
     ),
 )
 
@@ -96,12 +106,23 @@ P17_BIASED = pitfall(
     "compare. Statistics that are carried over stay as they are; only eps has to come along.",
     "torch.nn.BatchNorm1d and keras.layers.BatchNormalization, documentation",
     config=Port(),
+    setting="one feature, {batches} batches of {rows} rows, momentum {momentum}",
     demo=biased_or_unbiased,
-    symptom=lambda a: (
-        np.isclose(a["ported"], np.sqrt(a["m"] / (a["m"] - 1)), rtol=1e-9),
-        f"outputs differ by a factor {a['ported']:.3f} at batch size {a['m']}",
+    symptom=lambda a: Part(
+        "outputs in evaluation differ by the factor sqrt(m / (m - 1))",
+        bool(np.isclose(a["ported"], np.sqrt(a["m"] / (a["m"] - 1)), rtol=1e-9)),
+        f"by {a['ported']:.3f} at m = {a['m']}",
     ),
-    fixed=lambda a: (np.isclose(a["converted"], 1, rtol=1e-9), f"{a['converted']:.3f}"),
+    fixed=lambda a: Part(
+        "with the running variance converted they are equal",
+        bool(np.isclose(a["converted"], 1, rtol=1e-9)),
+        f"factor {a['converted']:.3f}",
+    ),
+    draw=lambda a: panels.strip(
+        {"running variance\ntaken over": a["ported"], "converted": a["converted"]},
+        "output of one library\nover that of the other",
+        limit=(1, "equal"),
+    ),
 )
 
 
@@ -137,14 +158,26 @@ P18_STOPPED_GRADIENT = pitfall(
     "goes through them (notebook 03). Test: each column of dx sums to 0.",
     "Ioffe & Szegedy 2015, section 2",
     config=Stopped(),
+    setting="float64, {rows} rows of {features} features",
     demo=stopped_gradient,
-    symptom=lambda a: (
-        a["detached"] > 0.1 and a["detached_sum"] > 0.1,
-        f"dx is off by {100 * a['detached']:.0f}%, a column sums to {a['detached_sum']:.1f}",
+    symptom=lambda a: Part(
+        "with detached statistics dx is off by over 10%, and a column does not sum to 0",
+        bool(min(a["detached"], a["detached_sum"]) > 0.1),
+        f"off by {100 * a['detached']:.0f}%, sums to {a['detached_sum']:.1f}",
     ),
-    fixed=lambda a: (
-        max(a["through"], a["through_sum"]) < 1e-12,
-        f"{100 * a['through']:.0f}%, sums to {a['through_sum']:.1f}",
+    fixed=lambda a: exact(
+        "with the gradient through them dx is right and each column sums to 0",
+        max(a["through"], a["through_sum"]),
+    ),
+    draw=lambda a: panels.errors(
+        {
+            "detached, dx": a["detached"],
+            "detached, sum of a column": a["detached_sum"],
+            "not detached, dx": a["through"],
+            "not detached, sum of a column": a["through_sum"],
+        },
+        tolerance=EXACT,
+        xlabel="error of dx, sum of a column",
     ),
 )
 
@@ -180,6 +213,14 @@ def reshape_or_transpose(config):
     return {"means": means, "means_fixed": fixed, "error": np.abs(transposed - right).max()}
 
 
+def _draw_channels(arrays):
+    channels = np.arange(len(arrays["means"]))
+    means = {"reshape": arrays["means"], "transpose": arrays["means_fixed"]}
+    ax = panels.lines(channels, means, "channel", "mean after batch norm")
+    ax.set_xticks(channels)
+    return ax
+
+
 P19_RESHAPE = pitfall(
     "P19",
     "Batch norm for images runs without an error, and the channels are not normalized.",
@@ -187,16 +228,19 @@ P19_RESHAPE = pitfall(
     "neighbouring pixels. Move the channel to the end first: transpose(0, 2, 3, 1).",
     "numpy.reshape, documentation; notebook 06, C3",
     config=Images(),
+    setting="float64, images ({n}, {c}, {h}, {w}) whose channels have means 0, 10, 20",
     demo=reshape_or_transpose,
-    symptom=lambda a: (
-        np.abs(a["means"]).max() > 0.5,
-        f"channel means {', '.join(f'{m:.1f}' for m in a['means'])}",
+    symptom=lambda a: Part(
+        "after a reshape some channel has a mean beyond 0.5",
+        bool(np.abs(a["means"]).max() > 0.5),
+        f"means {', '.join(f'{m:.1f}' for m in a['means'])}",
     ),
-    fixed=lambda a: (
-        max(np.abs(a["means_fixed"]).max(), a["error"]) < 1e-10,
-        f"{', '.join(f'{abs(m):.1f}' for m in a['means_fixed'])}, equal to the package: "
-        f"{a['error'] < 1e-10}",
+    fixed=lambda a: exact(
+        "after a transpose the means are 0 and the images those of the package",
+        np.append(np.abs(a["means_fixed"]), a["error"]),
+        tolerance=1e-10,
     ),
+    draw=_draw_channels,
 )
 
 
@@ -232,13 +276,24 @@ P20_REDUNDANT_BIAS = pitfall(
     "bias=False and let beta do the work.",
     "Ioffe & Szegedy 2015, section 3.2; notebook 04, B1",
     config=Bias(),
+    setting="float64, {rows} rows, a linear layer with {features} biases of size 10 below "
+    "batch norm",
     demo=redundant_bias,
-    symptom=lambda a: (
-        a["of_bias"] < 1e-12 < a["of_weight"],
-        f"largest gradient of a bias {a['of_bias']:.1f}, of a weight {a['of_weight']:.1f}",
+    symptom=lambda a: Part(
+        "the bias gets no gradient and the weight one above 0.1",
+        bool(a["of_bias"] < EXACT and a["of_weight"] > 0.1),
+        f"at most {a['of_bias']:.0e}, and {a['of_weight']:.0f}",
     ),
-    fixed=lambda a: (
-        a["difference"] < 1e-10,
-        f"without it the same outputs, {a['saved']} parameters less: {a['difference'] < 1e-10}",
+    fixed=lambda a: exact(
+        "without the bias all outputs are the same", a["difference"], tolerance=1e-10
+    ),
+    draw=lambda a: panels.errors(
+        {
+            "gradient of the weight": a["of_weight"],
+            "gradient of the bias": a["of_bias"],
+            "outputs without the bias": a["difference"],
+        },
+        tolerance=EXACT,
+        xlabel="largest gradient, or largest change",
     ),
 )

@@ -4,9 +4,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bnlab.course.experiments.bench import batches_of
+from bnlab.course.experiments import panels
+from bnlab.course.experiments.bench import EXACT, batches_of
+from bnlab.course.experiments.rule import Part, in_every_seed
 from bnlab.course.lessons.nb05.evaluation import accuracy_in_train_mode
 from bnlab.course.lessons.nb09.pitfalls import (
+    TRAINED,
+    accuracies,
+    percent,
     pitfall,
     torch_accuracy,
     torch_batchnorms,
@@ -43,12 +48,19 @@ P2_EVAL_FORGOTTEN = pitfall(
     "predicting, model.train() before training on.",
     "Ioffe & Szegedy 2015, section 3.1",
     config=Requests(),
+    setting=f"{TRAINED.format(batch_size=64)}; test images sorted by class, {{batch_size}} a batch",
     one_seed=eval_forgotten,
-    symptom=lambda a: (
-        a["forgotten"].max() < 0.3,
-        f"below 30% of the sorted test images are right: {a['forgotten'].max() < 0.3}",
+    symptom=lambda a: Part(
+        "in training mode it gets less than 30% of the sorted test images right",
+        in_every_seed(a["forgotten"] < 0.3),
+        percent(a["forgotten"]),
     ),
-    fixed=lambda a: (a["eval"].min() > 0.95, f"above 95%: {a['eval'].min() > 0.95}"),
+    fixed=lambda a: Part(
+        "in evaluation mode it gets more than 95% of them right",
+        in_every_seed(a["eval"] > 0.95),
+        percent(a["eval"]),
+    ),
+    draw=lambda a: accuracies({"training mode": a["forgotten"], "evaluation mode": a["eval"]}),
 )
 
 
@@ -92,15 +104,21 @@ P3_NO_GRAD = pitfall(
     "nothing else. Validation needs both.",
     "torch.no_grad and torch.nn.Module.eval, documentation",
     config=Layer(),
+    setting="one layer of torch, one validation batch of {rows} rows with mean 3",
     demo=no_grad,
-    symptom=lambda a: (
-        a["no_grad"] == 1 and a["no_grad_mean"].min() > 0.1,
-        f"{a['no_grad']} validation batch counted, running mean moved from 0 to "
-        f"{a['no_grad_mean'].mean():.2f}",
+    symptom=lambda a: Part(
+        "under no_grad a validation batch is counted and moves the running mean by over 0.1",
+        bool(a["no_grad"] == 1 and np.min(a["no_grad_mean"]) > 0.1),
+        f"{a['no_grad']} counted, from 0 to {np.mean(a['no_grad_mean']):.2f}",
     ),
-    fixed=lambda a: (
-        a["eval_too"] == 0 and not a["eval_too_mean"].any(),
-        f"{a['eval_too']} counted, running mean {a['eval_too_mean'].mean():.2f}",
+    fixed=lambda a: Part(
+        "in evaluation mode it is not counted and moves nothing",
+        bool(a["eval_too"] == 0 and not np.any(a["eval_too_mean"])),
+        f"{a['eval_too']} counted, still {np.mean(a['eval_too_mean']):.2f}",
+    ),
+    draw=lambda a: panels.strip(
+        {"under no_grad": a["no_grad_mean"], "and in eval()": a["eval_too_mean"]},
+        "running mean of four features\nafter a validation batch",
     ),
 )
 
@@ -141,10 +159,6 @@ def frozen_but_updating(config, seed):
     return result
 
 
-def _forgotten(arrays):
-    return bool(arrays["before"].min() > 0.95 and arrays["requires_grad"].max() < 0.5)
-
-
 P5_FROZEN = pitfall(
     "P5",
     "A network whose parameters are all frozen forgets what it knew.",
@@ -153,15 +167,29 @@ P5_FROZEN = pitfall(
     "every model.train().",
     "torch.nn.BatchNorm1d, documentation",
     config=NewData(),
+    setting=f"{TRAINED.format(batch_size=64)}; then {{batches}} batches of {{batch_size}} inverted "
+    "images through the frozen network",
     one_seed=frozen_but_updating,
-    symptom=lambda a: (
-        _forgotten(a) and not a["requires_grad_weights"].any(),
-        f"accuracy on the old data falls from above 95% to below 50%: {_forgotten(a)}, "
-        f"largest change of a weight {a['requires_grad_weights'].max():.0f}",
+    symptom=lambda a: Part(
+        "no weight changes, and accuracy on the old data falls from above 95% to below 50%",
+        in_every_seed(
+            (a["before"] > 0.95) & (a["requires_grad"] < 0.5) & (a["requires_grad_weights"] == 0)
+        ),
+        f"{percent(a['before'])}, then {percent(a['requires_grad'])}; largest change of a weight "
+        f"{a['requires_grad_weights'].max():.0e}",
     ),
-    fixed=lambda a: (
-        bool((a["eval"] == a["before"]).all()),
-        f"the accuracy of before: {bool((a['eval'] == a['before']).all())}",
+    fixed=lambda a: Part(
+        "with its batch norms in evaluation mode the accuracy is that of before",
+        in_every_seed(a["eval"] == a["before"]),
+        percent(a["eval"]),
+    ),
+    draw=lambda a: accuracies(
+        {
+            "before": a["before"],
+            "requires_grad\n= False": a["requires_grad"],
+            "evaluation\nmode": a["eval"],
+        },
+        "accuracy on the old data, %",
     ),
 )
 
@@ -191,6 +219,10 @@ def not_tracked(config):
     return result
 
 
+def _answered(alone):
+    return "a row alone is answered" if alone else "a row alone is refused"
+
+
 P13_NOT_TRACKED = pitfall(
     "P13",
     "eval() has been called, and answers still depend on the batch; one example alone fails.",
@@ -198,14 +230,28 @@ P13_NOT_TRACKED = pitfall(
     "the batch. Keep the default, True.",
     "torch.nn.BatchNorm1d, documentation",
     config=Layer(),
+    setting="one layer of torch after eval(); a row in a batch of {rows}, in half of it, alone",
     demo=not_tracked,
-    symptom=lambda a: (
-        a["not_tracked"] > 0.01 and not a["not_tracked_alone"],
-        f"one row in two batches differs by {a['not_tracked']:.2f}, one row alone is answered: "
-        f"{a['not_tracked_alone']}",
+    symptom=lambda a: [
+        Part(
+            "without tracking a row's output depends on its batch, by over 0.01",
+            bool(a["not_tracked"] > 0.01),
+            f"differs by {a['not_tracked']:.2f}",
+        ),
+        Part(
+            "without tracking a row alone is refused",
+            not a["not_tracked_alone"],
+            _answered(a["not_tracked_alone"]),
+        ),
+    ],
+    fixed=lambda a: Part(
+        "with it the row's output is the same in every batch, and alone it is answered",
+        bool(a["tracked"] < EXACT and a["tracked_alone"]),
+        f"differs by {a['tracked']:.0f}, {_answered(a['tracked_alone'])}",
     ),
-    fixed=lambda a: (
-        a["tracked"] < 1e-12 and a["tracked_alone"],
-        f"differs by {a['tracked']:.2f}, alone is answered: {a['tracked_alone']}",
+    draw=lambda a: panels.errors(
+        {"track_running_stats=False": a["not_tracked"], "True, the default": a["tracked"]},
+        tolerance=EXACT,
+        xlabel="difference of a row's output in two batches",
     ),
 )

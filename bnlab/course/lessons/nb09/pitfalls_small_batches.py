@@ -6,6 +6,8 @@ import numpy as np
 
 from bnlab import functional as F
 from bnlab.batchnorm import batchnorm_inference
+from bnlab.course.experiments import panels
+from bnlab.course.experiments.rule import Part, exact, in_every_seed
 from bnlab.course.lessons.nb09.pitfalls import pitfall
 from bnlab.course.lessons.nb09.pitfalls_modes import accepts
 from bnlab.data import load_digits
@@ -38,6 +40,20 @@ def batch_of_one(config):
     }
 
 
+def _ends(outputs):
+    return f"{np.min(outputs):.1f} to {np.max(outputs):.1f}"
+
+
+def _draw_one(arrays):
+    kinds = {"batch of one": "by_formula", "running\nstatistics": "fixed"}
+    groups = {
+        f"example {k + 1},\n{kind}": np.ravel(arrays[name][k])
+        for kind, name in kinds.items()
+        for k in range(2)
+    }
+    return panels.strip(groups, "outputs of the features")
+
+
 P1_BATCH_OF_ONE = pitfall(
     "P1",
     "Training on one example at a time raises an error, or with code of your own learns nothing.",
@@ -45,16 +61,26 @@ P1_BATCH_OF_ONE = pitfall(
     "running statistics (evaluation mode), or a norm without a batch (notebook 10).",
     "algebra; torch.nn.functional.batch_norm",
     config=One(),
+    setting="two examples of {features} features with mean 3, each in a batch of its own",
     demo=batch_of_one,
-    symptom=lambda a: (
-        bool(a["refused"] and np.ptp(a["by_formula"]) == 0),
-        f"torch refuses: {a['refused']}; for two different examples a formula without a guard "
-        f"answers {np.min(a['by_formula']):.1f} to {np.max(a['by_formula']):.1f}",
+    symptom=lambda a: [
+        Part(
+            "torch refuses to train on one example",
+            bool(a["refused"]),
+            "refused" if a["refused"] else "accepted",
+        ),
+        Part(
+            "a formula without a guard answers beta, whatever came in",
+            bool(np.ptp(a["by_formula"]) == 0),
+            _ends(a["by_formula"]),
+        ),
+    ],
+    fixed=lambda a: Part(
+        "by running statistics two examples get different answers",
+        bool(np.abs(np.subtract(*a["fixed"])).min() > 0.01),
+        _ends(a["fixed"]),
     ),
-    fixed=lambda a: (
-        np.abs(np.subtract(*a["fixed"])).min() > 0.01,
-        f"{np.min(a['fixed']):.1f} to {np.max(a['fixed']):.1f} with running statistics",
-    ),
+    draw=_draw_one,
 )
 
 
@@ -101,6 +127,15 @@ def last_batch(config, seed):
     return {"kept": kept, "dropped": dropped}
 
 
+def _jumps(accuracy):
+    """Largest change of accuracy between epochs after the fourth, in points (S,)."""
+    return 100 * np.abs(np.diff(accuracy[:, 4:], axis=1)).max(axis=1)
+
+
+def _by(jumps):
+    return f"by up to {jumps.min():.0f} to {jumps.max():.0f} points"
+
+
 P7_LAST_BATCH = pitfall(
     "P7",
     "Accuracy jumps wildly from epoch to epoch, while the training loss looks fine.",
@@ -108,14 +143,25 @@ P7_LAST_BATCH = pitfall(
     "running statistics like those of any other batch. Drop the last batch (drop_last=True).",
     "torch.utils.data.DataLoader, documentation",
     config=LastBatch(),
+    setting="64-50-50-10 with ReLU in float64, {epochs} epochs of 9 batches of {batch_size} images "
+    "and one of 2, rate {lr}",
     one_seed=last_batch,
-    symptom=lambda a: (
-        a["kept"][:, 4:].min() < 0.7,
-        f"worst epoch after the fourth below 70%: {a['kept'][:, 4:].min() < 0.7}",
+    symptom=lambda a: Part(
+        "with the last batch accuracy jumps by over 10 points from one epoch after the fourth to "
+        "the next",
+        in_every_seed(_jumps(a["kept"]) > 10),
+        _by(_jumps(a["kept"])),
     ),
-    fixed=lambda a: (
-        a["dropped"][:, 4:].min() > 0.9,
-        f"above 90%: {a['dropped'][:, 4:].min() > 0.9}",
+    fixed=lambda a: Part(
+        "without it never by over 10 points",
+        in_every_seed(_jumps(a["dropped"]) < 10),
+        _by(_jumps(a["dropped"])),
+    ),
+    draw=lambda a: panels.lines(
+        1 + np.arange(a["kept"].shape[1]),
+        {"last batch kept": 100 * a["kept"], "dropped": 100 * a["dropped"]},
+        "epoch",
+        "test accuracy, %",
     ),
 )
 
@@ -172,14 +218,22 @@ P8_ACCUMULATION = pitfall(
     "itself. Without batch norm, or with a norm per example, accumulation is exact.",
     "Ioffe & Szegedy 2015, Algorithm 1; algebra",
     config=Accumulation(),
+    setting="64-50-50-10 with ReLU in float64, {rows} images in micro-batches of {micro}",
     demo=accumulation,
-    symptom=lambda a: (
-        a["batch norm"].min() > 0.1,
-        "the gradient is off by " + ", ".join(map(_off, a["batch norm"], a["micro"])),
+    symptom=lambda a: Part(
+        "accumulated with batch norm the gradient is off by over 10%, at each size",
+        bool(np.min(a["batch norm"]) > 0.1),
+        ", ".join(map(_off, a["batch norm"], a["micro"])),
     ),
-    fixed=lambda a: (
-        max(a["layer norm"].max(), a["no norm"].max()) < 1e-12,
-        f"{100 * a['layer norm'].max():.0f}% with layer norm, "
-        f"{100 * a['no norm'].max():.0f}% without any",
+    fixed=lambda a: exact(
+        "with layer norm and without any norm it is that of the whole batch",
+        np.maximum(a["layer norm"], a["no norm"]),
+    ),
+    draw=lambda a: panels.lines(
+        a["micro"][::-1],
+        {name: a[name][::-1] for name in ("batch norm", "layer norm", "no norm")},
+        "images in a micro-batch",
+        "relative error of the gradient",
+        yscale="log",
     ),
 )

@@ -4,7 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bnlab.course.experiments import panels
+from bnlab.course.experiments.bench import batches_of
+from bnlab.course.experiments.rule import Part, in_every_seed, told
 from bnlab.course.lessons.nb09.pitfalls import (
+    TRAINED,
+    accuracies,
+    percent,
     pitfall,
     torch_accuracy,
     torch_batchnorms,
@@ -19,25 +25,33 @@ from bnlab.training import evaluate
 
 @dataclass(frozen=True)
 class Momentum:
-    """The same trainings with two values of momentum, batch 16; one second."""
+    """The same trainings with two values of momentum, batch 16; two seconds."""
 
     theirs: float = 0.99
     batch_size: int = 16
-    seeds: tuple[int, ...] = (0, 1, 2, 3)
+    last: int = 20  # batches over which accuracy is averaged: with 0.99 only the last one counts
+    seeds: tuple[int, ...] = tuple(range(8))
+
+
+def _accuracy_after_each(batches, model, digits):
+    """Mean accuracy in evaluation after each of some more batches, which train nothing."""
+    found = []
+    for batch in batches:
+        model.train()(batch)
+        found.append(evaluate(model.eval(), digits.x_test, digits.y_test))
+    return np.mean(found)
 
 
 def momentum_copied(config, seed):
-    """P4: accuracy with Keras' 0.99 as it stands, and converted to 0.01; the weights of both."""
-    result = {}
+    """P4: accuracy with Keras' 0.99 as it stands, and converted to 0.01; the weights are alike."""
+    result, weights = {}, []
     for name, momentum in {"copied": config.theirs, "converted": 1 - config.theirs}.items():
         model, digits = trained(seed, momentum=momentum, batch_size=config.batch_size)
-        result[name] = evaluate(model, digits.x_test, digits.y_test)
-        result[f"{name}_weight"] = model[0].weight
-    return result
-
-
-def _lost(arrays):
-    return 100 * (arrays["converted"].mean() - arrays["copied"].mean())
+        order = np.random.default_rng(seed).permutation(len(digits.x_train))
+        batches = digits.x_train[batches_of(order, config.batch_size)[: config.last]]
+        result[name] = _accuracy_after_each(batches, model, digits)
+        weights.append(model[0].weight)
+    return result | {"weights_apart": np.abs(np.subtract(*weights)).max()}
 
 
 P4_MOMENTUM = pitfall(
@@ -47,15 +61,19 @@ P4_MOMENTUM = pitfall(
     "statistics are those of the last batch. Convert: torch = 1 - Keras.",
     "torch.nn.BatchNorm1d and keras.layers.BatchNormalization, documentation",
     config=Momentum(),
+    setting=TRAINED + "; the mean accuracy after each of {last} more batches",
     one_seed=momentum_copied,
-    symptom=lambda a: (
-        _lost(a) > 1 and np.array_equal(a["copied_weight"], a["converted_weight"]),
-        f"with the same weights, more than one point of accuracy is lost: {_lost(a) > 1}",
+    symptom=lambda a: Part(
+        "with momentum copied the same weights get fewer test images right, in every seed",
+        in_every_seed((a["copied"] < a["converted"]) & (a["weights_apart"] == 0)),
+        f"{percent(a['copied'])}, {told(100 * (a['copied'] - a['converted']))}",
     ),
-    fixed=lambda a: (
-        a["converted"].mean() > 0.95,
-        f"above 95%: {a['converted'].mean() > 0.95}",
+    fixed=lambda a: Part(
+        "converted, more than 95% of the test images are right",
+        in_every_seed(a["converted"] > 0.95),
+        percent(a["converted"]),
     ),
+    draw=lambda a: accuracies({"0.99,\ncopied": a["copied"], "0.01,\nconverted": a["converted"]}),
 )
 
 
@@ -101,12 +119,22 @@ P6_ONE_INF = pitfall(
     "and a pass over clean data.",
     "algebra: (1 - momentum) * nan + momentum * batch is nan",
     config=OneInf(),
+    setting=TRAINED.format(batch_size=64) + "; then a batch of {batch_size} with one inf",
     one_seed=one_inf,
-    symptom=lambda a: (
-        bool((a["poisoned"] == a["zeros"]).all()),
-        f"every test image is called a zero: {bool((a['poisoned'] == a['zeros']).all())}",
+    symptom=lambda a: Part(
+        "after one inf every test image is called a zero",
+        in_every_seed(a["poisoned"] == a["zeros"]),
+        f"{percent(a['poisoned'])} right",
     ),
-    fixed=lambda a: (a["repaired"].min() > 0.95, f"above 95%: {a['repaired'].min() > 0.95}"),
+    fixed=lambda a: Part(
+        "with statistics taken anew more than 95% are right",
+        in_every_seed(a["repaired"] > 0.95),
+        percent(a["repaired"]),
+    ),
+    draw=lambda a: accuracies(
+        {"after one inf": a["poisoned"], "statistics\ntaken anew": a["repaired"]},
+        limit=(10, "chance"),
+    ),
 )
 
 
@@ -151,14 +179,22 @@ P9_CHECKPOINTING = pitfall(
     "momentum 1 - sqrt(1 - m) are one with m.",
     "torch.utils.checkpoint, documentation; algebra",
     config=Checkpoint(),
+    setting="one step of one layer of torch, a batch of {rows} rows, momentum {momentum}",
     demo=checkpointing,
-    symptom=lambda a: (
-        np.allclose(a["ratio"], a["predicted"], rtol=1e-9),
-        f"moved {a['ratio'].mean():.1f} times as far",
+    symptom=lambda a: Part(
+        "with checkpointing a step moves the running mean 2 - momentum times as far",
+        bool(np.allclose(a["ratio"], a["predicted"], rtol=1e-9)),
+        f"{np.mean(a['ratio']):.2f} times, predicted {a['predicted']:.2f}",
     ),
-    fixed=lambda a: (
-        np.allclose(a["fixed_ratio"], 1, rtol=1e-9),
-        f"{a['fixed_ratio'].mean():.1f} times",
+    fixed=lambda a: Part(
+        "with the converted momentum it moves as far as without",
+        bool(np.allclose(a["fixed_ratio"], 1, rtol=1e-9)),
+        f"{np.mean(a['fixed_ratio']):.2f} times",
+    ),
+    draw=lambda a: panels.strip(
+        {"checkpointed": a["ratio"], "checkpointed,\nmomentum converted": a["fixed_ratio"]},
+        "way of the running mean in a step,\nmultiple of one update",
+        limit=(1, "one update"),
     ),
 )
 
@@ -190,6 +226,15 @@ def two_domains(config):
     return result | {"shared": shared.eval()(x[0]), "own": own.eval()(x[0])}
 
 
+def _draw_domains(arrays):
+    from bnlab.plots import histogram_pair
+
+    names = "batch norm shared", "its own batch norm"
+    ax = histogram_pair(np.ravel(arrays["shared"]), np.ravel(arrays["own"]), names)
+    ax.set_xlabel("output of one domain in evaluation mode")
+    return ax
+
+
 P11_TWO_DOMAINS = pitfall(
     "P11",
     "One network sees two kinds of data in turn; it trains well and evaluates badly on both.",
@@ -197,14 +242,25 @@ P11_TWO_DOMAINS = pitfall(
     "is not in it. Give each domain its own batch norm, or mix both in every batch.",
     "Chang et al. 2019, domain-specific batch normalization; the law of total variance",
     config=Domains(),
+    setting="{batches} batches of {rows} rows, in turn from two domains whose means are {distance} "
+    "apart, momentum {momentum}",
     demo=two_domains,
-    symptom=lambda a: (
-        a["pooled_var"] > 10 * a["running_var"] and abs(a["shared"].mean()) > 2,
-        f"running variance {a['running_var']:.1f}, that of all data {a['pooled_var']:.0f}; one "
-        f"domain comes out with mean {a['shared'].mean():.0f}",
+    symptom=lambda a: [
+        Part(
+            "the running variance is less than a tenth of that of all data",
+            bool(a["pooled_var"] > 10 * a["running_var"]),
+            f"{a['running_var']:.1f} of {a['pooled_var']:.1f}",
+        ),
+        Part(
+            "in evaluation a domain comes out with a mean beyond 2 standard deviations",
+            bool(abs(np.mean(a["shared"])) > 2),
+            f"mean {np.mean(a['shared']):.1f}",
+        ),
+    ],
+    fixed=lambda a: Part(
+        "with its own batch norm it has mean 0 up to 0.3 and standard deviation 1 up to 0.2",
+        bool(abs(np.mean(a["own"])) < 0.3 and 0.8 < np.std(a["own"]) < 1.2),
+        f"mean {np.mean(a['own']):.2f}, standard deviation {np.std(a['own']):.2f}",
     ),
-    fixed=lambda a: (
-        abs(a["own"].mean()) < 0.3 and 0.8 < a["own"].std() < 1.2,
-        f"mean {abs(a['own'].mean()):.0f} and standard deviation {a['own'].std():.0f}",
-    ),
+    draw=_draw_domains,
 )

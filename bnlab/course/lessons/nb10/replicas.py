@@ -9,14 +9,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from bnlab.batchnorm import batchnorm_backward, batchnorm_forward
+from bnlab.course.experiments import panels
 from bnlab.course.experiments.bench import digits_activations
 from bnlab.course.experiments.evidence import Claim, Experiment
+from bnlab.course.experiments.rule import Part, exact
 from bnlab.course.lessons.nb07.ghost_batches import from_ghosts, split_in_ghosts
 from bnlab.course.lessons.nb10.shards import cut, pooled_statistics, shard_statistics
 from bnlab.gradcheck import relative_error
 
 EXACT = 1e-10  # relative error of float64 results that are the same formula
 CLEAR = 0.01  # relative error that no rounding explains
+GRADIENTS = ("dx", "dgamma", "dbeta")
+ERROR = "largest relative error"
 
 
 @dataclass(frozen=True)
@@ -140,20 +144,35 @@ def _run(config):
     return comparison(jobs, one_process(jobs))
 
 
-def _largest(arrays, prefix):
-    return max(value for name, value in arrays.items() if name.startswith(prefix))
+def _largest(arrays, names, prefix):
+    return max(arrays[f"{prefix}_{name}"] for name in names)
 
 
 def _judge_n3(arrays):
-    """RIGHT if shared statistics give the big batch and own ones not, IMPRECISE if both do."""
-    shared, own = _largest(arrays, "shared_"), min(arrays["own_y"], arrays["own_dx"])
-    verdict = "WRONG" if shared > EXACT else "RIGHT" if own > CLEAR else "IMPRECISE"
-    measured = (
-        f"mean, var, y, dx, dgamma and dbeta equal to those of the big batch: {shared <= EXACT}; "
-        f"with each replica's own statistics y is off by {arrays['own_y']:.2f} and dx by "
-        f"{arrays['own_dx']:.2f} (relative to the largest value)"
-    )
-    return verdict, measured, f"identity, float64, relative error within {EXACT:g}"
+    return [
+        exact(
+            "mean, variance and outputs are those of the whole batch",
+            _largest(arrays, ("mean", "var", "y"), "shared"),
+            EXACT,
+        ),
+        exact("so are all gradients", _largest(arrays, GRADIENTS, "shared"), EXACT),
+        Part(
+            "with each replica's own statistics outputs and dx are off by over a hundredth",
+            bool(min(arrays["own_y"], arrays["own_dx"]) > CLEAR),
+            f"by {arrays['own_y']:.2f} and {arrays['own_dx']:.2f}",
+        ),
+    ]
+
+
+def _draw_n3(arrays):
+    kinds = {"shared": "shared statistics", "own": "own statistics"}
+    names = {"y": "outputs", "dx": "dx", "dgamma": "dgamma"}
+    values = {
+        f"{kind}, {text}": arrays[f"{prefix}_{name}"]
+        for prefix, kind in kinds.items()
+        for name, text in names.items()
+    }
+    return panels.errors(values, tolerance=EXACT, xlabel=ERROR)
 
 
 N3_ONE_BIG_BATCH = Experiment(
@@ -169,18 +188,34 @@ N3_ONE_BIG_BATCH = Experiment(
     Replicas(),
     run=_run,
     judge=_judge_n3,
+    draw=_draw_n3,
+    setting="float64, {features} activations of the digits, replicas with {shards} rows",
 )
 
 
 def _judge_n4(arrays):
-    """RIGHT if own statistics give ghost batches and the replicas' means are apart."""
-    equal, apart = _largest(arrays, "ghost_") <= EXACT, arrays["apart"]
-    verdict = "RIGHT" if equal and apart > CLEAR else "WRONG"
-    measured = (
-        f"y, dx, dgamma and dbeta equal to those of ghost batches: {equal}; the means of two "
-        f"replicas differ by up to {apart:.2f} standard deviations"
-    )
-    return verdict, measured, f"identity, float64, relative error within {EXACT:g}"
+    return [
+        exact(
+            "outputs and gradients of the replicas are those of ghost batches",
+            _largest(arrays, ("y", *GRADIENTS), "ghost"),
+            EXACT,
+        ),
+        Part(
+            "the means of two replicas differ, by over a hundredth of a standard deviation",
+            bool(arrays["apart"] > CLEAR),
+            f"by up to {arrays['apart']:.2f}",
+        ),
+    ]
+
+
+def _draw_n4(arrays):
+    names = {"y": "outputs", "dx": "dx", "dgamma": "dgamma"}
+    values = {
+        f"{text}, against {other}": arrays[f"{prefix}_{name}"]
+        for prefix, other in {"ghost": "ghost batches", "own": "the whole batch"}.items()
+        for name, text in names.items()
+    }
+    return panels.errors(values, tolerance=EXACT, xlabel=ERROR)
 
 
 N4_GHOSTS = Experiment(
@@ -196,4 +231,6 @@ N4_GHOSTS = Experiment(
     Replicas(),
     run=_run,
     judge=_judge_n4,
+    draw=_draw_n4,
+    setting="float64, {features} activations of the digits, replicas with {shards} rows",
 )

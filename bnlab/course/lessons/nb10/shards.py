@@ -4,8 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bnlab.course.experiments import panels
 from bnlab.course.experiments.bench import EXACT, digits_activations
 from bnlab.course.experiments.evidence import Claim, Experiment
+from bnlab.course.experiments.rule import Part, exact
+
+CLEAR = 0.01  # an error that no rounding explains
 
 
 def shard_statistics(shards):
@@ -91,17 +95,34 @@ def _one_after_the_other(counts, means, variances):
 
 
 def _judge(arrays):
-    """RIGHT if both rules are exact, IMPRECISE if only the one for equal shards is."""
-    exact = {name: arrays[name] <= EXACT for name in ("equal", "weighted", "two_at_a_time")}
-    both = all(exact.values())
-    verdict = "RIGHT" if both else "IMPRECISE" if exact["equal"] else "WRONG"
-    measured = (
-        f"equal shards, plain averages: exact {exact['equal']}; unequal shards, weighted by "
-        f"counts: exact {exact['weighted']}, also one after the other: {exact['two_at_a_time']}; "
-        f"without the weights off by {arrays['unweighted']:.2f}; without the variance of the "
-        f"means up to {100 * arrays['forgotten']:.0f}% of the variance is lost"
-    )
-    return verdict, measured, f"identity, float64, within {EXACT:g}"
+    return [
+        exact(
+            "for equal shards the plain averages give mean and variance of the batch",
+            arrays["equal"],
+        ),
+        exact(
+            "for others averages weighted by counts do, all at once and one after the other",
+            max(arrays["weighted"], arrays["two_at_a_time"]),
+        ),
+        Part(
+            "for others plain averages are off by over a hundredth",
+            bool(arrays["unweighted"] > CLEAR),
+            f"by {arrays['unweighted']:.2f}; without the variance of the means up to "
+            f"{100 * arrays['forgotten']:.0f}% of a variance is lost",
+        ),
+    ]
+
+
+def _draw(arrays):
+    names = {
+        "equal": "equal shards, plain averages",
+        "weighted": "others, weighted by counts",
+        "two_at_a_time": "others, one after the other",
+        "unweighted": "others, plain averages",
+        "forgotten": "others, means forgotten",
+    }
+    values = {text: arrays[name] for name, text in names.items()}
+    return panels.errors(values, tolerance=EXACT, xlabel="largest relative error")
 
 
 N2_MERGE = Experiment(
@@ -117,4 +138,6 @@ N2_MERGE = Experiment(
     Shards(),
     run=_run,
     judge=_judge,
+    draw=_draw,
+    setting="float64, {features} activations of the digits in shards of {equal} and of {unequal}",
 )
