@@ -240,11 +240,14 @@ def test_ghosts_are_chosen_on_validation_images_at_each_rate():
     np.testing.assert_array_equal(chosen_ghosts(planted_r2([5.0, 5.0, 5.0, 5.0])), [4, 8])
 
 
-def test_r2_draws_a_line_for_each_size_and_one_for_the_gain():
+def test_r2_draws_the_change_of_each_size_and_of_the_gain_at_each_rate():
     ax = R2_GHOST_BATCHES.draw(planted_r2([1.0, 1.2, 0.8, 1.0]))
-    labels = [line.get_label() for line in ax.lines]
-    assert labels == ["whole batch", "ghosts of 8", "ghosts of 4", "gain of 8, no noise"]
-    np.testing.assert_allclose(ax.lines[1].get_ydata(), [1.0, 1.0])
+    rows = [text.get_text() for text in ax.get_yticklabels()]
+    assert rows[:2] == ["ghosts of 8, rate 0.1", "ghosts of 8, rate 0.5"]
+    assert rows[-1] == "gain of 8, no noise, rate 0.5"
+    dots = np.concatenate([np.ravel(line.get_xdata()) for line in ax.lines])
+    assert -1.0 in dots.round(9)
+    assert ax.get_xlabel().endswith("against the whole batch, points")
 
 
 def test_r2_runs_small():

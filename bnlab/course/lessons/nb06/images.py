@@ -232,7 +232,7 @@ def _judge_c4(arrays):
 def _draw_c4(arrays):
     spread = {"convolutional layer,\n64 values": arrays["std_image"].mean(),
               "dense layer,\n1 value": arrays["dense"]}  # fmt: skip
-    return panels.strip(spread, "standard deviation of x_hat, one image")
+    return panels.strip(spread, "standard deviation of x_hat,\none image")
 
 
 C4_ONE_IMAGE = Experiment(

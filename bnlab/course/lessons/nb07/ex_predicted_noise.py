@@ -41,7 +41,8 @@ NOISE = Exercise(
 NOISE.add_mistakes(
     with_replacement=(
         "1 / sqrt(m) holds if a value may be drawn twice. A mini-batch holds each example once, "
-        "so the noise has to fall to 0 at m = n: multiply the variance by (n - m) / (n - 1).",
+        "so the noise has to fall to 0 at m = n. Each two values have a covariance: find c, and "
+        "put it into the variance of the sum.",
         {"return": "1 / np.sqrt(m)"},
     ),
     variance_for_noise=(

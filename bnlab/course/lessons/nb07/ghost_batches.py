@@ -12,8 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from bnlab.batchnorm import batchnorm_backward, batchnorm_forward
-from bnlab.course.experiments import panels
-from bnlab.course.experiments.bench import rate_sweep, replace_batchnorms
+from bnlab.course.experiments.bench import (
+    SPLITS,
+    paired_interval,
+    rate_sweep,
+    replace_batchnorms,
+)
 from bnlab.course.experiments.evidence import Claim, Experiment
 from bnlab.course.experiments.rule import Part, larger, told
 from bnlab.data import load_digits
@@ -207,13 +211,20 @@ def _noise_not_gain(arrays):
 
 
 def _draw_r2(arrays):
+    """Paired differences with their intervals, a row for each size and rate."""
+    from bnlab.plots import dot_intervals
+
     whole, *ghosts = ghost_sizes(arrays)
     size = np.ravel(arrays["gain_of"])[0]
-    names = {whole: "whole batch", **{g: f"ghosts of {g}" for g in ghosts}}
-    names["gain"] = f"gain of {size}, no noise"
-    groups = {words: arrays[f"error_{name}"] for name, words in names.items()}
-    ax = panels.lines(arrays["lrs"][0], groups, "learning rate", "test error, %", xscale="log")
-    ax.set_xticks(arrays["lrs"][0], [f"{lr:g}" for lr in arrays["lrs"][0]], minor=False)
+    names = {**{g: f"ghosts of {g}" for g in ghosts}, "gain": f"gain of {size}, no noise"}
+    rows = {}
+    for name, words in names.items():
+        changes = arrays[f"error_{name}"] - arrays[f"error_{whole}"]  # (S, R)
+        for lr, change in zip(arrays["lrs"][0], changes.T, strict=True):
+            rows[f"{words}, rate {lr:g}"] = paired_interval(change, SPLITS)
+    mean, half = np.transpose(list(rows.values()))
+    ax = dot_intervals(list(rows), mean, mean - half, mean + half)
+    ax.set_xlabel("change of the test error against the whole batch, points")
     return ax
 
 
