@@ -247,7 +247,7 @@ def test_r2_draws_the_change_of_each_size_and_of_the_gain_at_each_rate():
     assert rows[-1] == "gain of 8, no noise, rate 0.5"
     dots = np.concatenate([np.ravel(line.get_xdata()) for line in ax.lines])
     assert -1.0 in dots.round(9)
-    assert ax.get_xlabel().endswith("against the whole batch, points")
+    assert ax.get_xlabel().endswith("points against the whole batch")
 
 
 def test_r2_runs_small():

@@ -224,7 +224,7 @@ def _draw_r2(arrays):
             rows[f"{words}, rate {lr:g}"] = paired_interval(change, SPLITS)
     mean, half = np.transpose(list(rows.values()))
     ax = dot_intervals(list(rows), mean, mean - half, mean + half)
-    ax.set_xlabel("change of the test error against the whole batch, points")
+    ax.set_xlabel("change of the test error,\npoints against the whole batch")
     return ax
 
 

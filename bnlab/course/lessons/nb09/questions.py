@@ -200,7 +200,7 @@ HUNT_9 = _hunt(
         "it is the other way round.",
         "unbiased": "With a mean near 0 the training output agrees with the healthy layer; a wrong "
         "divisor would show there.",
-        "eps missing": "The bug shows with variance 1, where eps hardly counts. Which data bring "
+        "eps missing": "It shows with variance 1, where eps hardly counts. Which data bring "
         "it out, those of small variance or those of large mean?",
     },
     difficulty=3,
