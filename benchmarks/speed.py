@@ -2,11 +2,17 @@
 
     python benchmarks/speed.py
 
-Prints ratios of medians of interleaved rounds, ours / torch: below 1 ours is faster. Both sides
-work in float32, compute the same gradients and update the same running statistics. "textbook" is
-the two-pass form with the six staged gradients of the paper, as notebook 03 derives them.
+Prints ratios of medians of interleaved rounds to torch with autograd: below 1 a side is faster. All
+work in float32, compute the same gradients and update the same running statistics.
+
+- NumPy: the lines of notebook 10, as they are written in a paper.
+- bnlab: the layer of this course.
+- numba: plain loops, see `loops.py`; only where numba is installed.
+- kernels: those of torch, called without autograd. Whoever compares with autograd on small batches
+  compares with its bookkeeping.
 """
 
+import importlib.util
 import itertools
 import math
 
@@ -32,10 +38,9 @@ def draw(*shapes):
     return [rng.normal(size=shape).astype(np.float32) for shape in shapes]
 
 
-def textbook_step(x, dy, gamma, beta, running_mean, running_var, eps=1e-5, momentum=0.1):
-    """Algorithm 1 in two passes, then the paper's six gradients, one after the other."""
-    axes = (0, *range(2, x.ndim))
-    m = x.size // x.shape[1]
+def numpy_step(x, dy, gamma, beta, running_mean, running_var, eps=1e-5, momentum=0.1):
+    """Algorithm 1 and the closed form of its gradients, a NumPy call for each sign."""
+    axes, m = (0, *range(2, x.ndim)), x.size // x.shape[1]
     gamma, beta = (v.reshape(1, -1, *[1] * (x.ndim - 2)) for v in (gamma, beta))
     mean = x.mean(axis=axes, keepdims=True)
     var = ((x - mean) ** 2).mean(axis=axes, keepdims=True)
@@ -44,31 +49,50 @@ def textbook_step(x, dy, gamma, beta, running_mean, running_var, eps=1e-5, momen
     running_mean += momentum * (mean.ravel() - running_mean)
     running_var += momentum * (var.ravel() * (m / (m - 1)) - running_var)
 
-    dx_hat = dy * gamma
-    dvar = (dx_hat * (x - mean) * -0.5 * (var + eps) ** -1.5).sum(axis=axes, keepdims=True)
-    dmean = (-dx_hat / np.sqrt(var + eps)).sum(axis=axes, keepdims=True)
-    dmean += dvar * (-2 * (x - mean)).mean(axis=axes, keepdims=True)
-    dx = dx_hat / np.sqrt(var + eps) + dvar * 2 * (x - mean) / m + dmean / m
-    return y, dx, (dy * x_hat).sum(axis=axes), dy.sum(axis=axes)
+    dbeta, dgamma = (a.sum(axis=axes, keepdims=True) for a in (dy, dy * x_hat))
+    bent = dy - dbeta / m - x_hat * (dgamma / m)
+    return y, gamma / np.sqrt(var + eps) * bent, dgamma, dbeta
 
 
 def batchnorm_training(shape):
+    """The sides of a training step, the last of them torch with autograd."""
     x, dy, gamma, beta = draw(shape, shape, shape[1], shape[1])
-    layer = BatchNorm(shape[1], dtype=np.float32)
-    layer.weight[:], layer.bias[:] = gamma, beta
-    tx, tgamma, tbeta = (torch.tensor(a, requires_grad=True) for a in (x, gamma, beta))
-    tdy, tmean, tvar = torch.tensor(dy), torch.zeros(shape[1]), torch.ones(shape[1])
     running = np.zeros(shape[1], np.float32), np.ones(shape[1], np.float32)
+    arrays = x, dy, gamma, beta, *running
+    sides = {"NumPy": lambda: numpy_step(*arrays), "bnlab": bnlab_step(x, dy, gamma, beta)}
+    if importlib.util.find_spec("numba"):
+        import loops
 
-    def ours():
+        sides["numba"] = lambda: loops.training_step(*arrays)
+    return sides | torch_steps(*arrays)
+
+
+def bnlab_step(x, dy, gamma, beta):
+    layer = BatchNorm(len(gamma), dtype=np.float32)
+    layer.weight[:], layer.bias[:] = gamma, beta
+
+    def step():
         layer.forward(x)
         layer.backward(dy)
 
-    def torchs():
-        y = torch.nn.functional.batch_norm(tx, tmean, tvar, tgamma, tbeta, training=True)
-        torch.autograd.grad(y, (tx, tgamma, tbeta), tdy)
+    return step
 
-    return ours, torchs, lambda: textbook_step(x, dy, gamma, beta, *running)
+
+def torch_steps(*arrays):
+    x, dy, gamma, beta, *running = (torch.tensor(array) for array in arrays)
+    leaves = [t.clone().requires_grad_() for t in (x, gamma, beta)]
+
+    def kernels():
+        _, *saved = torch.native_batch_norm(x, gamma, beta, *running, True, 0.1, 1e-5)
+        backward = torch.ops.aten.native_batch_norm_backward
+        backward(dy, x, gamma, *running, *saved, True, 1e-5, [True] * 3)
+
+    def autograd():
+        x, *parameters = leaves
+        y = torch.nn.functional.batch_norm(x, *running, *parameters, training=True)
+        torch.autograd.grad(y, leaves, dy)
+
+    return {"kernels": kernels, "torch": autograd}
 
 
 def batchnorm_eval(shape):
@@ -82,7 +106,7 @@ def batchnorm_eval(shape):
         with torch.no_grad():
             torch.nn.functional.batch_norm(tx, tmean, tvar, tgamma, tbeta)
 
-    return lambda: layer.forward(x), torchs
+    return {"bnlab": lambda: layer.forward(x), "torch": torchs}
 
 
 def conv2d(shape):
@@ -100,7 +124,7 @@ def conv2d(shape):
         y = torch.nn.functional.conv2d(tx, tweight, tbias, padding=1)
         torch.autograd.grad(y, (tx, tweight, tbias), tdy)
 
-    return ours, torchs
+    return {"bnlab": ours, "torch": torchs}
 
 
 def torch_mlp(model):
@@ -132,7 +156,7 @@ def training_step():
         torch.nn.functional.cross_entropy(net(tx), tlabels).backward()
         torch_optimizer.step()
 
-    return ours, torchs
+    return {"bnlab": ours, "torch": torchs}
 
 
 def geomean(ratios):
@@ -140,26 +164,30 @@ def geomean(ratios):
 
 
 def report(title, shapes, make):
-    """One line a shape; returns the ratios ours / torch."""
-    ratios, textbooks = [], []
-    for shape in shapes:
-        ours, torchs, *textbook = fair.interleaved(make(shape))
-        ratios.append(ours / torchs)
-        textbooks += [t / torchs for t in textbook]
-        others = "".join(f"   textbook {t / torchs:5.2f}" for t in textbook)
-        print(f"{title:18}{shape!s:18}{ratios[-1]:6.2f}{others}", flush=True)
-    others = f"   textbook {geomean(textbooks):5.2f}" if textbooks else ""
-    print(f"{title:18}{'geometric mean':18}{geomean(ratios):6.2f}{others}\n")
+    """A line a shape, a column for each side but torch: its time / that of torch."""
+    table = {str(shape): ratios(make(shape)) for shape in shapes}
+    names = next(iter(table.values()))
+    if len(table) > 1:
+        lines = table.values()
+        table = table | {"geometric mean": {n: geomean([line[n] for line in lines]) for n in names}}
+    print(f"{title:30}" + "".join(f"{name:>9}" for name in names))
+    for shape, line in table.items():
+        print(f"  {shape:28}" + "".join(f"{ratio:9.2f}" for ratio in line.values()), flush=True)
+
+
+def ratios(sides):
+    times = dict(zip(sides, fair.interleaved(sides.values()), strict=True))
+    torchs = times.pop("torch")
+    return {name: seconds / torchs for name, seconds in times.items()}
 
 
 def main():
     torch.set_num_threads(1)
-    print(f"ours / torch, float32\n{fair.machine()}\n")
+    print(f"time / that of torch, in training with autograd; float32\n{fair.machine()}\n")
     report("BN training", BATCHNORM, batchnorm_training)
-    report("BN evaluation", BATCHNORM, batchnorm_eval)
+    report("BN evaluation, no autograd", BATCHNORM, batchnorm_eval)
     report("conv2d 3x3", CONV, conv2d)
-    ours, torchs = fair.interleaved(training_step())
-    print(f"{'training step':18}{'MLP, batch of 60':18}{ours / torchs:6.2f}")
+    report("training step of an MLP", [(BATCH, SIZES[0])], lambda _: training_step())
 
 
 if __name__ == "__main__":

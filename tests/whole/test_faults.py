@@ -367,7 +367,7 @@ def test_without_torch_an_experiment_that_needs_it_says_so(without):
 
 
 WITHOUT_TORCH = ("00", "01", "04", "07")  # the notebooks that do not use it
-IN_ONE_CELL = ("02", "03", "05", "06")  # use it as a witness, in a cell that stands alone
+IN_ONE_CELL = ("02", "03", "05", "06", "10")  # use it as a witness, in a cell that stands alone
 SAYS = "This notebook needs torch, which is not installed where it runs. Run"
 
 

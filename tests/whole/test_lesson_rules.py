@@ -112,6 +112,8 @@ GOOD = {
 }
 GOOD_OF = {
     ("09", "a reference is long"): lesson(*[section()] * 9, text("word " * 2000), *lines(200)),
+    ("09", "its entries have names"): lesson(text("P1 and P28")),
+    ("09", "it shows mistakes"): lesson(run("from bnlab.course.lessons.nb09 import capstone")),
     ("05", "the class of 05"): lesson(run(CLASS)),
     ("08", "stored runs"): lesson(run("from bnlab.course import claim\nclaim('W1').card()")),
     ("01", "the film"): lesson(run('from bnlab.course import claim\nclaim("S4").draw()')),
@@ -206,6 +208,10 @@ BAD = {
     },
 }  # fmt: skip
 BAD_OF = {
+    ("09", "claims_and_verdicts_stand_in_the_record"): lesson(text("P1 and W1")),
+    ("09", "what_is_taught_stands_in_the_cell"): lesson(
+        run("from bnlab.course.lessons.nb09 import pitfalls")
+    ),
     ("02", "three_questions_near_the_start"): lesson(start=[*OPENING, section()]),
     ("05", "cells_are_small"): lesson(run(CLASS + "\n    x = 1")),
     ("05", "cells_are_small", "two"): lesson(run(CLASS), run(CLASS)),

@@ -27,7 +27,7 @@ EXERCISES = all_exercises()
 
 # Numbers of the notebooks that are rewritten as workshops, such as "02": `RULES` apply to them, and
 # the rules for the others no longer do.
-WORKSHOP = frozenset({"00", "01", "02", "03", "04", "05", "06", "07"})
+WORKSHOP = frozenset({"00", "01", "02", "03", "04", "05", "06", "07", "09", "10"})
 REWRITTEN = [path for path in NOTEBOOKS if path.stem[:2] in WORKSHOP]
 OTHERS = [path for path in NOTEBOOKS if path.stem[:2] not in WORKSHOP]
 

@@ -15,7 +15,7 @@ from room import ROOM, ROOT, copy_files, run_notebooks
 pytestmark = pytest.mark.slow
 
 BATCHNORM, NORMS = "bnlab/batchnorm.py", "bnlab/layers/norms.py"
-GHOSTS = "bnlab/course/lessons/nb07/ghost_batches.py"
+GHOSTS = "bnlab/course/lessons/nb07/ex_ghost_batches.py"
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,8 @@ MISTAKES = [
           "y = (rows - rows.mean(axis=0)) / np.sqrt(rows.var(axis=0) + eps)"
           " * channels.spread(gamma, x)"),
     Mistake("wrong_ghost_split", "07", GHOSTS,
-          "return x.reshape(-1, ghost_size, c).swapaxes(0, 1).reshape(ghost_size, -1)",
-          "return x.reshape(ghost_size, -1)"),
+          "ghosts = x.reshape(-1, ghost_size, x.shape[1])  # (ghosts, ghost_size, C)",
+          "ghosts = x.reshape(ghost_size, -1, x.shape[1])"),
 ]  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The hand-out: formulas, how libraries differ, and the twenty pitfalls, on one page.
+"""The hand-out: formulas, how libraries differ, and the pitfalls, on one page.
 
 Nothing is written twice: formulas are those of the docstrings, the table is the one of notebook 05,
 the pitfalls are claims of the ledger.
@@ -103,4 +103,4 @@ def _number(value):
 def _pitfalls():
     claims = [entry.claim for name, entry in ledger().items() if name.startswith("P")]
     lines = [f"<p><b>{c.id} {escape(c.said)}</b> {escape(c.correct)}</p>" for c in claims]
-    return f"<h2>Twenty pitfalls</h2>\n<div class='pitfalls'>{''.join(lines)}</div>"
+    return f"<h2>Pitfalls</h2>\n<div class='pitfalls'>{''.join(lines)}</div>"

@@ -9,8 +9,6 @@ import pytest
 import torch
 from matplotlib import pyplot as plt
 
-import bnlab
-from bnlab import functional as F
 from bnlab.course.experiments.ledger import ledger
 from bnlab.course.experiments.results import stored
 from bnlab.course.lessons.nb10.batch_size_sweep import (
@@ -20,12 +18,6 @@ from bnlab.course.lessons.nb10.batch_size_sweep import (
     errors_by_size,
     normalized_net,
 )
-from bnlab.course.lessons.nb10.beyond_one_batch import (
-    accumulation_error,
-    image_tiles,
-    inputs_that_matter,
-)
-from bnlab.course.lessons.nb10.frozen import FrozenBatchNorm, freeze
 from bnlab.course.lessons.nb10.replicas import (
     N3_ONE_BIG_BATCH,
     N4_GHOSTS,
@@ -37,8 +29,6 @@ from bnlab.course.lessons.nb10.replicas import (
     whole,
 )
 from bnlab.course.lessons.nb10.shards import N2_MERGE, Shards, pooled_statistics, shard_statistics
-from bnlab.gradcheck import gradcheck
-from bnlab.layers import BatchNorm, mlp
 
 IDENTITIES = [N2_MERGE, N3_ONE_BIG_BATCH, N4_GHOSTS]
 
@@ -248,78 +238,3 @@ def test_the_figure_of_n1_has_a_line_for_each_norm():
     np.testing.assert_allclose(ax.lines[1].get_ydata(), medians)
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("images in a batch", "test error, %")
     plt.close(ax.figure)
-
-
-# Helpers of the notebook.
-
-
-@pytest.mark.parametrize(
-    ("forward", "expected"),
-    [
-        (lambda x: bnlab.batchnorm_forward(x, np.ones(4), np.zeros(4))[0], np.s_[:, 2]),
-        (lambda x: F.groupnorm_forward(x, np.ones(4), np.zeros(4), 1)[0], np.s_[1]),
-        (lambda x: F.groupnorm_forward(x, np.ones(4), np.zeros(4), 2)[0], np.s_[1, 2:]),
-        (lambda x: F.groupnorm_forward(x, np.ones(4), np.zeros(4), 4)[0], np.s_[1, 2]),
-        (np.tanh, np.s_[1, 2, 0, 0]),
-    ],
-    ids=["batch", "one group", "two groups", "instance", "each alone"],
-)
-def test_the_inputs_that_matter_are_those_that_share_statistics(forward, expected):
-    x = np.random.default_rng(0).normal(size=(3, 4, 2, 2))
-    wanted = np.zeros(x.shape, bool)
-    wanted[expected] = True
-    np.testing.assert_array_equal(inputs_that_matter(forward, x, (1, 2, 0, 0)), wanted)
-
-
-def test_tiles_keep_every_value_in_its_place():
-    values = np.random.default_rng(0).normal(size=(2, 3, 2, 4))
-    tiles = image_tiles(values)
-    assert tiles.shape == (5, 14)
-    np.testing.assert_array_equal(tiles[3:5, 5:9], values[1, 1])
-    assert np.isnan(tiles[2]).all()
-    assert np.isnan(tiles[:, 4]).all()
-
-
-@pytest.mark.parametrize("size", [2, 4, 8])
-def test_accumulation_is_exact_without_batch_norm_and_far_off_with_it(size):
-    rng = np.random.default_rng(0)
-    x, labels = rng.normal(size=(16, 6)), rng.integers(3, size=16)
-    with_bn, without = (mlp([6, 9, 3], batchnorm=b, rng=rng) for b in (True, False))
-    assert accumulation_error(without, x, labels, size) < 1e-13
-    assert accumulation_error(with_bn, x, labels, size) > 0.1
-    assert accumulation_error(with_bn, x, labels, 16) == 0
-
-
-def trained_layer():
-    rng = np.random.default_rng(0)
-    layer = BatchNorm(3)
-    layer.weight[:], layer.bias[:] = rng.normal(size=(2, 3))
-    for _ in range(5):
-        layer(rng.normal(4, 2, (8, 3)))
-    return layer
-
-
-def test_a_frozen_layer_is_the_layer_in_eval_mode_with_a_gradient():
-    layer, rng = trained_layer(), np.random.default_rng(1)
-    fixed, x, dy = FrozenBatchNorm(layer), rng.normal(size=(2, 3)), rng.normal(size=(2, 3))
-    before = fixed.state_dict()
-    np.testing.assert_array_equal(fixed(x), layer.eval()(x))
-    dx = fixed.backward(dy)
-
-    def forward(x, gamma, beta):
-        mean, var = layer.running_mean, layer.running_var
-        return bnlab.batchnorm_inference(x, gamma, beta, mean, var)
-
-    inputs = (x, fixed.weight, fixed.bias)
-    gradcheck(forward, inputs, (dx, fixed.grads["weight"], fixed.grads["bias"]), dy)
-    for name, value in fixed.state_dict().items():
-        np.testing.assert_array_equal(value, before[name])
-
-
-def test_freezing_copies_and_leaves_the_model_alone():
-    model = mlp([2, 3, 2], rng=np.random.default_rng(0))
-    copied = freeze(model)
-    copied[0].weight[:] = 0
-    copied[1].weight[:] = 5
-    assert np.abs(model[0].weight).max() > 0
-    assert (model[1].weight == 1).all()

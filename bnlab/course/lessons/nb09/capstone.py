@@ -9,12 +9,13 @@ import copy
 import io
 import traceback
 import zlib
+from pathlib import Path
 
 import numpy as np
 
 from bnlab.course.exercises import library
 from bnlab.course.lessons.nb09.pitfalls import torch_twin, trained
-from bnlab.data import course_files, load_digits
+from bnlab.data import load_digits
 
 __all__ = ["begin", "digits_of_old_scanner", "examine", "old_network", "words"]
 
@@ -85,7 +86,7 @@ def path():
 
 def begin():
     """Put the script beside the notebook, unless there is one already."""
-    script = course_files() / "bnlab" / "course" / "lessons" / "nb09" / "capstone_script.py"
+    script = Path(__file__).with_name("capstone_script.py")
     with contextlib.suppress(FileExistsError), path().open("x", encoding="utf-8") as new:
         new.write(script.read_text(encoding="utf-8"))
     print(f"{FILE} is beside your notebooks. What you change there is never overwritten.")

@@ -1,4 +1,4 @@
-"""What the twenty pitfalls of the field guide (P1 to P20) have in common.
+"""What the pitfalls of the field guide (P1 to P28) have in common.
 
 A demonstration is a function of under ten lines that runs the mistake and the fix and returns what
 it measured. They stand in the modules ``pitfalls_...``, one for each family.

@@ -66,9 +66,7 @@ def _outputs_drawn(arrays):
         "requires_grad_(False)": arrays["requires_grad_output"],
         "and eval(): Keras' trainable = False": arrays["trainable_output"],
     }
-    ax = panels.lines(steps, lines, "batch", "mean output of the frozen layer")
-    ax.legend()
-    return ax
+    return panels.lines(steps, lines, "batch", "mean output of the frozen layer")
 
 
 # P24: a functional batch norm.

@@ -144,6 +144,4 @@ def _ways_drawn(arrays):
     steps = arrays["every"] * np.arange(1, len(arrays["float32"]) + 1)
     ways = {name: arrays[name] for name in names}
     limit = arrays["mean"], "mean of the data"
-    ax = panels.lines(steps, ways, "batch", "running mean, true value 3", limit=limit)
-    ax.legend()
-    return ax
+    return panels.lines(steps, ways, "batch", "running mean, true value 3", limit=limit)
