@@ -40,9 +40,9 @@ def run_at_scale(entries, out, data, device, *, size=FULL, jobs=1, minutes=None,
     from bnlab.course.experiments.scale import cifar
     from bnlab.course.experiments.scale.campaign import Place, run_all
 
-    check_folder(Path(out))
     _check_device(device)
     cifar.check(data)
+    check_folder(Path(out))
     place = Place.of(Path(out) / "runs", data, device)
     runs = list(dict.fromkeys(run for entry in entries for run in entry.runs(size)))
     with progress_bar(console) as bar:
