@@ -18,17 +18,21 @@ SENTENCES = {
 STOPPED = {
     RUNS: "Your script stops before it could be tried; examine prints where and why. It has to "
     "define Reader and train(reader, x, labels, mask).",
-    TRAINS: "Your train has changed nothing in the new head. What the script prints is not "
-    "looked at: examine trains its Reader by its train.",
-    READS: "The four mistakes are gone, and the accuracy is below the target: something else has "
-    "changed. Compare with the script as it was.",
+    TRAINS: "Your train has changed nothing in the new head, or no batch norm in it was at work: "
+    "examine prints which. It trains your Reader by your train, and looks at nothing that the "
+    "script prints. Mend the mistakes and keep batch norm in the head.",
+    READS: "None of the four is seen any more, and the accuracy is below the target. Does every "
+    "layer, the backbone too, do the same in training as in evaluation, but for batch norm in the "
+    "new head? Then compare with the script as it was.",
 }
-COUNTS = ("", "One mistake is left.", "Two mistakes are left.", "Three mistakes are left.",
-          "All four mistakes are left.")  # fmt: skip
+COUNTS = ("", "One mistake is left.", "Two mistakes are left, first this one.",
+          "Three mistakes are left, first this one.",
+          "All four mistakes are left, first this one.")  # fmt: skip
 
 
 def _left(names):
-    said = " ".join([COUNTS[len(names)], *(SENTENCES[name] for name in names)])
+    """One sentence at a time, the first in the order of `LEFT`; how many are left is counted."""
+    said = f"{COUNTS[len(names)]} {SENTENCES[names[0]]}"
     return Mistake("_and_".join(names).replace(" ", "_"), said, receipt(*names))
 
 
@@ -36,9 +40,8 @@ CAPSTONE = Question(
     name="capstone",
     notebook="09",
     answer=receipt(),
-    explanation="Both scanners are read, and nothing is left: broken scans are left out before "
-    "they reach the network, the backbone stands in evaluation mode while the head trains, only "
-    "real digits are normalized, and dropout comes behind the last batch norm.",
+    explanation="Both scanners are read, and nothing is left: the statistics are finite, the "
+    "backbone is what it was, padding changes no output, and no dropout comes before a batch norm.",
     hints=(
         "First look for what is not finite. Train once, then go through reader.named_buffers(). "
         "Which came first, the bad loss or the bad buffer?",
