@@ -132,8 +132,12 @@ DROPPED = "nn.Dropout(0.6)"
         (f"{DROP}", ""),
         ("if not x[rows].isfinite().all():\n                continue", "x = x.nan_to_num(0, 0, 0)"),
         ("reader.backbone.eval()", "[m.eval() for m in reader.backbone.modules()]"),
+        (
+            "self.new_head(self.backbone(x[mask]))",
+            "self.new_head(self.backbone(x.flatten(0, 1))[mask.flatten()])",
+        ),
     ],
-    ids=["dropout off", "no dropout", "nan_to_num", "module by module"],
+    ids=["dropout off", "no dropout", "nan_to_num", "module by module", "mask behind the backbone"],
 )
 def test_another_way_to_mend_is_right(examined, change):
     assert examined(script((), change))[0].outcome == "correct"
@@ -149,8 +153,22 @@ def test_another_way_to_mend_is_right(examined, change):
         (script((), ("return self.old_head(", "return self.olds(")), "does_not_run", "olds"),
         (script((), ("range(epochs)", "range(0)")), "does_not_train", "what it was before"),
         (script((), ("lr=0.1", "lr=1e-5")), "reads_badly", "the target is 90%"),
+        (script((), ("nn.BatchNorm1d(50)", "nn.Identity()")), "does_not_train", "no running"),
+        (script((), ("nn.BatchNorm1d(50)", "nn.LayerNorm(50)")), "does_not_train", "no running"),
+        (script((), ("reader.backbone.eval()", "reader.eval()")), "does_not_train", "no running"),
     ],
-    ids=["only prints", "syntax", "exits", "crashes", "crashes later", "trains not", "reads badly"],
+    ids=[
+        "only prints",
+        "syntax",
+        "exits",
+        "crashes",
+        "crashes later",
+        "trains not",
+        "reads badly",
+        "no batch norm",
+        "layer norm",
+        "evaluation mode",
+    ],
 )
 def test_a_script_that_does_not_do_its_work_gets_a_sentence(examined, text, mistake, said):
     report, printed = examined(text)
