@@ -366,8 +366,9 @@ def test_without_torch_an_experiment_that_needs_it_says_so(without):
     )
 
 
-WITHOUT_TORCH = ("00", "01", "04", "07")  # the notebooks that do not use it
+WITHOUT_TORCH = ("00", "01", "04", "07", "08")  # the notebooks that do not use it
 IN_ONE_CELL = ("02", "03", "05", "06", "10")  # use it as a witness, in a cell that stands alone
+IN_MANY_CELLS = ("09",)  # shows what torch does, each time in cells of its own
 SAYS = "This notebook needs torch, which is not installed where it runs. Run"
 
 
@@ -376,31 +377,35 @@ def notebooks(*numbers):
     return [pytest.param(p, id=p.stem[:2]) for p in files if p.stem[:2] in numbers]
 
 
-WHOLE = {f"{n:02d}" for n in range(11)} - {*WITHOUT_TORCH, *IN_ONE_CELL}
-
-
-@pytest.mark.parametrize("notebook", notebooks(*WHOLE))
-def test_without_torch_a_notebook_says_what_to_do_before_anything_else(without, notebook):
-    settings = without("torch")
-    content = json.loads(notebook.read_text())
-    content["cells"] = [cell for cell in content["cells"] if cell["cell_type"] == "code"][:1]
-    start = settings["cwd"] / "start.ipynb"
-    start.write_text(json.dumps(content))
-    call(*EXECUTE, "--inplace", "--allow-errors", start, **settings)
-    (error,) = json.loads(start.read_text())["cells"][0]["outputs"]
-    (said,) = error["traceback"]
-    assert said.startswith(SAYS)
-
-
 @pytest.mark.parametrize("notebook", notebooks(*IN_ONE_CELL))
 def test_without_torch_only_the_cell_that_needs_it_says_so(without, notebook):
     settings = without("torch")
     run = ["--allow-errors", "--output", "run", "--output-dir", settings["cwd"]]
     call(*EXECUTE, *run, notebook, **settings)
     cells = json.loads((settings["cwd"] / "run.ipynb").read_text())["cells"]
-    outputs = [output for cell in cells for output in cell.get("outputs", [])]
-    (error,) = (output for output in outputs if output["output_type"] == "error")
+    (error,) = errors_of(cells)
     assert error["traceback"][0].startswith(SAYS)
+
+
+def errors_of(cells):
+    outputs = [output for cell in cells for output in cell.get("outputs", [])]
+    return [output for output in outputs if output["output_type"] == "error"]
+
+
+@pytest.mark.parametrize("notebook", notebooks(*IN_MANY_CELLS))
+def test_without_torch_each_cell_that_needs_it_says_so_and_the_rest_runs(without, notebook):
+    settings = without("torch")
+    run = ["--allow-errors", "--output", "run", "--output-dir", settings["cwd"]]
+    call(*EXECUTE, *run, notebook, **settings)
+    cells = json.loads((settings["cwd"] / "run.ipynb").read_text())["cells"]
+    errors, code = errors_of(cells), [cell for cell in cells if cell["cell_type"] == "code"]
+    assert all(error["traceback"][0].startswith(SAYS) for error in errors)
+    assert 1 < len(errors) < len(code) / 2
+
+
+def test_each_notebook_is_one_of_these():
+    kinds = [*WITHOUT_TORCH, *IN_ONE_CELL, *IN_MANY_CELLS]
+    assert sorted(kinds) == [f"{n:02d}" for n in range(11)]
 
 
 @pytest.mark.parametrize("notebook", notebooks(*WITHOUT_TORCH))

@@ -4,12 +4,13 @@ from dataclasses import dataclass
 
 from bnlab.course.experiments.at_scale import FULL, NO_RUN, Table, plans, stored_at_scale
 from bnlab.course.experiments.evidence import Definition
-from bnlab.course.experiments.ledger import ledger
+from bnlab.course.experiments.ledger import LETTERS, ledger
 from bnlab.course.experiments.results import evidence_of, is_stored, stored
 from bnlab.course.experiments.selection import find
 from bnlab.data import course_files
 
-__all__ = ["AtBothScales", "Record", "Told", "as_markdown", "at_both_scales", "claim", "record"]
+__all__ = ["AtBothScales", "Record", "Told", "as_markdown", "at_both_scales", "claim", "group",
+           "record"]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -251,6 +252,27 @@ def at_both_scales():
         measured = "" if short == NO_RUN else "; ".join(map(str, plan.evidence(kept).parts))
         rows.append((name, digits.claim.said, digits.verdict, short, measured))
     return AtBothScales(rows)
+
+
+class Group(dict):
+    """Id -> (Evidence, how it was found), of the claims with one letter; made by `group`."""
+
+    def __repr__(self):
+        return str(Record({name: evidence for name, (evidence, _) in self.items()}))
+
+    def _repr_markdown_(self):
+        return as_markdown(self)
+
+
+def group(letter):
+    """The claims of the ledger whose ids have this letter: a table, digits beside CIFAR-10.
+
+    >>> print(str(group("N"))[:60])
+    N1   RIGHT          Batch norm fails when the batch is very
+    """
+    if letter not in set(LETTERS):
+        raise ValueError(f"group needs a letter of an id, one of {LETTERS}, got {letter!r}")
+    return Group({name: evidence_of(e) for name, e in ledger().items() if name[0] == letter})
 
 
 def as_markdown(found):

@@ -9,8 +9,8 @@ import pytest
 from bnlab.course import claim, record
 from bnlab.course.experiments import results
 from bnlab.course.experiments.evidence import Definition
-from bnlab.course.experiments.ledger import ledger
-from bnlab.course.experiments.record import Told
+from bnlab.course.experiments.ledger import LETTERS, ledger
+from bnlab.course.experiments.record import Told, as_markdown, group
 
 
 def test_a_card_says_what_the_kept_arrays_say():
@@ -78,3 +78,28 @@ def test_a_record_has_a_row_for_each_claim_of_its_notebook():
 def test_a_record_of_no_notebook_gets_a_sentence():
     with pytest.raises(ValueError, match="record needs a notebook that teaches claims, got '99'"):
         record("99")
+
+
+@pytest.mark.parametrize("letter", LETTERS)
+def test_a_group_has_a_row_for_each_claim_of_its_letter(letter):
+    ids = [name for name in ledger() if name.startswith(letter)]
+    assert [line.split()[0] for line in str(group(letter)).splitlines()] == ids
+    assert list(group(letter)) == ids
+
+
+def test_a_group_says_how_it_was_found_and_what_cifar_says():
+    found = group("W")
+    assert [found[name][1] for name in ("W1", "W12")] == ["stored", "source"]
+    assert group("S")["S7"][1] == "live"
+    table = found._repr_markdown_()
+    assert table == as_markdown(found)
+    assert table.splitlines()[0].split(" | ")[-1] == "on CIFAR-10 |"
+    rows = {row.split(" | ")[0].strip("| "): row for row in table.splitlines()[2:]}
+    assert list(rows) == list(found)
+    assert rows["W1"].endswith("| RIGHT | RIGHT |")
+    assert rows["W5"].endswith("| IMPRECISE |  |")  # no plan: nothing is promised
+
+
+def test_a_group_of_no_claim_gets_a_sentence():
+    with pytest.raises(ValueError, match="one of SADBTCRWPN, got 'Z'"):
+        group("Z")

@@ -146,7 +146,7 @@ BLIND = Question(
     mistakes=(
         Mistake(
             "accuracy",
-            "The cell above has just trained that network: as accurate as the right one.",
+            "Networks with this mistake are in the figure above: as accurate as those without.",
             "a",
         ),
         Mistake(
