@@ -176,9 +176,9 @@ def test_join_refuses_what_is_not_seed_by_seed(parts):
 def small(config):
     """The same config with so little work that only the form of its result is left."""
     fewer = {"steps": 4, "early_steps": 4, "late_steps": 4, "block_steps": 4, "blocks": 4,
-             "batches": 3, "every": 2, "epochs": 1}  # fmt: skip
+             "batches": 3, "every": 2, "epochs": 1, "budgets": (2, 4)}  # fmt: skip
     mine = {name: value for name, value in fewer.items() if hasattr(config, name)}
-    for name in {"lrs", "block_lrs"} & set(vars(config)):
+    for name in {"lrs", "plain_lrs", "bn_lrs", "block_lrs"} & set(vars(config)):
         mine[name] = getattr(config, name)[:2]
     return dataclasses.replace(config, seeds=config.seeds[:2], **mine)
 
