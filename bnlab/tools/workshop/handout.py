@@ -33,7 +33,8 @@ dl { display: grid; grid-template-columns: max-content auto; gap: 1.8mm 4mm; mar
 dt { font-weight: bold; } dd { margin: 0; } dt, dd { align-self: center; }
 math { font-size: 8.5pt; margin-right: 3mm; math-style: normal; }
 td, th { padding: .3mm 1.5mm; } td { white-space: nowrap; }
-.pitfalls { columns: 2; column-gap: 5mm; } .pitfalls p { break-inside: avoid; margin: 0 0 .9mm; }
+.pitfalls { columns: 2; column-gap: 5mm; font-size: 6pt; }
+.pitfalls p { break-inside: avoid; margin: 0 0 .9mm; }
 @page { size: A4; margin: 9mm 10mm; }
 @media print { body { margin: 0; max-width: none; } }
 """
