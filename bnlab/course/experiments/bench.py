@@ -24,6 +24,7 @@ __all__ = [
     "batches_of",
     "batchnorm_layers",
     "both_sides",
+    "decades",
     "deep_net",
     "digits_activations",
     "input_of_last",
@@ -203,6 +204,15 @@ def both_sides(one_side, prefix=""):
     {'relu_plain': 0, 'relu_bn': 1}
     """
     return {f"{prefix}plain": one_side(False), f"{prefix}bn": one_side(True)}
+
+
+def decades(works):
+    """From the lowest to the highest of the rates that work, in powers of ten; -1 if none does.
+
+    >>> decades(np.array([0.1, 1.0, 10.0])), decades(np.array([]))
+    (2.0, -1.0)
+    """
+    return float(np.log10(np.max(works) / np.min(works))) if len(works) else -1.0
 
 
 def paired_interval(differences, overlap=0.0):

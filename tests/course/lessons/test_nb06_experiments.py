@@ -17,7 +17,6 @@ from bnlab.course.lessons.nb06.small_cnn import (
     C6_SMALL_CNN,
     best_rates,
     conv_block,
-    decades_of,
     steps_to,
 )
 
@@ -172,13 +171,6 @@ def _curves(plain, normalized, seeds=3):
 
 
 FLAT, SLOW, FAST = [0.1, 0.1, 0.1], [0.1, 0.5, 0.96], [0.1, 0.96, 0.97]
-
-
-def test_the_width_of_a_range_of_rates():
-    lrs = np.array([0.1, 1.0, 3.0])
-    assert decades_of(np.array([True, False, True]), lrs) == pytest.approx(np.log10(30))
-    assert decades_of(np.array([False, True, False]), lrs) == 0
-    assert decades_of(np.zeros(3, bool), lrs) == -1
 
 
 @pytest.mark.parametrize(

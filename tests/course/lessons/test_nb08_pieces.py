@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 
 from bnlab import functional as F
-from bnlab.course.experiments.bench import deep_net, scores, train
+from bnlab.course.experiments.bench import decades, deep_net, scores, train
 from bnlab.course.experiments.ledger import ledger
 from bnlab.course.lessons.nb06.small_cnn import steps_to
 from bnlab.course.lessons.nb08 import depth
-from bnlab.course.lessons.nb08.decades import decades
 from bnlab.course.lessons.nb08.figure_one import curves_at_best
 from bnlab.course.lessons.nb08.gradient_growth import PREDICTED_GROWTH, growth_per_layer
 from bnlab.course.lessons.nb08.internal_shift import linear_net, shift_by_layer
 from bnlab.course.lessons.nb08.landscape import along_the_gradient
 from bnlab.course.lessons.nb08.residual import KINDS, Residual, residual_net
+from bnlab.course.lessons.nb08.widths import widths
 from bnlab.data import load_digits
 from bnlab.gradcheck import gradcheck
 from bnlab.layers import BatchNorm, Linear, ReLU, Sequential
@@ -26,10 +26,16 @@ def digits():
     return load_digits(0, np.float32)
 
 
-def test_decades_of_no_rate_and_of_one():
-    lrs = np.array([0.1, 1.0])
-    assert decades(lrs, np.array([0.5, 0.5]), 0.95) == -1
-    assert decades(lrs, np.array([0.5, 0.95]), 0.95) == 0
+def test_decades_of_no_rate_of_one_and_of_several():
+    assert decades(np.array([])) == -1
+    assert decades(np.array([0.3])) == 0
+    assert decades(np.array([0.1, 3.0])) == pytest.approx(np.log10(30))
+
+
+def test_widths_are_those_of_the_rates_at_the_target():
+    lrs = np.array([0.1, 1.0, 10.0])
+    sides = np.array([[[0.95, 0.2, 0.1]], [[0.94, 0.96, 0.95]]])  # without and with, one seed
+    np.testing.assert_allclose(widths(lrs, sides, 0.95), [[0], [1]])
 
 
 def test_a_budget_is_what_a_run_of_that_length_reaches(digits):

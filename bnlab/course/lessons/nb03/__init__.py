@@ -4,5 +4,4 @@
 - `recall`: the closed-book questions about notebooks 00 and 02.
 - `backpropagation` (the derivation), `gradient_geometry` (a projection) and `wrong_gradients`
   (which tests see a mistake): the claims.
-- `log_dots`: the figure of errors that notebook 04 draws too.
 """

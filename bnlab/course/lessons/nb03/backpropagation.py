@@ -7,11 +7,11 @@ import numpy as np
 from bnlab.batchnorm import batchnorm_backward, batchnorm_forward
 from bnlab.course.experiments import panels
 from bnlab.course.experiments.evidence import Claim, Experiment
+from bnlab.course.experiments.panels import log_dots
 from bnlab.course.experiments.rule import Part, exact
 from bnlab.course.lessons.nb03.ex_backpropagation import (
     batchnorm_backward_staged as staged_gradients,
 )
-from bnlab.course.lessons.nb03.log_dots import log_dots
 from bnlab.gradcheck import numerical_gradient, relative_error
 
 MEASURED = 1e-7  # relative error that central differences in float64 can promise

@@ -4,10 +4,10 @@ import numpy as np
 
 from bnlab.batchnorm import batchnorm_backward, batchnorm_forward
 from bnlab.course.experiments.evidence import Claim, Experiment
+from bnlab.course.experiments.panels import log_dots
 from bnlab.course.experiments.rule import Part
 from bnlab.course.lessons.nb03.backpropagation import MEASURED, SETTING, Batch, drawn_batch
 from bnlab.course.lessons.nb03.ex_closed_form import CLOSED_FORM
-from bnlab.course.lessons.nb03.log_dots import log_dots
 from bnlab.gradcheck import numerical_gradient, relative_error
 
 NOTICED = 1e-6  # a gradient check that compares to six digits after the point

@@ -12,8 +12,8 @@ from bnlab.batchnorm import batchnorm_backward
 from bnlab.course.experiments import panels
 from bnlab.course.experiments.bench import plain_batchnorm, train
 from bnlab.course.experiments.evidence import Claim, Experiment
+from bnlab.course.experiments.panels import log_dots
 from bnlab.course.experiments.rule import Part, exact
-from bnlab.course.lessons.nb03.log_dots import log_dots
 from bnlab.data import load_digits
 from bnlab.layers import BatchNorm, Linear, ReLU, Sequential
 

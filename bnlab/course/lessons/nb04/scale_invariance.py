@@ -11,8 +11,8 @@ import numpy as np
 from bnlab.batchnorm import batchnorm_forward
 from bnlab.course.experiments import panels
 from bnlab.course.experiments.evidence import Claim, Experiment
+from bnlab.course.experiments.panels import log_dots
 from bnlab.course.experiments.rule import Part, exact
-from bnlab.course.lessons.nb03.log_dots import log_dots
 from bnlab.course.lessons.nb04.redundant_bias import loss_and_backward, network
 from bnlab.data import load_digits
 from bnlab.gradcheck import relative_error

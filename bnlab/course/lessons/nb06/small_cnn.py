@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bnlab.course.experiments import panels
+from bnlab.course.experiments.bench import decades
 from bnlab.course.experiments.evidence import Claim, Experiment
 from bnlab.course.experiments.rule import Part, in_every_seed
 from bnlab.course.experiments.seeds import over_seeds
@@ -123,20 +124,10 @@ def best_rates(accuracy):
     return np.nan_to_num(accuracy).mean(axis=(0, 3)).argmax(axis=1)
 
 
-def decades_of(reached, lrs):
-    """From the lowest to the highest rate that reached the goal, in powers of ten; -1 for none.
-
-    >>> float(decades_of(np.array([False, True, True]), np.array([0.1, 1, 10])))
-    1.0
-    """
-    works = lrs[reached]
-    return np.log10(works.max() / works.min()) if len(works) else -1.0
-
-
 def _judge_c6(arrays):
     first = steps_to(GOAL, arrays["steps"], arrays["accuracy"])  # (S, sides, R)
     lrs, best = arrays["lrs"], best_rates(arrays["accuracy"])
-    width = np.array([[decades_of(side, lrs) for side in seed] for seed in np.isfinite(first)])
+    width = np.array([[decades(lrs[side]) for side in seed] for seed in np.isfinite(first)])
     at_best = first[:, [0, 1], best]  # (S, sides)
     test = 100 * arrays["test"].mean(axis=0)[[0, 1], best]
     wider = width[:, 1] >= np.maximum(width[:, 0], 0) + 0.45

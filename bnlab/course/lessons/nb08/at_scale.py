@@ -9,6 +9,7 @@ and batches, not over data sets.
 import numpy as np
 
 from bnlab.course.experiments.at_scale import NO_RUN, AtScale, Side
+from bnlab.course.experiments.bench import decades
 from bnlab.course.experiments.rule import Part
 from bnlab.course.experiments.scale.runs import NOISE
 from bnlab.course.lessons.nb08.rates_figure import draw_panels
@@ -44,11 +45,6 @@ from bnlab.course.lessons.nb08.scale_statistics import (
 TARGET = 0.7
 
 
-def _decades(works):
-    """From the lowest to the highest of these rates, in powers of ten; -1 if there is none."""
-    return float(np.log10(works.max() / works.min())) if len(works) else -1.0
-
-
 def _told(number, works, form):
     """A number of the rates that work, its mean over the seeds that have any, side by side."""
     sides = [[number(seed) for seed in side if len(seed)] for side in works]
@@ -59,13 +55,13 @@ def _told(number, works, form):
 def _judge_rates(table):
     lrs = np.array(table.size.rates_of(PLAIN))
     works = [[lrs[a >= TARGET] for a in table.by_rate(side)] for side in (PLAIN, BATCH)]
-    width = [np.array([_decades(seed) for seed in side]) for side in works]
+    width = [np.array([decades(seed) for seed in side]) for side in works]
     top = [np.array([max(seed, default=0.0) for seed in side]) for side in works]
     return [
         Part(
             "rates that reach 70% span at least a decade more with batch norm, in every seed",
             in_every(np.greater_equal, width[1], np.maximum(width[0], 0) + 0.95),
-            _told(_decades, works, "{:.1f} decades"),
+            _told(decades, works, "{:.1f} decades"),
         ),
         Part(
             "the highest of them is higher with batch norm, in every seed",

@@ -9,8 +9,8 @@ from bnlab.course.experiments import panels
 from bnlab.course.experiments.bench import accuracy_at_best, both_sides, deep_net, rate_sweep
 from bnlab.course.experiments.evidence import Claim, Experiment
 from bnlab.course.experiments.rule import Part
-from bnlab.course.lessons.nb08.decades import a_decade_more, widths, without_and_with
 from bnlab.course.lessons.nb08.drawing import WITH, WITHOUT, legend_for_labels, row_of_axes
+from bnlab.course.lessons.nb08.widths import a_decade_more, widths, without_and_with
 from bnlab.data import load_digits
 
 

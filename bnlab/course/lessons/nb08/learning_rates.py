@@ -8,9 +8,9 @@ import numpy as np
 from bnlab.course.experiments.bench import both_sides, deep_net, rate_sweep
 from bnlab.course.experiments.evidence import Claim, Experiment
 from bnlab.course.experiments.rule import Part, in_every_seed
-from bnlab.course.lessons.nb08.decades import a_decade_more, widths, without_and_with
 from bnlab.course.lessons.nb08.drawing import NAMES
 from bnlab.course.lessons.nb08.rates_figure import draw_panels
+from bnlab.course.lessons.nb08.widths import a_decade_more, widths, without_and_with
 from bnlab.data import load_digits
 
 

@@ -30,7 +30,7 @@ class Momentum:
     theirs: float = 0.99
     batch_size: int = 16
     last: int = 20  # batches over which accuracy is averaged: with 0.99 only the last one counts
-    seeds: tuple[int, ...] = tuple(range(8))
+    seeds: tuple[int, ...] = tuple(range(300, 308))
 
 
 def _accuracy_after_each(batches, model, digits):

@@ -55,10 +55,10 @@ P26_PADDING = pitfall(
         f"their mean goes from {a['short_all'].mean():.2f} to {a['long_all'].mean():.2f}",
     ),
     fixed=lambda a: Part(
-        "with real positions only they stay, with mean 0 and deviation 1, up to a thousandth",
+        "with real positions only they stay, with mean 0, and deviation 1 up to a thousandth",
         bool(
-            np.allclose(a["long_real"], a["short_real"], atol=1e-4)
-            and abs(a["long_real"].mean()) < 1e-4
+            np.allclose(a["long_real"], a["short_real"], atol=1e-8)
+            and abs(a["long_real"].mean()) < 1e-8
             and abs(a["long_real"].std() - 1) < 1e-3
         ),
         f"mean {abs(a['long_real'].mean()):.2f}, standard deviation {a['long_real'].std():.2f}",

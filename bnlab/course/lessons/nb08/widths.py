@@ -2,22 +2,13 @@
 
 import numpy as np
 
+from bnlab.course.experiments.bench import decades
 from bnlab.course.experiments.rule import in_every_seed
-
-
-def decades(values, accuracy, target):
-    """Width of the range of rising values that reach the target, in powers of ten; -1 for none.
-
-    >>> decades(np.array([0.01, 0.1, 1, 10]), np.array([0.5, 0.97, 0.96, 0.1]), target=0.95)
-    1.0
-    """
-    works = values[accuracy >= target]
-    return float(np.log10(works[-1] / works[0])) if len(works) else -1.0
 
 
 def widths(values, sides, target):
     """Decades of each seed, (2, S), of accuracies (S, values) without and with batch norm."""
-    return np.array([[decades(values, seed, target) for seed in side] for side in sides])
+    return np.array([[decades(values[seed >= target]) for seed in side] for side in sides])
 
 
 def a_decade_more(found):
