@@ -43,15 +43,16 @@ def test_there_are_twenty_and_the_ledger_has_them():
     assert {entry.claim.notebook for entry in ALL.values()} == {"09"}
 
 
-# P4's criteria were tried on seeds 0 to 7. On the fresh seeds that are kept the symptom shows in each
-# of them, and in one the converted network stays at 95%, which is not more: its fix is left open.
-FOUND = {id: [True, True] for id in ALL} | {"P4": [True, None]}
+# P4's criteria were tried on seeds 0 to 7. On the fresh seeds that are kept its symptom shows in
+# each, and in one the converted network stays at 95%, which is not more: its fix is left open.
+FOUND = dict.fromkeys(ALL, "RIGHT") | {"P4": "CANNOT TELL"}
 
 
 @pytest.mark.parametrize("id", ALL)
 def test_the_symptom_shows_and_the_fix_removes_it(id):
     evidence = ALL[id].read(_measured(id))
-    assert [part.holds for part in evidence.parts] == FOUND[id], evidence
+    assert evidence.verdict == FOUND[id], evidence
+    assert evidence.parts[0].holds
 
 
 @pytest.mark.parametrize("id", ALL)
@@ -59,7 +60,7 @@ def test_a_run_is_kept_and_says_the_same(id):
     arrays, made = stored(id)
     assert made["config"] == json.loads(json.dumps(dataclasses.asdict(ALL[id].config)))
     assert set(arrays) == set(_measured(id))
-    assert [part.holds for part in ALL[id].read(arrays).parts] == FOUND[id]
+    assert ALL[id].read(arrays).verdict == FOUND[id]
 
 
 def test_the_card_says_what_was_run():
