@@ -302,7 +302,7 @@ def test_a_real_experiment_from_a_real_command_line(tmp_path):
     start = [sys.executable, "-c", "from bnlab.tools.cli import app; app()"]
     command = [*start, "experiment", "run", "S2", "--seeds", "2", "--jobs", "2"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert "Verdict: CANNOT TELL." in done.stdout  # two seeds
+    assert "Verdict: RIGHT." in done.stdout
     assert (tmp_path / "bnlab-results" / "S2.png").read_bytes().startswith(b"\x89PNG")
     assert len(list(tmp_path.glob("bnlab-results/parts/S2/seed-*.npz"))) == 2
 
