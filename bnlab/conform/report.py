@@ -1,12 +1,12 @@
 """What `conform` says: rows, in a terminal, in a notebook, as Markdown and as JSON."""
 
-import html
 import json
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from math import isfinite
 
 from bnlab import __version__
+from bnlab.course.cards import BREAK, marked
 
 __all__ = ["BROKEN", "CONVENTION", "DOES_NOT_APPLY", "KEPT", "Report", "Row"]
 
@@ -164,12 +164,12 @@ class Report:
     def _repr_html_(self):
         rows = "".join(
             f'<tr><td style="{_CELL}">{_label(row.verdict)}</td>'
-            f'<td style="{_CELL}">{html.escape(row.name).replace(chr(10), "<br>")}</td>'
-            f'<td style="{_CELL}">{html.escape(row.text)}</td></tr>'
+            f'<td style="{_CELL}">{marked(row.name).replace(chr(10), "<br>")}</td>'
+            f'<td style="{_CELL}; {BREAK}">{marked(row.text)}</td></tr>'
             for row in self.lines()
         )
-        head = "<br>".join(map(html.escape, [f"{self.target}: {self.summary}", *self.whose()]))
-        return f"<table><caption style='text-align: left'>{head}</caption>{rows}</table>"
+        head = "<br>".join(map(marked, [f"{self.target}: {self.summary}", *self.whose()]))
+        return f"<table><caption style='text-align: left; {BREAK}'>{head}</caption>{rows}</table>"
 
 
 def _as_dict(row):

@@ -72,7 +72,8 @@ class Report(list):
             f"{escape(f.advice)}</li>"
             for f in self
         )  # no colours of its own: those of the page are right in every theme
-        return f"<p>{escape(self._title())}</p><ol>{rows}</ol>"
+        text = f"<p>{escape(self._title())}</p><ol>{rows}</ol>"
+        return f'<div style="overflow-wrap: anywhere">{text}</div>'
 
     def _title(self):
         count = f"{len(self)} finding{'s' * (len(self) > 1)}" if self else "Nothing found"

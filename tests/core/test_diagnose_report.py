@@ -67,10 +67,10 @@ def test_a_report_is_a_list_of_findings():
 
 def test_html_names_everything_and_brings_no_colours():
     page = Report.of([("a<b>", "momentum"), ("c", "eps of 0")], "2 layers")._repr_html_()
-    assert page.startswith("<p>2 findings in 2 layers:</p>")
+    assert "<p>2 findings in 2 layers:</p>" in page
     assert page.index("eps of 0") < page.index("<b>momentum</b> <code>a&lt;b&gt;</code>")
     assert "1 - momentum" in page
-    assert not any(word in page for word in ("color", "background", "style", "<b>a"))
+    assert not any(word in page for word in ("color", "background", "<style", "<b>a"))
 
 
 # Checkpoints.

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from bnlab.course.exercises.report import Report
+from bnlab.course.exercises.report import Report, a_kind_of
 
 __all__ = ["SURE", "judge_answer", "sureness"]
 
@@ -75,7 +75,7 @@ def _number(answer):
 def _what_is_asked(question, answer):
     if question.choices:
         return f"Answer with one of {', '.join(map(repr, question.choices))}; {answer!r} came."
-    return f"Answer with one number; a {type(answer).__name__} came."
+    return f"Answer with one number; {a_kind_of(answer)} came."
 
 
 def _equal(question, given, value):

@@ -1,5 +1,6 @@
 """`check`: judge an answer, note it, and keep a function that passed."""
 
+import inspect
 import os
 
 from bnlab.course.exercises.answering import sureness
@@ -12,8 +13,10 @@ from bnlab.course.exercises.report import CheckFailed, Report
 
 __all__ = ["check"]
 
+_NOTHING = inspect.Parameter.empty  # as a default, it is not shown where Jupyter shows arguments
 
-def check(name, answer):
+
+def check(name=_NOTHING, answer=_NOTHING):
     """Compare an answer with the vetted one, and name the mistake if there is one.
 
     A function is called on several drawn cases, arguments by position. A question takes a
@@ -47,13 +50,15 @@ def check(name, answer):
     'unbiased_variance'
     """
     exercise = find(name)
-    if exercise is None:
-        report = Report(str(name), "error", f"There is no exercise of this name. {closest(name)}")
+    if exercise is None or answer is _NOTHING:
+        report = _how_to_call(name, exercise)
     else:
         report = judge(exercise, answer)
     if "NBGRADER_EXECUTION" in os.environ:
         if report.outcome != "correct":
             raise CheckFailed(str(report))
+        return report
+    if answer is _NOTHING:
         return report
     if isinstance(exercise, Question):
         remember(exercise.name, report.outcome, sureness(exercise, answer)[1])
@@ -61,3 +66,20 @@ def check(name, answer):
         remember(exercise.name, report.outcome)
         report = note(exercise, answer, report)
     return report
+
+
+def _how_to_call(name, exercise):
+    """The report on a call that lacks the name of an exercise, or the answer."""
+    if exercise is not None:
+        return Report(name, "error", f"The answer is missing: check({name!r}, {name}).")
+    if name is not _NOTHING and not callable(name):
+        return Report(str(name), "error", f"There is no exercise of this name. {closest(name)}")
+    own = getattr(name, "__name__", "")
+    shown = own if find(own) else "feature_means"
+    came = "nothing" if name is _NOTHING else "a function"
+    return Report(
+        "check",
+        "error",
+        "It takes the name of an exercise, in quotes, and your answer, for example "
+        f'check("{shown}", {shown}); {came} came first. progress() lists what is open.',
+    )

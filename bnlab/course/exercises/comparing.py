@@ -13,6 +13,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from bnlab.course.exercises.calling import CallProblem
+from bnlab.course.exercises.report import a_kind_of
 
 __all__ = ["Target", "outputs_of", "target_of", "values_of", "wrong_outputs"]
 
@@ -201,7 +202,7 @@ def _array(name, item, expected):
         raise _wrong(f"{name} is None; an array of shape {expected.shape} is wanted.", "wrong_type")
     if isinstance(item, list | tuple | str | Mapping):
         raise _wrong(
-            f"{name} is a {type(item).__name__}, not a NumPy array; np.array(...) makes one.",
+            f"{name} is {a_kind_of(item)}, not a NumPy array; np.array(...) makes one.",
             "wrong_type",
         )
     try:
@@ -210,8 +211,7 @@ def _array(name, item, expected):
         array = np.asarray(None)
     if not _is_numeric(array):
         raise _wrong(
-            f"{name} should hold real numbers, yours holds {array.dtype} "
-            f"(a {type(item).__name__}).",
+            f"{name} should hold real numbers, yours holds {array.dtype} ({a_kind_of(item)}).",
             "wrong_type",
         )
     if array.shape != expected.shape:

@@ -11,7 +11,7 @@ from bnlab.course.exercises.comparing import outputs_of, target_of, wrong_output
 from bnlab.course.exercises.diagnosing import diagnose
 from bnlab.course.exercises.exercise import Question
 from bnlab.course.exercises.reading import reduces_along, reduces_everything, returns_in_a_loop
-from bnlab.course.exercises.report import Report
+from bnlab.course.exercises.report import Report, a_kind_of
 
 __all__ = ["judge"]
 
@@ -32,7 +32,7 @@ def _judge_function(exercise, function):
             name,
             "error",
             f"Pass the function itself, check({name!r}, {name}), without calling it; "
-            f"a {type(function).__name__} came.",
+            f"{a_kind_of(function)} came.",
         )
     if is_untouched(function):
         return Report(name, "not attempted", "Replace the ... by your code, then run this again.")

@@ -74,7 +74,10 @@ def add(name, function, passes):
     # An earlier version that comes back is not written again: two in turn would never end.
     is_above = {s.meaning for s in wanted} <= {s.meaning for s in held}
     if not new or (is_above and passes(name, _run(before).get(name))):
-        return made[name], f"It is in {path().name} already."
+        done = f"It is in {path().name} already"
+        if _last(held).get(name) != _last(wanted).get(name):
+            done += ", above a later version; the last one counts"
+        return made[name], f"{done}."
     _refuse_harm(name, before, made, held, new, passes)
     _append(text)
     done = f"It is kept in {path().name}"
@@ -85,13 +88,18 @@ def add(name, function, passes):
 
 def _new(wanted, held):
     """What has to be written: all from the first statement that is not the last of its names."""
-    last = {name: s.meaning for s in held for name in s.binds}
+    last = _last(held)
 
     def counts(statement):
         return all(last.get(name) == statement.meaning for name in statement.binds)
 
     rest = itertools.dropwhile(counts, wanted)
     return [s for s in rest if not (s.is_import and counts(s))]
+
+
+def _last(statements):
+    """Name -> meaning of the last statement that binds it."""
+    return {name: s.meaning for s in statements for name in s.binds}
 
 
 def _made(name, before, text, passes):

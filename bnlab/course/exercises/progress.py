@@ -1,20 +1,24 @@
 """What the learner has done so far, in one small local file that never leaves the machine."""
 
 import contextlib
-import html
 import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from bnlab.course.cards import BREAK, marked
 from bnlab.course.exercises import library
 from bnlab.course.exercises.answering import SURE
 from bnlab.course.exercises.registry import all_exercises
 from bnlab.course.writing import replacing
+from bnlab.data import course_files
 
 __all__ = ["Progress", "home", "progress", "remember"]
 
 
+# The order in which the notebooks send their readers on. 01, about a word that others use, needs
+# only 00 and is needed by none: what is left of it comes last.
+ORDER = ("00", "02", "03", "04", "05", "06", "07", "08", "09", "10", "01")
 HOW_SURE = ", how sure"  # is noted beside the name of a closed-book question
 
 
@@ -43,7 +47,7 @@ def remember(name, outcome, sure=None):
 
 @dataclass(frozen=True)
 class Progress:
-    """Exercises done, by notebook, the first that is not yet correct, and what was kept."""
+    """Exercises done, by notebook, the next that is not yet correct, and what was kept."""
 
     rows: tuple  # of (notebook, done, total, minutes left)
     upcoming: str | None
@@ -51,22 +55,24 @@ class Progress:
     certain: tuple = ()  # of (question, notebook that taught it), answered wrongly and certainly
 
     def __str__(self):
+        following = "Everything is done."
+        if self.upcoming is not None:
+            following = f"Next: {self.upcoming}, in notebook {self._where()}."
         lines = (
             f"notebook {n}: {done:2d} of {total:2d} exercises, {left:3d} minutes left"
             for n, done, total, left in self.rows
         )
-        return "\n".join([*lines, *self._closing()])
+        return "\n".join([*lines, *self._noted(), following])
 
     __repr__ = __str__
 
-    def _closing(self):
-        following = "Everything is done."
-        if self.upcoming is not None:
-            notebook = all_exercises()[self.upcoming].notebook
-            following = f"Next: {self.upcoming}, in notebook {notebook}."
+    def _where(self):
+        return all_exercises()[self.upcoming].notebook
+
+    def _noted(self):
         again = ", ".join(f"{name} (notebook {notebook})" for name, notebook in self.certain)
         look = f"You were certain, and it was wrong; look again: {again}." if again else ""
-        return [sentence for sentence in (self.library, look, following) if sentence]
+        return [sentence for sentence in (self.library, look) if sentence]
 
     def _repr_html_(self):
         cells = "".join(
@@ -74,8 +80,20 @@ class Progress:
             for n, done, total, left in self.rows
         )
         head = "<tr><th>notebook</th><th>exercises done</th><th>minutes left</th></tr>"
-        closing = "".join(f"<p>{html.escape(sentence)}</p>" for sentence in self._closing())
-        return f"<table>{head}{cells}</table>{closing}"
+        closing = "".join(
+            f"<p>{sentence}</p>" for sentence in [*map(marked, self._noted()), self._link()]
+        )
+        return f'<table>{head}{cells}</table><div style="{BREAK}">{closing}</div>'
+
+    def _link(self):
+        """What is next, with the notebook as a link beside this one."""
+        if self.upcoming is None:
+            return "Everything is done."
+        number = self._where()
+        notebook = f"notebook {number}"
+        for file in (course_files() / "notebooks").glob(f"{number}_*.ipynb"):
+            notebook = f'<a href="{file.name}">{notebook}</a>'
+        return f"Next: {marked(self.upcoming)}, in {notebook}."
 
 
 def progress():
@@ -103,7 +121,8 @@ def progress():
         for e in open_ones
         if getattr(e, "taught", "") and outcomes.get(f"{e.name}{HOW_SURE}") == SURE[-1]
     )
-    return Progress(tuple(rows), open_ones[0].name if open_ones else None, _library(), certain)
+    first = min(open_ones, key=lambda e: ORDER.index(e.notebook), default=None)
+    return Progress(tuple(rows), first and first.name, _library(), certain)
 
 
 def _library():

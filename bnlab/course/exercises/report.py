@@ -1,21 +1,25 @@
 """What `check` says, in a notebook and in a terminal."""
 
-import html
+import textwrap
 from dataclasses import dataclass
 
-__all__ = ["CheckFailed", "Report"]
+from bnlab.course.cards import GREEN, GREY, ORANGE, RED, card, marked
 
-_COLOURS = {
-    "correct": "#1a7f37",
-    "incorrect": "#b35900",
-    "error": "#a40e26",
-    "not attempted": "#57606a",
-}
+__all__ = ["CheckFailed", "Report", "a_kind_of"]
+
+WIDTH = 88  # of a line of feedback, which a grader's page does not wrap
+_COLOURS = {"correct": GREEN, "incorrect": ORANGE, "error": RED, "not attempted": GREY}
 _SIGNS = {"correct": "✓", "incorrect": "✗", "error": "!", "not attempted": "…"}
 
 
 class CheckFailed(AssertionError):
-    """Raised by `check` under a grader when the answer is not correct."""
+    """Raised by `check` under a grader when the answer is not correct.
+
+    A notebook shows its sentence and no traceback: to whom it is shown, our code says nothing.
+    """
+
+    def _render_traceback_(self):  # IPython asks for it
+        return textwrap.wrap(str(self), WIDTH)
 
 
 @dataclass(frozen=True)
@@ -49,9 +53,15 @@ class Report:
     __repr__ = __str__
 
     def _repr_html_(self):
-        colour = _COLOURS[self.outcome]
-        return (
-            f'<div style="border-left: 4px solid {colour}; padding: 0.3em 0.8em">'
-            f'<b style="color: {colour}">{_SIGNS[self.outcome]} {html.escape(self.name)}: '
-            f"{self.outcome}.</b> {html.escape(self.message)}</div>"
-        )
+        head = f"<b>{_SIGNS[self.outcome]} {marked(self.name)}: {self.outcome}.</b>"
+        return card(_COLOURS[self.outcome], f"{head} {marked(self.message)}")
+
+
+def a_kind_of(value):
+    """The type of a value with its article.
+
+    >>> a_kind_of([]), a_kind_of(3)
+    ('a list', 'an int')
+    """
+    name = type(value).__name__
+    return f"a{'n' * (name[0].lower() in 'aeio')} {name}"

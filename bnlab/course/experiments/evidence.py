@@ -2,10 +2,10 @@
 
 import dataclasses
 import functools
-import html
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
 
+from bnlab.course.cards import GREY, card, marked
 from bnlab.course.experiments.rule import verdict
 from bnlab.course.experiments.seeds import over_seeds
 
@@ -100,11 +100,8 @@ class Evidence:
     __repr__ = __str__
 
     def _repr_html_(self):
-        rows = "<br>".join(f"{word}: {html.escape(text)}" for word, text in self.lines())
-        return (
-            '<div style="border-left: 4px solid #57606a; padding: 0.3em 0.8em">'
-            f"<b>{self.claim.id}</b><br>{rows}</div>"
-        )
+        rows = "<br>".join(f"{word}: {marked(text)}" for word, text in self.lines())
+        return card(GREY, f"<b>{self.claim.id}</b><br>{rows}")
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """`check` against functions that do anything: one helpful sentence each, never a traceback."""
 
+import inspect
+import itertools
 import json
 import re
 import sys
@@ -8,7 +10,9 @@ import numpy as np
 import pytest
 
 from bnlab.course import CheckFailed, check, hint, progress, solution
+from bnlab.course.exercises.progress import ORDER, home
 from bnlab.course.exercises.registry import all_exercises, find
+from bnlab.data import course_files
 
 NAME = "batchnorm_forward"
 
@@ -414,3 +418,74 @@ def test_a_part_of_np_empty_is_one_reason_for_two_different_answers():
     report = check(NAME, lambda x, gamma, beta, eps: right(x, gamma, beta, eps) + next(draws))
     assert report.mistake == "keeps_state"
     assert "np.empty" in report.message
+
+
+def done_in(*notebooks):
+    outcomes = {e.name: "correct" for e in all_exercises().values() if e.notebook in notebooks}
+    home().mkdir(parents=True, exist_ok=True)
+    (home() / "progress.json").write_text(json.dumps(outcomes))
+
+
+@pytest.mark.parametrize(
+    ("done", "following"),
+    [((), "00"), (("00",), "02"), (("00", "01", "02", "03"), "04"), (ORDER[:-1], "01")],
+)
+def test_progress_goes_the_way_of_the_notebooks_and_links_the_next(done, following):
+    done_in(*done)
+    said = progress()
+    assert str(said).endswith(f"Next: {said.upcoming}, in notebook {following}.")
+    (file,) = (course_files() / "notebooks").glob(f"{following}_*.ipynb")
+    assert f'<a href="{file.name}">notebook {following}</a>.' in said._repr_html_()
+
+
+def test_when_all_is_done_progress_says_so():
+    done_in(*ORDER)
+    assert str(progress()).endswith("Everything is done.")
+    assert "<p>Everything is done.</p>" in progress()._repr_html_()
+
+
+def test_each_notebook_ends_with_a_link_to_the_one_that_progress_names():
+    for number, following in itertools.pairwise(ORDER):
+        here, there = (
+            (course_files() / "notebooks").glob(f"{n}_*.ipynb") for n in (number, following)
+        )
+        cells = json.loads(next(here).read_text(encoding="utf-8"))["cells"]
+        if following != "01":
+            link = f"Next: [notebook {following}]({next(there).name})"
+            assert link in "".join("".join(cell["source"]) for cell in cells), number
+
+
+# How it is called
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name", "says"),
+    [
+        ((), "check", r'check\("feature_means", feature_means\); nothing came first'),
+        ((right,), "check", r"in quotes, and your answer, for example .* a function came first"),
+        (("standardize",), "standardize", r"missing: check\('standardize', standardize\)"),
+        (("standardise", right), "standardise", r"no exercise of this name. Did you mean 'standar"),
+        ((3, right), "3", r"There is no exercise of this name"),
+    ],
+    ids=["nothing", "function first", "no answer", "mistyped", "number"],
+)
+def test_a_call_that_lacks_something_gets_a_sentence(arguments, name, says):
+    report = check(*arguments)
+    assert (report.name, report.outcome) == (name, "error")
+    assert re.search(says, report.message)
+    assert progress().rows[0][1] == 0
+
+
+def test_the_name_of_a_function_that_came_first_is_used():
+    def standardize(x, eps): ...
+
+    assert 'check("standardize", standardize)' in check(standardize).message
+
+
+def test_jupyter_shows_the_two_arguments_and_no_default():
+    assert str(inspect.signature(check)) == "(name, answer)"
+
+
+@pytest.mark.parametrize(("value", "kind"), [(3, "an int"), ([], "a list"), (2.5, "a float")])
+def test_what_came_has_its_article(value, kind):
+    assert f"; {kind} came." in check("standardize", value).message
