@@ -9,3 +9,6 @@ c.ClearSolutions.enabled = False
 # A check that a learner has deleted is put back and fails. Without this, nbgrader leaves its points
 # open and waits for a person to grade it.
 c.OverwriteCells.add_missing_cells = True
+
+# Seconds for one cell. nbgrader gives 30; a learner's loop on a busy machine may take longer.
+c.Execute.timeout = 120

@@ -23,27 +23,57 @@ pytest.importorskip("nbclient")
 pytest.importorskip("latex2mathml")
 
 from bnlab.course.exercises.helping import solution_source
+from bnlab.course.exercises.registry import find
 from bnlab.course.experiments.ledger import ledger
 from bnlab.course.lessons.nb05.conventions import CONVENTIONS
 from bnlab.tools import cli
 from bnlab.tools.workshop import build as building
 from bnlab.tools.workshop.build import build
+from bnlab.tools.workshop.closing import CLOSING, card_of, closing
 from bnlab.tools.workshop.cutting import cut, given_and_taken
 from bnlab.tools.workshop.formulas import missing
 from bnlab.tools.workshop.handout import FORMULAS, formulas_of, handout
-from bnlab.tools.workshop.plans import PLANS, WorkshopError, mark, parts_of, read_plan
-from bnlab.tools.workshop.schedule import schedule
+from bnlab.tools.workshop.installing import FROM_INDEX, WHEEL
+from bnlab.tools.workshop.plans import (
+    BREAKS,
+    SCRIPT,
+    WorkshopError,
+    mark,
+    parts_of,
+    read_notebooks,
+    read_plan,
+)
+from bnlab.tools.workshop.schedule import LIKELIEST, schedule
 from bnlab.tools.workshop.solving import execute, with_notes, with_solutions
 
-WHOLE = read_plan(max(PLANS))
-CUT = {name: cut(notebook) for name, notebook in WHOLE.items()}
+COURSE = read_notebooks()
+
+
+def kit_of(minutes):
+    """Whole notebooks of a plan, with the closing one."""
+    whole = read_plan(minutes)
+    return whole | {CLOSING: closing(minutes, whole)}
+
+
+PLANS = {minutes: kit_of(minutes) for minutes in BREAKS}
+CUTS = {m: {name: cut(nb, m) for name, nb in kit.items()} for m, kit in PLANS.items()}
+WHOLE, CUT = PLANS[180], CUTS[180]
 
 every_plan = pytest.mark.parametrize("minutes", PLANS)
 every_notebook = pytest.mark.parametrize("name", WHOLE)
+every_cut = pytest.mark.parametrize(
+    ("minutes", "name"), [(minutes, name) for minutes, kit in PLANS.items() for name in kit]
+)
 
 
-def core(notebook):
-    return [part for part in parts_of(notebook) if part.kind == "core"]
+def sections(notebook):
+    return [part for part in parts_of(notebook) if part.minutes]
+
+
+def taken(minutes):
+    """Number of the notebook and title of each section of a plan, as they are stored."""
+    kit = PLANS[minutes].items()
+    return [(n[:2], p.title) for n, nb in kit for p in parts_of(nb) if p.is_in(minutes)]
 
 
 def lessons(notebook):
@@ -79,6 +109,7 @@ def notebook_of(*cells):
         else:
             section = kind in ("core", "more")
             marks = {"section": kind, "minutes": 5} if section else {"ending": kind}
+            marks |= {"plans": [45]} if kind == "core" else {}
             made.append(new_markdown_cell(f"## {source}", metadata={"bnlab": marks}))
     return new_notebook(cells=made)
 
@@ -90,16 +121,44 @@ def sources(notebook):
 # Plans and parts
 
 
+NUMBERS = {
+    45: {"00": 12, "02": 20, "05": 8, "99": 5},
+    90: {"00": 12, "02": 20, "03": 33, "05": 8, "99": 5},
+    180: {"00": 12, "02": 24, "03": 33, "04": 13, "05": 26, "06": 17, "09": 18, "99": 5},
+}
+
+
 @every_plan
-def test_a_plan_fits_into_its_minutes(minutes):
-    notebooks = read_plan(minutes)
-    assert tuple(name[:2] for name in notebooks) == PLANS[minutes]
-    assert 0 < sum(p.minutes for n in notebooks.values() for p in core(n)) <= minutes
+def test_a_plan_and_its_breaks_fit_into_its_minutes(minutes):
+    used = {n[:2]: sum(p.minutes for p in sections(nb)) for n, nb in CUTS[minutes].items()}
+    assert used == NUMBERS[minutes]
+    free = minutes - sum(used.values()) - sum(BREAKS[minutes].values())
+    assert free == {45: 0, 90: 5, 180: 12}[minutes]
+    assert set(BREAKS[minutes]) <= set(used)
 
 
-def test_a_longer_plan_has_everything_of_a_shorter_one():
-    chosen = [set(PLANS[minutes]) for minutes in sorted(PLANS)]
-    assert all(shorter < longer for shorter, longer in pairwise(chosen))
+def test_the_readme_has_these_minutes():
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (45|90|180) \| (.*?) \| (\d+) \| (\d+) \|$", readme, re.M)
+    total = 0
+    for minutes, held, pause, free in rows:
+        total += sum(map(int, re.findall(r"\((\d+)\)", held)))
+        assert sum(NUMBERS[int(minutes)].values()) == total
+        assert int(pause) == sum(BREAKS[int(minutes)].values())
+        assert total + int(pause) + int(free) == int(minutes)
+    assert len(rows) == 3
+
+
+def test_a_longer_plan_has_every_section_of_a_shorter_one():
+    for shorter, longer in pairwise(sorted(PLANS)):
+        assert {p for p in taken(shorter) if p[0] != "99"} < set(taken(longer))
+
+
+@every_plan
+def test_exercises_fit_into_their_sections(minutes):
+    for name, notebook in CUTS[minutes].items():
+        for part in sections(notebook):
+            assert sum(e.minutes for e in part.exercises) <= part.minutes, (name, part.title)
 
 
 def test_other_lengths_are_refused():
@@ -113,7 +172,7 @@ def test_the_parts_are_the_notebook(name):
     assert [c.id for p in parts for c in p.cells] == [c.id for c in WHOLE[name].cells]
     kinds = [part.kind for part in parts]
     assert (kinds[0], kinds[-1]) == ("opening", "ending")
-    assert set(kinds[1:-1]) == {"core", "more"}
+    assert set(kinds[1:-1]) <= {"core", "more"}
 
 
 def test_the_ending_is_one_part_and_is_known_by_its_metadata():
@@ -160,7 +219,7 @@ def test_names_are_read_in_the_order_of_their_use(source, given, taken):
 def test_what_a_kept_cell_needs_comes_along_and_nothing_else():
     left = [("code", line) for line in ("b = a", "c = b", "d = c")]
     kept = [("core", "Kept"), ("code", "print(c)")]
-    short = cut(notebook_of(("code", "a = 1"), ("more", "Left"), *left, *kept))
+    short = cut(notebook_of(("code", "a = 1"), ("more", "Left"), *left, *kept), 45)
     assert sources(short) == ["a = 1", "b = a", "c = b", "print(c)"]
     assert any('comes from "Left"' in cell.source for cell in short.cells)
     assert not any(cell.source.startswith("## Left") for cell in short.cells)
@@ -169,15 +228,15 @@ def test_what_a_kept_cell_needs_comes_along_and_nothing_else():
 def test_the_last_definition_counts():
     """As in the whole notebook: not the one of a kept cell that came earlier."""
     left, kept = [("more", "Left"), ("code", "a = 2")], ("core", "Kept")
-    short = cut(notebook_of(("code", "a = 1"), *left, kept, ("code", "a")))
+    short = cut(notebook_of(("code", "a = 1"), *left, kept, ("code", "a")), 45)
     assert sources(short) == ["a = 1", "a = 2", "a"]
-    again = cut(notebook_of(*left, kept, ("code", "a = 1"), ("code", "a")))
+    again = cut(notebook_of(*left, kept, ("code", "a = 1"), ("code", "a")), 45)
     assert sources(again) == ["a = 1", "a"]
 
 
 def test_a_function_brings_what_it_calls():
     left, kept = [("more", "Left"), ("code", "import math")], ("core", "Kept")
-    short = cut(notebook_of(*left, kept, ("code", "def f():\n    return math.pi")))
+    short = cut(notebook_of(*left, kept, ("code", "def f():\n    return math.pi")), 45)
     assert sources(short)[0] == "import math"
 
 
@@ -190,7 +249,9 @@ def test_a_cut_notebook_defines_what_it_uses(name):
         found = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, context)}
         if context is ast.Store:
             imports = [n for n in nodes if isinstance(n, ast.Import | ast.ImportFrom)]
-            found |= {alias.asname or alias.name for n in imports for alias in n.names}
+            found |= {
+                alias.asname or alias.name.partition(".")[0] for n in imports for alias in n.names
+            }
             found |= {n.name for n in nodes if isinstance(n, ast.FunctionDef | ast.ClassDef)}
             found |= {n.arg for n in nodes if isinstance(n, ast.arg)}
             found |= {n.name for n in nodes if isinstance(n, ast.ExceptHandler) and n.name}
@@ -202,24 +263,94 @@ def test_a_cut_notebook_defines_what_it_uses(name):
         assert names(cell, ast.Load) <= known, cell.source
 
 
-@every_notebook
-def test_the_core_and_only_the_core_is_kept(name):
-    parts = parts_of(CUT[name])
-    assert [p.title for p in parts[1:-1]] == [p.title for p in core(WHOLE[name])]
-    assert {p.kind for p in parts[1:-1]} == {"core"}
-    kept = {cell.id for cell in CUT[name].cells}
-    assert kept >= {c.id for p in core(WHOLE[name]) for c in p.cells}
-    assert kept >= {c.id for p in (parts_of(WHOLE[name])[i] for i in (0, -1)) for c in p.cells}
+def bare(title):
+    title = title.removeprefix("More: ")
+    return title[0].upper() + title[1:]
+
+
+@every_cut
+def test_the_plan_and_only_the_plan_is_kept(minutes, name):
+    parts, whole = parts_of(CUTS[minutes][name]), parts_of(PLANS[minutes][name])
+    wanted = [bare(p.title) for p in whole if p.is_in(minutes)]
+    assert [p.title for p in parts[1:-1]] == wanted
+    kept = {cell.id for cell in CUTS[minutes][name].cells}
+    out = [c.id for p in whole if p.minutes and not p.is_in(minutes) for c in p.cells]
+    foreign = [c for c in CUTS[minutes][name].cells if c.id in out]
+    assert all(c.cell_type == "code" and not mark(c, "exercise") for c in foreign)
+    assert not marked(CUTS[minutes][name], "recall")
+    assert {mark(c, "ending") for c in CUTS[minutes][name].cells} <= {None, "summary", "reading"}
+    assert kept >= {c.id for c in whole[0].cells if mark(c, "guard")}
+
+
+def test_a_closed_book_question_goes_with_its_text_and_its_check():
+    for minutes, kit in CUTS.items():
+        for name in kit:
+            for asked, stub, check in zip(*[iter(recalled(PLANS[minutes][name]))] * 3, strict=True):
+                ids = {cell.id for cell in kit[name].cells}
+                assert ids.isdisjoint({asked.id, stub.id, check.id})
+                assert "?" in asked.source or ":" in asked.source
+
+
+def recalled(notebook):
+    for i, cell in enumerate(notebook.cells):
+        if mark(cell, "recall"):
+            yield from notebook.cells[i - 1 : i + 2]
+
+
+def test_a_section_may_stop_early_and_says_so():
+    (hunt,) = sections(CUT["09_field_guide"])
+    assert [e.name for e in hunt.exercises] == ["bug_hunt_1", "bug_hunt_2", "bug_hunt_3"]
+    assert 'in the whole notebook "Hunt ten mistakes" goes on' in hunt.cells[-1].source or any(
+        "goes on" in cell.source for cell in hunt.cells
+    )
+
+
+@every_cut
+def test_no_cell_needs_pytorch_and_no_link_leads_out_of_the_folder(minutes, name):
+    for cell in CUTS[minutes][name].cells:
+        assert cell.cell_type == "markdown" or not re.search(r"\btorch\b", cell.source)
+        linked = re.findall(r"\]\((\w+)\.ipynb", cell.source)
+        assert set(linked) <= set(building.LOOK_UP)
+
+
+@every_cut
+def test_where_bnlab_is_missing_the_kit_says_how_to_install(minutes, name):
+    for cell in marked(CUTS[minutes][name], "guard"):
+        compile(cell.source, "guard", "exec")
+        assert "INSTALL.txt, beside this notebook" in cell.source
+        assert "FOLDER" not in cell.source
+
+
+@every_plan
+def test_the_closing_votes_on_what_the_room_has_done(minutes):
+    notebook = CUTS[minutes][CLOSING]
+    vote, _ = sections(notebook)
+    assert len(vote.exercises) == 2
+    assert {e.taught for e in vote.exercises} <= {name[:2] for name in PLANS[minutes]}
+    for name in read_plan(minutes):
+        row = re.search(rf"^\| {name[:2]} \| (.+?) \| (.+) \|$", notebook.cells[-2].source, re.M)
+        assert len(row[1].split()) > 5
+    assert not re.search("One\\.|Two\\.|Three\\.", "".join(c.source for c in vote.cells))
+
+
+def test_every_card_has_an_idea_and_a_number():
+    whole = closing(45, COURSE)
+    assert all(f"\n| {name[:2]} | " in whole.cells[-2].source for name in COURSE)
+    for notebook in COURSE.values():
+        assert "Next: " not in card_of(notebook)
 
 
 @every_notebook
 def test_the_opening_says_this_workshops_minutes_and_what_is_left_for_home(name):
-    opening = CUT[name].cells[0].source
-    minutes = sum(part.minutes for part in core(WHOLE[name]))
+    opening = CUT[name].cells[0].source if CUT[name].cells[0].cell_type == "markdown" else ""
+    opening = opening or next(c.source for c in CUT[name].cells if c.cell_type == "markdown")
+    minutes = sum(part.minutes for part in sections(CUT[name]))
     assert f"**Time**: {minutes} minutes in this workshop" in opening
     assert "minutes of reading" not in opening
+    assert "The core takes" not in opening
     for part in parts_of(WHOLE[name]):
-        assert (f"\n- {part.title}" in opening) == (part.kind == "more")
+        if part.minutes:
+            assert (f"\n- {bare(part.title)}" in opening) == (not part.is_in(180))
 
 
 @every_notebook
@@ -249,18 +380,19 @@ def test_a_cut_notebook_is_valid_and_counts_as_it_will_run(name):
 def test_cutting_and_solving_leave_their_notebook_as_it_is():
     notebook = read_plan(45)["02_batchnorm_algorithm"]
     before = copy.deepcopy(notebook)
-    with_solutions(with_notes(cut(notebook)))
+    with_solutions(with_notes(cut(notebook, 45)))
     assert notebook == before
 
 
 @pytest.mark.slow
-@every_notebook
-def test_a_cut_notebook_runs_and_prints_what_is_stored(name, tmp_path, monkeypatch):
+@every_cut
+def test_a_cut_notebook_runs_and_prints_what_is_stored(minutes, name, tmp_path, monkeypatch):
     monkeypatch.setenv("NBGRADER_EXECUTION", "autograde")  # of the instructor's own shell
     monkeypatch.setenv("BNLAB_HOME", str(tmp_path))
-    notebook = copy.deepcopy(CUT[name])
+    kept = CUTS[minutes][name]
+    notebook = copy.deepcopy(kept)
     execute(notebook, name)
-    for ran, cell in zip(lessons(notebook), lessons(CUT[name]), strict=True):
+    for ran, cell in zip(lessons(notebook), lessons(kept), strict=True):
         assert ran.execution_count == cell.execution_count
         assert ran.metadata.get("tags") or shown(cell) == shown(ran), cell.source
     assert list(tmp_path.iterdir()) == [], "building a kit is not the instructor's progress"
@@ -276,15 +408,42 @@ def test_each_section_opens_with_its_minutes_and_the_instructors_words(name):
     for head in heads:
         title, blank, note, *_ = head.source.split("\n")
         assert (title[:3], blank) == ("## ", "")
-        assert note.startswith(f"> **Instructor:** {mark(head, 'minutes')} minutes.")
+        minutes = mark(head, "room") or mark(head, "minutes")
+        assert note.startswith(f"> **Instructor:** {minutes} minutes.")
         assert note.endswith(mark(head, "instructor") or "minutes.")
 
 
 @every_notebook
 def test_the_text_below_a_note_stays(name):
-    for before, after in zip(CUT[name].cells, with_notes(CUT[name]).cells, strict=True):
-        for line in before.source.split("\n"):
-            assert line in after.source
+    noted = {cell.id: cell.source for cell in with_notes(CUT[name]).cells}
+    for cell in CUT[name].cells:
+        for line in cell.source.split("\n"):
+            assert line in noted[cell.id]
+
+
+@every_plan
+def test_every_question_has_a_script_of_90_seconds(minutes):
+    for notebook in CUTS[minutes].values():
+        noted = [cell.source for cell in with_notes(notebook).cells]
+        for cell in notebook.cells:
+            script = mark(cell, "script")
+            assert bool(script) >= bool(mark(cell, "exercise")), cell.source
+            if script:
+                assert set(script) == set(SCRIPT)
+                assert all(len(text.split()) > 4 for text in script.values())
+                assert 120 <= sum(len(text.split()) for text in script.values()) <= 220
+                assert not any(re.match(r"\d+\. ", text) for text in script.values()), "a list"
+                assert any(script["say"] in source for source in noted)
+
+
+@every_plan
+def test_a_likely_mistake_is_one_that_the_check_knows(minutes):
+    for notebook in CUTS[minutes].values():
+        for cell in notebook.cells:
+            if mark(cell, "likely"):
+                known = {m.name for m in find(mark(cell, "exercise")).mistakes}
+                assert set(mark(cell, "likely")) <= known
+                assert len(set(mark(cell, "likely"))) == LIKELIEST
 
 
 @pytest.mark.slow
@@ -313,36 +472,50 @@ def test_a_cell_that_fails_is_a_sentence():
 
 @every_plan
 def test_the_schedule_has_every_section_with_its_start_and_minutes(minutes):
-    notebooks = read_plan(minutes)
-    text = schedule(notebooks, minutes)
-    start = 0
-    for name, notebook in notebooks.items():
-        for part in core(notebook):
+    text = schedule(CUTS[minutes], minutes)
+    start, breaks = 0, dict(BREAKS[minutes])
+    for name, notebook in CUTS[minutes].items():
+        start += breaks.get(name[:2], 0)
+        for part in sections(notebook):
             clock = f"{start // 60}:{start % 60:02d}"
-            cells = (clock, part.minutes, name[:2], html.escape(part.title))
+            number = "" if name == CLOSING else name[:2]
+            cells = (clock, part.minutes, number, html.escape(part.title))
             assert "".join(f"<td>{cell}</td>" for cell in cells) in text
-            assert html.escape(part.note) in text
             start += part.minutes
-    assert f"take {start} of the {minutes} minutes; {minutes - start} are left" in text
-    assert f"<td>{minutes - start}</td><td></td><td>room for questions" in text
+    assert text.count("<td>break</td>") == len(breaks)
+    assert f"take {start - sum(breaks.values())} of the {minutes} minutes" in text
+    assert f"{minutes - start} are kept free" in text
 
 
 @every_plan
-def test_the_schedule_knows_where_people_get_stuck(minutes):
-    notebooks = read_plan(minutes)
-    text = html.unescape(schedule(notebooks, minutes))
-    exercises = [e for n in notebooks.values() for p in core(n) for e in p.exercises]
-    assert exercises
+def test_the_schedule_says_what_to_do_before_the_day(minutes):
+    text = schedule(CUTS[minutes], minutes)
+    before = text[text.index("Before the day") : text.index("When what begins")]
+    for word in ("participants.zip", "INSTALL.txt", "bnlab doctor", "A week before", "--offline"):
+        assert word in before
+
+
+@every_plan
+def test_of_each_exercise_three_mistakes_are_open_and_all_others_folded(minutes):
+    text = html.unescape(schedule(CUTS[minutes], minutes))
+    folded = "".join(re.findall("<details>.*?</details>", text, re.DOTALL))
+    opened = re.sub("<details>.*?</details>", "", text, flags=re.DOTALL)
+    exercises = [e for n in CUTS[minutes].values() for p in sections(n) for e in p.exercises]
     for exercise in exercises:
         assert f"{exercise.name} ({exercise.minutes})" in text
+        body = opened[opened.index(f"<h4>{exercise.name}</h4>") :]
+        shown = re.search("<ul>(.*?)</ul>", body, re.DOTALL)[1].count("<li>")
+        assert shown == min(LIKELIEST, len(exercise.mistakes))
         for mistake in exercise.mistakes:
             assert mistake.sentence in text
+    assert "our guess at the likeliest" in opened
+    assert bool(folded) == any(len(e.mistakes) > LIKELIEST for e in exercises)
 
 
 def cut_tables(minutes):
     """Rows of the two tables below "What to cut first", as lists of texts."""
-    text = schedule(read_plan(minutes), minutes)
-    part = text[text.index("What to cut first") : text.index("Where people get stuck")]
+    text = schedule(CUTS[minutes], minutes)
+    part = text[text.index("What to cut first") : text.index("What to say")]
     for table in part.split("<table>")[1:]:
         rows = re.findall(r"<tr>(<td>.*?)</tr>", table)
         yield [re.findall("<td>(.*?)</td>", row) for row in rows]
@@ -361,24 +534,33 @@ def test_exercises_are_cut_from_the_hardest_down(minutes):
 @every_plan
 def test_sections_are_cut_down_to_the_shorter_plans(minutes):
     _, rows = cut_tables(minutes)
-    order = [row[2] for row in rows]
+    order = [(row[2], html.unescape(row[3])) for row in rows]
+    plain = {m: {(number, bare(title)) for number, title in taken(m)} for m in PLANS}
     for shorter in (m for m in PLANS if m < minutes):
-        keeps = [notebook in PLANS[shorter] for notebook in order]
+        keeps = [section in plain[shorter] for section in order]
         assert keeps == sorted(keeps), f"something of {shorter} minutes goes too early"
-    titles = [p.title for n in read_plan(minutes).values() for p in core(n)]
-    assert sorted(html.unescape(row[3]) for row in rows) == sorted(titles)
+    assert sorted(order) == sorted(p for p in plain[minutes] if p[0] != "99")
 
 
 # Hand-out
 
 
-def test_the_handout_has_all_pitfalls_and_every_library():
-    text = html.unescape(handout())
+@every_plan
+def test_the_handout_has_the_cards_of_the_workshop_and_the_pitfalls(minutes):
+    text = html.unescape(handout(read_plan(minutes)))
+    for name in COURSE:
+        title = COURSE[name].cells[[c.source[:2] for c in COURSE[name].cells].index("# ")].source
+        head = f"<h2>{name[:2]} {title.splitlines()[0][2:]}</h2>"
+        assert (head in text) == (name in PLANS[minutes])
+    assert text.count("The idea") == len(PLANS[minutes]) - 1
+    assert "Next: " not in text
     pitfalls = [e.claim for name, e in ledger().items() if name.startswith("P")]
     assert [claim.id for claim in pitfalls] == [f"P{n}" for n in range(1, 29)]
-    for claim in pitfalls:
-        assert f"{claim.id} {claim.said}" in text
-        assert claim.correct in text
+    assert all(f"<b>{claim.id}</b> {claim.said}" in text for claim in pitfalls)
+
+
+def test_the_handout_has_every_library():
+    text = html.unescape(handout(read_plan(45)))
     for library, convention in CONVENTIONS.items():
         row = re.search(f"<tr><td>{re.escape(library)}</td>(.*?)</tr>", text).group(1)
         cells = re.findall("<td>(.*?)</td>", row)
@@ -392,7 +574,8 @@ def test_the_handout_has_all_pitfalls_and_every_library():
 
 
 def test_the_formulas_are_those_of_the_docstrings():
-    text = handout()
+    text = handout(read_plan(45))
+    text = text[text.index('class="back"') :]
     formulas = {name: formulas_of(thing) for name, thing in FORMULAS.items()}
     assert all(formulas.values())
     assert text.count("<math") == sum(map(len, formulas.values()))
@@ -402,19 +585,26 @@ def test_the_formulas_are_those_of_the_docstrings():
 
 @every_plan
 def test_pages_need_no_network(minutes):
-    for text in (handout(), schedule(read_plan(minutes), minutes)):
+    for text in (handout(read_plan(minutes)), schedule(CUTS[minutes], minutes)):
         addresses = set(re.findall(r"https?://[^\s\"'<]*", text))
         assert addresses <= {"http://www.w3.org/1998/Math/MathML"}
         assert not re.search("<script|<link|<img|@import|url\\(", text)
 
 
+SMALLEST = """() => Math.min(...[...document.querySelectorAll('body *')]
+    .filter(e => !e.closest('math') && e.innerText?.trim())
+    .map(e => parseFloat(getComputedStyle(e).fontSize)))"""
+
+
 @pytest.mark.slow
-def test_the_printed_handout_is_one_page_of_a4(page):
-    page.set_content(handout())
+@every_plan
+def test_the_printed_handout_is_one_sheet_of_a4_that_can_be_read(page, minutes):
+    page.set_content(handout(read_plan(minutes)))
     content = page.pdf(prefer_css_page_size=True)
-    assert len(re.findall(rb"/Type\s*/Page\b", content)) == 1
+    assert len(re.findall(rb"/Type\s*/Page\b", content)) == 2  # both sides
     width, height = map(float, re.search(rb"/MediaBox \[0 0 (\S+) (\S+)\]", content).groups())
     assert (width / 72 * 25.4, height / 72 * 25.4) == pytest.approx((210, 297), abs=0.5)
+    assert page.evaluate(SMALLEST) * 72 / 96 >= 6.99  # points
 
 
 # The folder
@@ -422,8 +612,9 @@ def test_the_printed_handout_is_one_page_of_a4(page):
 
 @pytest.fixture
 def quick(monkeypatch):
-    """Build without kernels; what is executed is noted."""
+    """Build without kernels and without a wheel; what is executed is noted."""
     executed = []
+    monkeypatch.setattr(building.installing, "make_wheel", lambda folder: (folder / WHEEL).touch())
     monkeypatch.setattr(building, "execute", lambda notebook, name: executed.append(name))
     return executed
 
@@ -434,16 +625,22 @@ def tree(folder):
 
 def test_the_kit_has_everything(tmp_path, quick):
     kit = build(tmp_path / "kit", 45)
-    name = "02_batchnorm_algorithm"
-    assert tree(kit) == [
+    names = ["00_start_here", "02_batchnorm_algorithm", "05_test_time", CLOSING]
+    assert tree(kit) == sorted([
+        "INSTALL.txt",
         "handout.html",
-        f"instructor/{name}.ipynb",
         "participants.zip",
-        f"participants/{name}.ipynb",
+        "participants/INSTALL.txt",
+        f"participants/{WHEEL}",
+        "participants/cheat_sheet.ipynb",
+        "participants/glossary.ipynb",
         "schedule.html",
-        f"slides/{name}.html",
-    ]
-    assert quick == [name]
+        *(f"instructor/{name}.ipynb" for name in names),
+        *(f"participants/{name}.ipynb" for name in names),
+        *(f"slides/{name}.html" for name in names),
+    ])  # fmt: skip
+    assert quick == names
+    assert FROM_INDEX in (kit / "participants" / "INSTALL.txt").read_text(encoding="utf-8")
     assert list(tmp_path.iterdir()) == [kit]
     assert "45 minutes" in (kit / "schedule.html").read_text(encoding="utf-8")
 

@@ -1,10 +1,13 @@
 """`bnlab workshop build --offline`: a room without a network installs from the kit."""
 
+import importlib.metadata
 import os
 import subprocess
 import sys
 import types
 import venv
+import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +16,7 @@ pytest.importorskip("latex2mathml")
 
 from bnlab.data import course_files
 from bnlab.tools.workshop import build as building
-from bnlab.tools.workshop import offline
+from bnlab.tools.workshop import installing
 from bnlab.tools.workshop.build import build
 from bnlab.tools.workshop.plans import WorkshopError
 
@@ -23,6 +26,7 @@ PROXIES = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")
 @pytest.fixture
 def quick(monkeypatch):
     monkeypatch.setattr(building, "execute", lambda notebook, name: None)
+    monkeypatch.setattr(building.installing, "make_wheel", lambda folder: None)
 
 
 def answer(monkeypatch, code, said=""):
@@ -33,7 +37,7 @@ def answer(monkeypatch, code, said=""):
         asked.append(command)
         return types.SimpleNamespace(returncode=code, stderr=said)
 
-    monkeypatch.setattr(offline.subprocess, "run", run)
+    monkeypatch.setattr(installing.subprocess, "run", run)
     return asked
 
 
@@ -41,7 +45,7 @@ def test_wheels_and_instructions_are_added(tmp_path, monkeypatch, quick):
     asked = answer(monkeypatch, 0)
     kit = build(tmp_path / "kit", 45, wheels=True)
     text = (kit / "INSTALL.txt").read_text(encoding="utf-8")
-    assert offline.INSTALL_LINE in text
+    assert installing.FROM_WHEELS in text
     assert f"{sys.version_info.major}.{sys.version_info.minor} on" in text
     ((*_, option, folder, wanted),) = asked
     assert (option, wanted) == ("--wheel-dir", f"{course_files()}[course]")
@@ -59,7 +63,7 @@ def test_a_pip_that_fails_is_a_sentence_and_leaves_nothing(tmp_path, monkeypatch
 
 
 def test_a_bnlab_without_its_repository_says_what_to_do(tmp_path, monkeypatch):
-    monkeypatch.setattr(offline, "course_files", lambda: tmp_path)
+    monkeypatch.setattr(installing, "course_files", lambda: tmp_path)
     with pytest.raises(WorkshopError, match=r"installed from a wheel .*clone the repo"):
         build(tmp_path / "kit", 45, wheels=True)
     assert list(tmp_path.iterdir()) == []
@@ -86,14 +90,60 @@ def network(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_fresh_environment_installs_from_the_kit_alone(tmp_path, monkeypatch, quick, network):
-    kit = build(tmp_path / "kit", 45, wheels=True)
+def test_a_fresh_environment_installs_from_the_kit_alone(tmp_path, monkeypatch, network):
+    monkeypatch.setattr(building, "execute", lambda notebook, name: None)
+    folder = build(tmp_path / "kit", 45, wheels=True) / "participants"
     for variable in PROXIES:  # from here on without a network again
         monkeypatch.setenv(variable, "http://127.0.0.1:9")
     venv.EnvBuilder(with_pip=True, symlinks=os.name != "nt").create(tmp_path / "room")
     scripts = tmp_path / "room" / ("Scripts" if os.name == "nt" else "bin")
-    program, *arguments = offline.INSTALL_LINE.replace('"', "").split()
-    call(scripts / program, *arguments, cwd=kit)
-    look = "import bnlab, torch, jupyterlab, bnlab.data as d; print(len(d.load_digits().y_train))"
+    program, *arguments = installing.FROM_WHEELS.split()
+    call(scripts / program, *arguments, cwd=folder)
+    look = "import bnlab, jupyterlab, bnlab.data as d; print(len(d.load_digits().y_train))"
     assert call(scripts / program, "-c", look, cwd=tmp_path).strip() == "1145"
-    assert "Everything is ready" in call(scripts / "bnlab", "doctor", cwd=tmp_path)
+
+
+@pytest.mark.slow
+def test_the_kit_carries_a_wheel_of_bnlab_made_without_a_network(tmp_path):
+    installing.make_wheel(tmp_path)
+    assert [file.name for file in tmp_path.iterdir()] == [installing.WHEEL]
+
+
+def test_a_wheel_that_cannot_be_made_is_a_sentence(tmp_path, monkeypatch):
+    answer(monkeypatch, 1, "ValueError: no such file")
+    with pytest.raises(WorkshopError, match=r"could not be built \(ValueError: no such file\)"):
+        installing.make_wheel(tmp_path)
+
+
+@pytest.mark.slow
+def test_a_bnlab_from_a_wheel_packs_itself_again(tmp_path):
+    installing.make_wheel(tmp_path)
+    venv.EnvBuilder(with_pip=True, symlinks=os.name != "nt").create(tmp_path / "room")
+    python = tmp_path / "room" / ("Scripts" if os.name == "nt" else "bin") / "python"
+    call(python, "-m", "pip", "install", "--no-deps", tmp_path / installing.WHEEL, cwd=tmp_path)
+    ours = Path(importlib.metadata.distribution("numpy").locate_file("")).resolve()
+    again = f"""
+import sys; sys.path.append({str(ours)!r})
+from pathlib import Path
+from bnlab.tools.workshop import installing
+installing.make_wheel(Path("again"))
+"""
+    (tmp_path / "again").mkdir()
+    call(python, "-c", again, cwd=tmp_path)
+    first, second = (
+        {i.filename: i.CRC for i in zipfile.ZipFile(folder / installing.WHEEL).infolist()}
+        for folder in (tmp_path, tmp_path / "again")
+    )
+    record = next(name for name in first if name.endswith("RECORD"))
+    assert {name: second[name] for name in first if name != record} == {
+        name: crc for name, crc in first.items() if name != record
+    }
+
+
+@pytest.mark.parametrize("wheels", [False, True])
+def test_the_instructions_name_what_is_in_the_folder(wheels):
+    text = installing.instructions(wheels)
+    assert installing.FROM_INDEX in text
+    assert (installing.FROM_WHEELS in text) == wheels
+    assert "00_start_here.ipynb" in text
+    assert max(map(len, text.splitlines())) <= 100

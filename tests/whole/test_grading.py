@@ -17,6 +17,7 @@ from bnlab.course.exercises.edits import source_of
 from bnlab.course.exercises.exercise import Question
 from bnlab.course.exercises.helping import solution_source
 from bnlab.course.exercises.registry import all_exercises
+from bnlab.course.exercises.report import WIDTH
 from bnlab.data import course_files
 
 pytest.importorskip("nbgrader")
@@ -174,8 +175,12 @@ def test_mistakes_cost_their_own_points_and_no_others(scores):
 
 
 @pytest.mark.parametrize("exercise", MISTAKES)
-def test_feedback_names_the_mistake(graded, exercise):
+def test_feedback_names_the_mistake_in_lines_that_fit_and_without_a_traceback(graded, exercise):
     (name,) = [n for n in NOTEBOOKS if n.startswith(EXERCISES[exercise].notebook)]
     page = graded / "feedback" / "mistaken" / "bn" / name.replace(".ipynb", ".html")
-    text = html.unescape(re.sub("<[^>]*>", "", page.read_text(encoding="utf-8")))
-    assert mistake(exercise).sentence in text
+    shown = re.sub(r"(?s)<(style|script)\b.*?</\1>", "", page.read_text(encoding="utf-8"))
+    text = html.unescape(re.sub("<[^>]*>", "", shown))
+    assert mistake(exercise).sentence in " ".join(text.split())
+    assert not re.search(r"Traceback|CheckFailed|ipykernel|-->", text)
+    said = text[text.index(f"{exercise}: incorrect") :].splitlines()
+    assert max(map(len, said[: len(mistake(exercise).sentence) // WIDTH + 1])) <= WIDTH

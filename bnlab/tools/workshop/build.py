@@ -1,12 +1,15 @@
 """Everything an instructor needs, in one new folder: all of it, or nothing."""
 
 import os
+import shutil
 import tempfile
 import zipfile
 from pathlib import Path
 
+from bnlab.data import course_files
 from bnlab.tools.doctor import MissingPackage
-from bnlab.tools.workshop import offline
+from bnlab.tools.workshop import installing
+from bnlab.tools.workshop.closing import CLOSING, closing
 from bnlab.tools.workshop.cutting import cut
 from bnlab.tools.workshop.formulas import load
 from bnlab.tools.workshop.handout import handout
@@ -17,6 +20,7 @@ from bnlab.tools.workshop.solving import execute, with_notes, with_solutions
 
 __all__ = ["WorkshopError", "build"]
 
+LOOK_UP = ("glossary", "cheat_sheet")  # every summary card links to them
 LONG_AGO = (1980, 1, 1, 0, 0, 0)  # equal notebooks make equal archives, whenever they are made
 
 
@@ -28,15 +32,26 @@ def build(destination, minutes=180, wheels=False, tell=lambda line: None):
     folder = Path(os.path.realpath(Path(destination).expanduser()))
     _refuse_what_is_in_use(folder)
     try:
-        notebooks = read_plan(minutes)
-        repository = offline.find_repository() if wheels else None
+        whole = read_plan(minutes)
+        if wheels:
+            installing.find_repository()  # says at once that there is none
+        notebooks = {name: cut(notebook, minutes) for name, notebook in whole.items()}
+        notebooks[CLOSING] = cut(closing(minutes, whole), minutes)
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as room:
             kit = Path(room, "kit")
-            _write_pages(kit, notebooks, minutes, tell)
-            _write_solved(kit, notebooks, tell)
+            tell("schedule and hand-out")
+            kit.mkdir()
+            _write(kit / "schedule.html", schedule(notebooks, minutes))
+            _write(kit / "handout.html", handout(whole))
+            _write_slides(kit / "slides", notebooks, tell)
+            _write_participants(kit / "participants", notebooks, wheels, tell)
+            _zip(kit / "participants", kit / "participants.zip")
+            _write_solved(kit / "instructor", notebooks, tell)
+            _write(kit / "INSTALL.txt", installing.instructions(wheels))
             if wheels:
-                _write_wheels(kit, repository, tell)
+                tell("wheels of everything that a learner installs, which takes minutes")
+                installing.collect_wheels(kit / "wheels")
             _move(kit, folder)
     except MissingPackage as error:
         raise WorkshopError(str(error)) from error
@@ -56,34 +71,32 @@ def _refuse_what_is_in_use(folder):
         )
 
 
-def _write_pages(kit, notebooks, minutes, tell):
-    """Everything that needs no kernel: what can go wrong early goes wrong early."""
-    tell("schedule and hand-out")
-    (kit / "participants").mkdir(parents=True)
-    (kit / "slides").mkdir()
-    _write(kit / "schedule.html", schedule(notebooks, minutes))
-    _write(kit / "handout.html", handout())
+def _write_slides(folder, notebooks, tell):
+    folder.mkdir()
     for name, notebook in notebooks.items():
-        tell(f"slides and participants' notebook {name}")
-        short = cut(notebook)
-        load("nbformat").write(short, kit / "participants" / f"{name}.ipynb")
-        write_slides(short, kit / "slides" / f"{name}.html")
-    _zip(kit / "participants", kit / "participants.zip")
+        tell(f"slides of {name}")
+        write_slides(notebook, folder / f"{name}.html")
 
 
-def _write_solved(kit, notebooks, tell):
-    (kit / "instructor").mkdir()
+def _write_participants(folder, notebooks, wheels, tell):
+    """Everything that a participant needs besides Python: what is zipped is what is sent."""
+    tell("participants' notebooks, and the wheel of bnlab")
+    folder.mkdir()
+    for name, notebook in notebooks.items():
+        load("nbformat").write(notebook, folder / f"{name}.ipynb")
+    for name in LOOK_UP:
+        shutil.copyfile(course_files() / "notebooks" / f"{name}.ipynb", folder / f"{name}.ipynb")
+    installing.make_wheel(folder)
+    _write(folder / "INSTALL.txt", installing.instructions(wheels))
+
+
+def _write_solved(folder, notebooks, tell):
+    folder.mkdir()
     for name, notebook in notebooks.items():
         tell(f"instructor's notebook {name}, which is executed")
-        solved = with_solutions(with_notes(cut(notebook)))
+        solved = with_solutions(with_notes(notebook))
         execute(solved, name)
-        load("nbformat").write(solved, kit / "instructor" / f"{name}.ipynb")
-
-
-def _write_wheels(kit, repository, tell):
-    tell("wheels of everything that a learner installs, which takes minutes")
-    offline.collect_wheels(kit / "wheels", repository)
-    _write(kit / "INSTALL.txt", offline.instructions())
+        load("nbformat").write(solved, folder / f"{name}.ipynb")
 
 
 def _zip(folder, archive):

@@ -1,4 +1,4 @@
-"""A notebook cut to the core, and still able to run from top to bottom.
+"""A notebook cut to what a workshop takes, and still able to run from top to bottom.
 
 A section that is left out may define what a later section uses. Which names a cell takes and which
 it gives is read from its bytecode, where they stand in the order in which they are used.
@@ -10,18 +10,23 @@ import re
 from types import CodeType
 
 from bnlab.tools.workshop.formulas import load
-from bnlab.tools.workshop.plans import mark, parts_of
+from bnlab.tools.workshop.plans import cells_of_plan, mark, parts_of
 
 __all__ = ["cut", "given_and_taken"]
 
+GUARD = r'''\1 INSTALL.txt, beside this notebook,
+says how to install the course; then restart the kernel."""'''
 
-def cut(notebook):
-    """Participants' notebook: the core, exercises empty, everything else as it is stored.
+
+def cut(notebook, minutes):
+    """Participants' notebook: what the workshop takes, exercises empty, all else as it is stored.
 
     Parameters
     ----------
     notebook : NotebookNode
         A whole notebook of the course; it is not modified.
+    minutes : int
+        Length of the workshop.
 
     Returns
     -------
@@ -29,10 +34,16 @@ def cut(notebook):
     """
     notebook = copy.deepcopy(notebook)
     parts = parts_of(notebook)
-    carried = _carried_cells(parts)
-    kept = [part.cells if part.kind != "more" else _remains(part, carried) for part in parts]
-    notebook.cells = [cell for cells in kept for cell in cells]
-    _say_what_is_left_out(notebook.cells[0], parts)
+    kept = [cells_of_plan(part, minutes) for part in parts]
+    carried = _carried_cells(notebook.cells, {cell.id for cells in kept for cell in cells})
+    _say_what_is_left_out(notebook.cells[0], parts, kept, minutes)
+    notebook.cells = [
+        cell
+        for part, cells in zip(parts, kept, strict=True)
+        for cell in (_section(part, cells) if cells else _remains(part, carried))
+    ]
+    _say_how_to_install(notebook)
+    _unlink(notebook)
     _clear_exercises(notebook)
     return notebook
 
@@ -72,44 +83,78 @@ def _names_used_inside(code):
     return names.union(*map(_names_used_inside, inside))
 
 
-def _carried_cells(parts):
+def _carried_cells(cells, kept):
     """Ids of the cells left out that must come along: a later cell uses what they define."""
-    cells = [(part.kind, cell) for part in parts for cell in part.cells if _is_lesson(cell)]
-    names = [given_and_taken(cell.source) for _, cell in cells]
-    carried, to_do = set(), [i for i, (kind, _) in enumerate(cells) if kind != "more"]
+    cells = [cell for cell in cells if _is_lesson(cell)]
+    names = [given_and_taken(cell.source) for cell in cells]
+    carried, to_do = set(), [i for i, cell in enumerate(cells) if cell.id in kept]
     while to_do:
         here = to_do.pop()
         for name in names[here][1]:
             giver = next((i for i in range(here)[::-1] if name in names[i][0]), None)
-            if giver is not None and cells[giver][0] == "more" and giver not in carried:
-                carried.add(giver)
+            if giver is not None and cells[giver].id not in kept | carried:
+                carried.add(cells[giver].id)
                 to_do.append(giver)
-    return {cells[i][1].id for i in carried}
+    return carried
 
 
 def _is_lesson(cell):
     return cell.cell_type == "code" and not (mark(cell, "exercise") or mark(cell, "check"))
 
 
+def _section(part, kept):
+    """A part that the workshop takes; where it stops early, a line says so."""
+    if part.kind == "more":
+        kept[0].source = kept[0].source.replace(part.title, _plain(part.title), 1)
+    if part.kind in ("opening", "ending") or kept[-1] is part.cells[-1]:
+        return kept
+    words = f'*Here the workshop stops; in the whole notebook "{part.title}" goes on.*'
+    new = load("nbformat.v4").new_markdown_cell
+    return [*kept, new(words, id=f"end-{kept[0].id}")]
+
+
+def _plain(title):
+    """Title of a section, which is more of the course or core of it, as if there was no more."""
+    title = title.removeprefix("More: ")
+    return title[0].upper() + title[1:]
+
+
 def _remains(part, carried):
     """What stays of a section that is left out: often nothing, else cells with a word before."""
     cells = [cell for cell in part.cells if cell.id in carried]
     words = (
-        f'*The next code comes from "{part.title}", a section that this workshop leaves out. '
-        "Run it and go on: later cells use what it defines.*"
+        f'*The next code comes from "{_plain(part.title)}", a section that this workshop leaves '
+        "out. Run it and go on: later cells use what it defines.*"
     )
     new = load("nbformat.v4").new_markdown_cell
     return [new(words, id=f"from-{cells[0].id}"), *cells] if cells else []
 
 
-def _say_what_is_left_out(opening, parts):
+def _say_what_is_left_out(opening, parts, kept, minutes):
     """The opening promises minutes of the whole notebook; say those of this one instead."""
-    minutes = sum(part.minutes for part in parts if part.kind == "core")
-    titles = "".join(f"\n- {part.title}" for part in parts if part.kind == "more")
-    words = f"**Time**: {minutes} minutes in this workshop, reading and exercises."
-    if titles:
+    taken = sum(part.minutes for part, cells in zip(parts, kept, strict=True) if cells)
+    left = [part for part in parts if part.minutes and not part.is_in(minutes)]
+    words = f"**Time**: {taken} minutes in this workshop, reading and exercises."
+    if left:
+        titles = "".join(f"\n- {_plain(part.title)}" for part in left)
         words += f"\n\n**For home**, in the whole notebook (`bnlab lab`):\n{titles}"
     opening.source = re.sub(r"^\*\*Time\b.*$", lambda _: words, opening.source, flags=re.M)
+    # What a reader should bring and how long the core is holds for the whole notebook only.
+    opening.source = re.sub(r" The core takes .*\.$", "", opening.source, flags=re.M)
+
+
+def _say_how_to_install(notebook):
+    """The first cell, where bnlab is missing, points to the kit and not to the repository."""
+    for cell in notebook.cells:
+        if mark(cell, "guard"):
+            cell.source = re.sub(r'(f"""\{problem\}\.).*?"""', GUARD, cell.source, flags=re.DOTALL)
+
+
+def _unlink(notebook):
+    """A link to another notebook becomes its words: that one may not be in the folder."""
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = re.sub(r"\[([^][]+)\]\(\d\d_\w+\.ipynb[^()]*\)", r"\1", cell.source)
 
 
 def _clear_exercises(notebook):

@@ -1,7 +1,7 @@
-"""The hand-out: formulas, how libraries differ, and the pitfalls, on one page.
+"""The hand-out, one sheet: in front the summary cards, behind formulas, libraries and pitfalls.
 
-Nothing is written twice: formulas are those of the docstrings, the table is the one of notebook 05,
-the pitfalls are claims of the ledger.
+Nothing is written twice: the cards are those of the notebooks, the formulas those of the
+docstrings, the table is the one of notebook 05, the pitfalls are claims of the ledger.
 """
 
 import inspect
@@ -12,8 +12,10 @@ from bnlab import batchnorm
 from bnlab.course.experiments.ledger import ledger
 from bnlab.course.lessons.nb05.conventions import CONVENTIONS, closed_form
 from bnlab.layers import BatchNorm
-from bnlab.tools.workshop.formulas import mathml
+from bnlab.tools.workshop.closing import card_of
+from bnlab.tools.workshop.formulas import mathml, render_markdown
 from bnlab.tools.workshop.pages import page, table
+from bnlab.tools.workshop.plans import title_of
 
 __all__ = ["formulas_of", "handout"]
 
@@ -26,30 +28,59 @@ FORMULAS = {
     "Folded": batchnorm.fold_batchnorm,
 }
 STYLE = """
-body { max-width: 190mm; margin: 8mm auto; font-size: 7.2pt; line-height: 1.2; }
-h1 { font-size: 13pt; margin: 0 0 1.5mm; } h2 { font-size: 9pt; margin: 2.5mm 0 1mm; }
-p { margin: 1mm 0; }
+body { max-width: 190mm; margin: 8mm auto; font-size: 7.4pt; line-height: 1.22; }
+h1 { font-size: 13pt; margin: 0 0 1.5mm; } h2 { font-size: 9.5pt; margin: 2.5mm 0 1mm; }
+p { margin: 0 0 1mm; } ul, ol { margin: 0 0 1mm; padding-left: 3.5mm; }
+code { font-size: .95em; }
 dl { display: grid; grid-template-columns: max-content auto; gap: 1.8mm 4mm; margin: 0; }
 dt { font-weight: bold; } dd { margin: 0; } dt, dd { align-self: center; }
-math { font-size: 8.5pt; margin-right: 3mm; math-style: normal; }
-td, th { padding: .3mm 1.5mm; } td { white-space: nowrap; }
-.pitfalls { columns: 2; column-gap: 5mm; font-size: 6pt; }
-.pitfalls p { break-inside: avoid; margin: 0 0 .9mm; }
+math { math-style: normal; } dd math { font-size: 8.5pt; margin-right: 3mm; }
+td, th { padding: .3mm 1.5mm; } td { white-space: nowrap; } table { font-size: 7pt; }
+.cards { columns: 2; column-gap: 7mm; }
+.cards > div { margin: 0 0 3mm; } .cards p, .cards li { break-inside: avoid; }
+.cards h2 { margin: 0 0 1mm; break-after: avoid; border-bottom: 1px solid #57606a; }
+.pitfalls { columns: 2; column-gap: 6mm; }
+.pitfalls p { break-inside: avoid; margin: 0 0 .8mm; }
+.back { margin-top: 10mm; }
 @page { size: A4; margin: 9mm 10mm; }
-@media print { body { margin: 0; max-width: none; } }
+@media print {
+  body { margin: 0; max-width: none; }
+  .back { break-before: page; margin: 0; padding-top: 1.5mm; }
+}
 """
 
 
-def handout():
-    """One page, A4 when it is printed.
+def handout(notebooks):
+    """One sheet of A4, printed on both sides.
+
+    Parameters
+    ----------
+    notebooks : dict
+        The notebooks of the workshop, whole: name -> NotebookNode.
 
     Returns
     -------
     str
         HTML.
     """
-    return page("Batch normalization on one page", "\n".join(
-        [_formulas(), _conventions(), _pitfalls()]), STYLE)  # fmt: skip
+    back = "\n".join([_formulas(), _conventions(), _pitfalls()])
+    return page(
+        "Batch normalization on one sheet",
+        f'{_cards(notebooks)}\n<div class="back">{back}</div>', STYLE,
+    )  # fmt: skip
+
+
+def _cards(notebooks):
+    cards = [_card(name[:2], notebook) for name, notebook in notebooks.items()]
+    size = min(9.5, 52 / len(cards))  # points; seven cards fill a page
+    return f'<div class="cards" style="font-size: {size:.1f}pt">{"".join(cards)}</div>'
+
+
+def _card(number, notebook):
+    """A summary card, but for the picture that it calls to mind: here is none."""
+    card = re.sub(r"^(- )?\*\*The picture.*\n+", "", card_of(notebook), flags=re.M)
+    title = f"<h2>{number} {escape(title_of(notebook))}</h2>"
+    return f"<div>{title}{render_markdown(card)}</div>"
 
 
 def formulas_of(thing):
@@ -103,5 +134,8 @@ def _number(value):
 
 def _pitfalls():
     claims = [entry.claim for name, entry in ledger().items() if name.startswith("P")]
-    lines = [f"<p><b>{c.id} {escape(c.said)}</b> {escape(c.correct)}</p>" for c in claims]
-    return f"<h2>Pitfalls</h2>\n<div class='pitfalls'>{''.join(lines)}</div>"
+    lines = [f"<p><b>{c.id}</b> {escape(c.said)}</p>" for c in claims]
+    return (
+        "<h2>What goes wrong in practice (causes and fixes: notebook 09)</h2>\n"
+        f"<div class='pitfalls'>{''.join(lines)}</div>"
+    )

@@ -1,82 +1,119 @@
-"""The instructor's schedule: when what begins, what to cut first, and where people get stuck."""
+"""The instructor's schedule: before the day, when what begins, what to cut, and what to say."""
 
 from html import escape
 from itertools import accumulate
 
+from bnlab.tools.workshop.closing import CLOSING
+from bnlab.tools.workshop.formulas import render_markdown
 from bnlab.tools.workshop.pages import page, table
-from bnlab.tools.workshop.plans import PLANS, parts_of
+from bnlab.tools.workshop.plans import BREAKS, SCRIPT, mark, parts_of
 
-__all__ = ["schedule"]
+__all__ = ["LIKELIEST", "schedule"]
 
+LIKELIEST = 3
 STYLE = """
 body { max-width: 58em; margin: 2em auto; padding: 0 1em; line-height: 1.4; }
-td:nth-child(1), td:nth-child(2) { white-space: nowrap; }
-h3, h4, .note { margin: .8em 0 .2em; } ul { margin: .2em 0 .8em; padding-left: 1.3em; }
-.note { border-left: 4px solid #57606a; padding-left: .8em; }
+.times td:nth-child(1), .times td:nth-child(2) { white-space: nowrap; }
+h3, h4, .note { margin: .8em 0 .2em; } .note p { margin: 0; }
+ul, ol { margin: .2em 0 .8em; padding-left: 1.3em; }
+h4 { margin-top: 1.2em; }
+.note, .mail { border-left: 4px solid #57606a; padding-left: .8em; }
+.script { display: grid; grid-template-columns: 7.5em auto; gap: .3em .8em; margin: .4em 0 .8em; }
+.script dt { font-weight: 600; } .script dd, .script p { margin: 0; }
+summary { cursor: pointer; }
 @page { size: A4; margin: 15mm; }
 @media print {
-  body { max-width: none; margin: 0; padding: 0; font-size: 8.8pt; }
-  h2, h3, h4, .keep { break-after: avoid; } tr, li { break-inside: avoid; }
-  .stuck { columns: 2; column-gap: 8mm; }
+  body { max-width: none; margin: 0; padding: 0; font-size: 9pt; }
+  h2, h3, h4, .keep { break-after: avoid; } tr, li, .script > * { break-inside: avoid; }
+  details { display: none; }
 }
 """
+MAIL = """<p>Dear participants,</p>
+<p>in our workshop on batch normalization everybody writes code. Please unpack the attached
+participants.zip on the computer that you will bring, and follow INSTALL.txt in it. It takes about
+ten minutes and some hundred megabytes. The last step is the command <code>bnlab doctor</code>: if
+a line says TO DO, other than the one about torch, answer this mail with that line.</p>
+<p>You should have trained a neural network before, and be able to read Python and NumPy.</p>"""
+BEFORE = """<h2>Before the day</h2>
+<p><b>A week before</b>, send participants.zip and this mail:</p>
+<div class="mail">{mail}</div>
+<p><b>The day before</b>, in the room:</p>
+<ul>
+<li>Open a participants' notebook on the computer of the room and run it from top to bottom; it runs
+with nothing filled in.</li>
+<li>Open one file of <code>slides/</code> on the projector: arrow keys move, Escape shows all.</li>
+<li>Print <code>handout.html</code>, one sheet for each participant, on both sides.</li>
+<li>Bad wifi? Build the kit with <code>--offline</code> and bring it on some USB sticks; INSTALL.txt
+says how to install from it.</li>
+<li>Read the scripts below aloud once, with a clock.</li>
+</ul>"""
 
 
 def schedule(notebooks, minutes):
-    """Printable page about a workshop with these notebooks, name -> whole notebook."""
+    """Printable page about a workshop with these notebooks, name -> cut notebook."""
     sections = [
         (name[:2], part)
         for name, notebook in notebooks.items()
         for part in parts_of(notebook)
-        if part.kind == "core"
+        if part.minutes
     ]
-    pieces = [_timetable(sections, minutes), _cuts(sections), _stuck(sections)]
-    return page(f"Batch normalization in {minutes} minutes", "\n".join(pieces), STYLE)
+    pieces = [BEFORE.format(mail=MAIL), _timetable(sections, minutes), _cuts(sections)]
+    title = f"Batch normalization in {minutes} minutes"
+    return page(title, "\n".join([*pieces, _by_section(sections)]), STYLE)
 
 
 def _timetable(sections, minutes):
-    used, rows = 0, []
+    used, rows, breaks = 0, [], dict(BREAKS[minutes])
     for notebook, part in sections:
+        if notebook in breaks:
+            rows.append([_clock(used), breaks[notebook], "", "break", ""])
+            used += breaks.pop(notebook)
         exercises = ", ".join(f"{e.name} ({e.minutes})" for e in part.exercises)
-        rows.append([_clock(used), part.minutes, notebook, part.title, exercises])
+        rows.append([_clock(used), part.minutes, _number(notebook), part.title, exercises])
         used += part.minutes
-    rows.append([_clock(used), minutes - used, "", "room for questions and breaks", ""])
+    if used < minutes:
+        rows.append([_clock(used), minutes - used, "", "kept free", ""])
     columns = ["from", "minutes", "notebook", "section", "exercises (minutes, within the section)"]
-    return f"<p>{_room(used, minutes)}</p>\n{table(columns, rows)}"
+    return (
+        f"<h2>When what begins</h2>\n<p>{_room(used, minutes)}</p>\n"
+        f'<div class="times">{table(columns, rows)}</div>'
+    )
 
 
 def _room(used, minutes):
     """How much of the time the sections take, and what that means for the pauses."""
-    left = minutes - used
+    breaks = sum(BREAKS[minutes].values())
+    pauses = f"breaks take {breaks}" if breaks else "there is no break"
     return (
-        f"The sections take {used} of the {minutes} minutes; {left} are left for questions and "
-        "breaks. The times below run on without a pause: take those minutes where your room needs "
-        "them, and if you want more of them, cut as the next two tables say."
+        f"The sections take {used - breaks} of the {minutes} minutes, {pauses}, and "
+        f"{minutes - used} are kept free for questions. If you are late, the next two tables say "
+        "what to cut."
     )
 
 
 def _cuts(sections):
     """Two ways to win time: exercises that people do at home, and sections that nobody sees."""
+    sections = [(notebook, part) for notebook, part in sections if notebook != CLOSING[:2]]
     exercises = [(notebook, e) for notebook, part in sections for e in part.exercises]
     hardest = sorted(exercises, key=lambda pair: (-pair[1].difficulty, -pair[1].minutes))
     first = [(e.minutes, number, e.name, "●" * e.difficulty) for number, e in hardest]
-    # Stable sort: among the notebooks of one plan the last section goes first.
-    spare = sorted(sections[::-1], key=lambda pair: _shortest_plan(pair[0]), reverse=True)
+    # Stable sort: of the sections of one plan the last one goes first.
+    spare = sorted(sections[::-1], key=lambda pair: _shortest_plan(pair[1]), reverse=True)
     then = [(part.minutes, number, part.title) for number, part in spare]
     return (
         "<h2>What to cut first</h2>\n"
         '<p class="keep">Leave exercises for home, the hardest and longest first, and show '
         "<code>solution(name)</code> instead.</p>\n"
         + table(["minutes", "won so far", "notebook", "exercise", "difficulty"], _with_sums(first))
-        + '\n<p class="keep">Leave out whole sections: first the notebooks that a shorter workshop '
-        "does without, in each of them the last section first. Run the code of such a section all "
-        "the same; later cells may use it.</p>\n"
+        + '\n<p class="keep">Leave out whole sections: first those that a shorter workshop does '
+        "without, the last one first. Run the code of such a section all the same; later cells may "
+        "use it. Keep the vote at the end.</p>\n"
         + table(["minutes", "won so far", "notebook", "section"], _with_sums(then))
     )
 
 
-def _shortest_plan(notebook):
-    return min(minutes for minutes, chosen in PLANS.items() if notebook in chosen)
+def _shortest_plan(part):
+    return min(mark(part.cells[0], "plans"))
 
 
 def _with_sums(rows):
@@ -85,21 +122,64 @@ def _with_sums(rows):
     return [[minutes, won, *rest] for (minutes, *rest), won in zip(rows, sums, strict=True)]
 
 
-def _stuck(sections):
-    """Per section the instructor's note, and the mistakes that its checks know."""
-    intro = "<p>Each check knows these mistakes, and says which one a wrong answer is.</p>"
-    return "<h2>Where people get stuck</h2>\n" + intro + "\n".join(map(_mistakes, sections))
+def _by_section(sections):
+    """Per section the instructor's note, the scripts, and where people get stuck."""
+    intro = (
+        "<p>For each question and exercise there is a script of about 90 seconds. The three "
+        "mistakes below it are our guess at the likeliest; nobody has counted. The check knows "
+        "more, and names the one that it sees.</p>"
+    )
+    return "<h2>What to say, and where people get stuck</h2>\n" + intro + "\n".join(
+        map(_section, sections)
+    )  # fmt: skip
 
 
-def _mistakes(section):
+def _section(section):
     notebook, part = section
-    pieces = [f"<h3>{notebook} {escape(part.title)} ({part.minutes} minutes)</h3>"]
+    title = f"{_number(notebook)} {part.title}".strip()
+    pieces = [f"<h3>{escape(title)} ({part.minutes} minutes)</h3>"]
     if part.note:
-        pieces.append(f'<p class="note">{escape(part.note)}</p>')
-    for exercise in part.exercises:
-        sentences = "".join(f"<li>{escape(m.sentence)}</li>" for m in exercise.mistakes)
-        pieces.append(f"<h4>{exercise.name}</h4>\n<ul class='stuck'>{sentences}</ul>")
+        pieces.append(f'<div class="note">{render_markdown(part.note)}</div>')
+    exercises = iter(part.exercises)
+    for cell in part.cells:
+        exercise = next(exercises) if mark(cell, "exercise") else None
+        if exercise or mark(cell, "script"):
+            pieces.append(f"<h4>{exercise.name if exercise else escape(part.title)}</h4>")
+            pieces.append(_script(mark(cell, "script")))
+        if exercise:
+            pieces.append(_mistakes(exercise, mark(cell, "likely")))
     return "\n".join(pieces)
+
+
+def _script(script):
+    lines = [
+        f"<dt>{label}</dt><dd>{render_markdown(script[part])}</dd>"
+        for part, label in SCRIPT.items()
+    ]
+    return f"<dl class='script'>{''.join(lines)}</dl>"
+
+
+def _mistakes(exercise, likely):
+    """The likeliest mistakes, by name or the first of the table, and all others folded."""
+    names = likely or [mistake.name for mistake in exercise.mistakes[:LIKELIEST]]
+    first = [mistake for name in names for mistake in exercise.mistakes if mistake.name == name]
+    others = [mistake for mistake in exercise.mistakes if mistake not in first]
+    pieces = [_listed(first)]
+    if others:
+        pieces.append(
+            f"<details><summary>{len(others)} more that the check knows</summary>"
+            f"{_listed(others)}</details>"
+        )
+    return "\n".join(pieces)
+
+
+def _listed(mistakes):
+    return f"<ul>{''.join(f'<li>{escape(m.sentence)}</li>' for m in mistakes)}</ul>"
+
+
+def _number(notebook):
+    """The notebook as the course numbers it; the last one of a workshop has no number there."""
+    return "" if notebook == CLOSING[:2] else notebook
 
 
 def _clock(minutes):

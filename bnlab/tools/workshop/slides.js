@@ -1,7 +1,11 @@
 // Cut what is too tall for its slide, then let reveal.js show the slides.
 
 const fits = (slide) => slide.scrollHeight <= slide.clientHeight;
-const isHeading = (element) => /^H[1-6]$/.test(element?.tagName);
+const isHeading = (element) => element?.matches("h1, h2, h3, h4, h5, h6") ?? false;
+const isList = (element) => element?.matches("ul, ol, table") ?? false;
+// The line that announces a list: "The accuracy:", "Which values end there?", or all of it bold.
+const announces = (element) => element?.matches("p") && (/[:?]( \(continued\))?$/.test(element.textContent.trim()) ||
+  element.textContent.trim() === element.querySelector("strong")?.textContent.trim());
 
 // A slide that is a little too tall gets a smaller font. From others the last blocks move to a new
 // slide until the rest fits, and there it goes on.
@@ -11,9 +15,11 @@ function cut(slide) {
   const next = slide.cloneNode(false);
   slide.after(next);
   const blocks = slide.children;
+  const isParted = () => isHeading(slide.lastElementChild) ||
+    (isList(next.firstElementChild) && announces(slide.lastElementChild));
   while (!fits(slide) && blocks.length > 1) next.prepend(slide.lastElementChild);
-  while (blocks.length > 1 && isHeading(slide.lastElementChild)) next.prepend(slide.lastElementChild);
-  if (isHeading(slide.lastElementChild)) slide.append(next.firstElementChild);
+  while (blocks.length > 1 && isParted()) next.prepend(slide.lastElementChild);
+  while (next.children.length && isParted()) slide.append(next.firstElementChild);
   shorten(slide.lastElementChild, slide, next);
   if (next.children.length) cut(next);
   else next.remove();
@@ -34,9 +40,17 @@ function shorten(block, slide, next) {
     const later = rest.querySelector("tbody") ?? rest;
     later.replaceChildren();
     while (!fits(slide) && rows.children.length > 1) later.prepend(rows.lastElementChild);
-    next.prepend(rest);
+    next.prepend(...(isList(block) ? continued(block.previousElementSibling) : []), rest);
   }
   shrink(slide, 60);
+}
+
+// The title of a list or a table, for the slide on which it goes on.
+function continued(title) {
+  if (!isHeading(title) && !announces(title)) return [];
+  const again = title.cloneNode(true);
+  if (!again.textContent.endsWith("(continued)")) again.append(" (continued)");
+  return [again];
 }
 
 function start() {

@@ -9,18 +9,21 @@ into one page. How tall a paragraph is, only the browser knows, so what does not
 moved to the next one there, by `slides.js`.
 """
 
+import ast
 import importlib.util
 import re
 from html import escape
 from pathlib import Path
 
 from bnlab.tools.workshop.formulas import load, missing, render_markdown
+from bnlab.tools.workshop.plans import mark, title_of
 
 __all__ = ["cut", "write_slides"]
 
 HERE = Path(__file__).parent
 # Of the forms that an output comes in, the first of these is shown.
 SHOWN = ("text/html", "image/svg+xml", "image/png", "image/jpeg", "text/markdown", "text/plain")
+NOQA = re.compile(r"  # noqa\b.*")
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 PAGE = """<!DOCTYPE html>
@@ -51,7 +54,7 @@ def write_slides(notebook, path):
     pygments = load("pygments.formatters").HtmlFormatter().get_style_defs(".highlight")
     styles = [_read(reveal / "reset.css"), _read(reveal / "reveal.css"), pygments]
     page = PAGE.format(
-        title=escape(_title(notebook)),
+        title=escape(title_of(notebook)),
         styles="\n".join([*styles, _read(HERE / "slides.css")]),
         slides="\n".join(f"<section>{stack}</section>" for stack in stacks),
         reveal=_read(reveal / "reveal.js"),
@@ -83,47 +86,74 @@ def _pieces(cell):
     if cell.cell_type == "markdown":
         pieces = re.split(r"(?<!</h[123]>\n)(?=<h[123]>)", render_markdown(cell.source))
         return [piece for piece in pieces if piece.strip()]
-    if cell.cell_type == "code" and cell.source.strip():
-        return [_code(cell.source) + "".join(map(_output, cell.outputs))]
+    if cell.cell_type == "code":
+        slide = _code(_to_show(cell)) + "".join(_output(output, cell) for output in cell.outputs)
+        return [slide] if slide else []
     return []
 
 
+def _to_show(cell):
+    """What a room needs to see of a cell: neither its imports, nor notes for a linter.
+
+    A cell that begins with imports and puts nothing out makes the tools ready: it is no slide.
+    """
+    lines = NOQA.sub("", cell.source).splitlines()
+    tree = ast.parse(cell.source)
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+    if mark(cell, "guard") or (tree.body[:1] == imports[:1] != [] and not cell.outputs):
+        return ""
+    hidden = {n for node in imports for n in range(node.lineno, node.end_lineno + 1)}
+    return "\n".join(line for n, line in enumerate(lines, start=1) if n not in hidden).strip("\n")
+
+
 def _code(source):
+    if not source.strip():
+        return ""
     lexer = load("pygments.lexers").PythonLexer()
     return load("pygments").highlight(source, lexer, load("pygments.formatters").HtmlFormatter())
 
 
-def _output(output):
-    """One output of a cell as HTML; a slider needs a kernel, so it leaves nothing."""
+def _output(output, cell):
+    """One output of a cell as HTML; what needs a kernel is there as its still picture, if any."""
     if output.output_type == "stream":
         return _text(output.text)
     if output.output_type == "error":
         return _text("\n".join(output.traceback))
     if WIDGET in output.data:
-        return ""
+        return _still(output.data, cell)
     kind = next((kind for kind in SHOWN if kind in output.data), None)
-    return f'<div class="output">{_shown(kind, output.data[kind])}</div>' if kind else ""
+    return f'<div class="output">{_shown(kind, output.data[kind], cell)}</div>' if kind else ""
 
 
-def _shown(kind, content):
+def _still(data, cell):
+    """Picture of an exploration, whose text form is the alternative text."""
+    if "image/png" not in data:
+        return ""
+    picture = _image("image/png", data, _alt(cell) or data.get("text/plain", ""))
+    return f'<div class="output">{picture}</div>'
+
+
+def _shown(kind, content, cell):
     if kind == "text/plain":
         return _text(content)
     if kind == "text/markdown":
         return render_markdown(content)
     if kind in ("image/png", "image/jpeg"):
-        return f'<img alt="figure" src="data:{kind};base64,{"".join(content.split())}">'
+        return _image(kind, {kind: content}, _alt(cell))
     return content
+
+
+def _alt(cell):
+    """What the figure of a cell shows, in words, from where the site takes it too."""
+    return cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
+
+
+def _image(kind, data, alt):
+    return f'<img alt="{escape(alt)}" src="data:{kind};base64,{"".join(data[kind].split())}">'
 
 
 def _text(text):
     return f'<pre class="output">{load("nbconvert.filters").ansi2html(text)}</pre>'
-
-
-def _title(notebook):
-    """The first heading of the notebook, as plain text."""
-    sources = (cell.source for cell in notebook.cells if cell.cell_type == "markdown")
-    heading = re.search(r"^# (.+)", "\n".join(sources), re.MULTILINE)
-    return heading[1] if heading else "Slides"
 
 
 def _reveal_files():

@@ -7,7 +7,7 @@ import tempfile
 
 from bnlab.course.exercises.helping import solution_source
 from bnlab.tools.workshop.formulas import load
-from bnlab.tools.workshop.plans import WorkshopError, mark, parts_of
+from bnlab.tools.workshop.plans import SCRIPT, WorkshopError, mark, parts_of
 
 __all__ = ["execute", "with_notes", "with_solutions"]
 
@@ -17,14 +17,24 @@ FOREIGN = ("NBGRADER_EXECUTION", "MPLBACKEND")
 
 
 def with_notes(notebook):
-    """Copy of a notebook in which each section opens with the instructor's note."""
+    """Copy of a cut notebook with the instructor's notes, and a script at each question."""
     notebook = copy.deepcopy(notebook)
     for part in parts_of(notebook):
         if part.minutes:
             heading, *text = part.cells[0].source.split("\n")
             note = f"> **Instructor:** {part.minutes} minutes. {part.note}".rstrip()
             part.cells[0].source = "\n".join([heading, "", note, *text])
+    notebook.cells = [cell for old in notebook.cells for cell in (*_script(old), old)]
     return notebook
+
+
+def _script(cell):
+    """What to say at a question, in a cell of its own above the answer."""
+    if not mark(cell, "script"):
+        return []
+    lines = [f"**{label}.** {mark(cell, 'script')[part]}" for part, label in SCRIPT.items()]
+    words = "\n>\n> ".join(["> **Instructor, 90 seconds**", *lines])
+    return [load("nbformat.v4").new_markdown_cell(words, id=f"script-{cell.id}")]
 
 
 def with_solutions(notebook):

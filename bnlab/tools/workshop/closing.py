@@ -1,0 +1,101 @@
+"""The last notebook of a workshop: a vote, and what each notebook comes down to.
+
+Nothing is written for it: the questions are closed-book questions of later notebooks about what the
+room has done, the summary is the idea and the number of each summary card.
+"""
+
+import copy
+import re
+
+from bnlab.tools.workshop.formulas import load
+from bnlab.tools.workshop.plans import closed_book, mark, read_notebooks
+
+__all__ = ["CLOSING", "card_of", "closing"]
+
+CLOSING = "99_vote_and_summary"
+OPENING = """# Vote, and take stock
+
+**Time**: 5 minutes of reading, 0 minutes of exercises."""
+VOTE = """## Vote
+
+Answer alone and from memory, with how sure you are, from 1 (a guess) to 3 (certain), such as
+`"a", 2` or `100, 3`. Then raise your hand with the others, and run the check."""
+SUMMARY = """## Sum up in a sentence
+
+Before you look at the table: say for each notebook its idea, in your own words. The whole cards are
+on your sheet.
+
+| notebook | the idea | the number |
+|---|---|---|
+"""
+IMPORTS = "from bnlab.course import check, hint, solution  # noqa: F401"
+# "- **The idea**: ..." in one card is "**The idea.** ..." in another.
+LINE = r"^(?:- )?\*\*The {}[.:]?\*\*[.:]? *(.+)$"
+
+
+def closing(minutes, notebooks):
+    """Notebook that ends a workshop.
+
+    Parameters
+    ----------
+    minutes : int
+    notebooks : dict
+        The notebooks of the workshop, of which the cards are taken.
+
+    Returns
+    -------
+    NotebookNode
+    """
+    make = load("nbformat.v4")
+    votes = [cell for question in _questions(minutes) for cell in question]
+    vote = make.new_markdown_cell(VOTE, id="vote", metadata=_section(3, minutes))
+    sums = make.new_markdown_cell(
+        SUMMARY + "\n".join(_row(name, notebook) for name, notebook in notebooks.items()),
+        id="sum-up", metadata=_section(2, minutes),
+    )  # fmt: skip
+    opening = [make.new_markdown_cell(OPENING, id="title"), make.new_code_cell(IMPORTS, id="tools")]
+    ending = make.new_markdown_cell(
+        "## Go on\n\nThe whole course is on your computer: `bnlab lab` opens it, and keeps what "
+        "you wrote.", id="go-on", metadata={"bnlab": {"ending": "summary"}},
+    )  # fmt: skip
+    notebook = make.new_notebook(cells=[*opening, vote, *votes, sums, ending])
+    notebook.metadata = copy.deepcopy(next(iter(notebooks.values())).metadata)
+    return notebook
+
+
+def card_of(notebook):
+    """Summary card of a notebook, without its title and what comes next."""
+    (cell,) = [cell for cell in notebook.cells if mark(cell, "ending") == "summary"]
+    blocks = cell.source.split("\n\n")[1:]
+    return "\n\n".join(block for block in blocks if not re.match("Next: |Words: ", block))
+
+
+def _section(minutes, plan):
+    return {"bnlab": {"section": "core", "minutes": minutes, "plans": [plan]}}
+
+
+def _questions(minutes):
+    """The closed-book questions on which this workshop votes, as exercises of their own."""
+    for notebook in read_notebooks().values():
+        for asked, stub, check in closed_book(notebook.cells):
+            if minutes in (mark(stub, "plans") or ()):
+                asked, stub, check = copy.deepcopy([asked, stub, check])
+                asked.source = _alone(asked.source)
+                del stub.metadata.bnlab["recall"], stub.metadata.bnlab["plans"]
+                yield asked, stub, check
+
+
+def _alone(text):
+    """A question without its place among three, and with a heading."""
+    return "### Question\n\n" + re.sub(r"^(?:.*\n\n)?\*\*(?:One|Two|Three)\.\*\* *", "", text)
+
+
+def _row(name, notebook):
+    card = card_of(notebook)
+    idea, number = (re.search(LINE.format(what), card, re.M) for what in ("idea", "number"))
+    return f"| {name[:2]} | {_in_a_cell(idea[1])} | {_in_a_cell(number[1])} |"
+
+
+def _in_a_cell(text):
+    r"""A bar ends the cell of a table: \|w\| is \Vert w \Vert, and | is \vert."""
+    return text.replace(r"\|", r"\Vert ").replace("|", r"\vert ")
