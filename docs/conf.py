@@ -9,6 +9,7 @@ import bnlab
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
+import browser  # noqa: E402
 import pages  # noqa: E402  (Sphinx does not look for modules beside conf.py)
 
 project = "bnlab"
@@ -40,11 +41,8 @@ html_title = "bnlab"
 html_copy_source = False
 html_static_path = ["_static"]
 html_favicon = "_static/favicon.svg"
-html_css_files = ["custom.css"]
-html_theme_options = {
-    "light_css_variables": pages.css_variables(pages.LIGHT),
-    "dark_css_variables": pages.css_variables(pages.DARK),
-}
+html_css_files = ["custom.css", "explore/explore.css"]
+html_js_files = [("access.js", {"type": "module"}), ("explore.js", {"type": "module"})]
 
 
 def copy_notebooks(app):
@@ -60,6 +58,11 @@ def draw_claims(app):
     pages.draw_claims(HERE / "figures")
 
 
+def write_explorations(app):
+    """The pictures to move: the same modules as in the notebooks."""
+    pages.write_explorations(Path(app.outdir) / "_static" / "explore")
+
+
 def fill_in(app, name, source):
     """What a page takes from the course's code: lists are made here, never typed twice."""
     if name.startswith("notebooks/"):
@@ -69,9 +72,24 @@ def fill_in(app, name, source):
             source[0] = source[0].replace(place, make())
 
 
+def level_captions(app, name, template, context, doctree):
+    """Sphinx makes headings of the captions in the side bar, and does not say of which level."""
+    tree, heading = context.get("furo_navigation_tree", ""), 'role="heading"'
+    context["furo_navigation_tree"] = tree.replace(heading, f'{heading} aria-level="2"')
+
+
+def build_browser_edition(app, exception):
+    """JupyterLite beside the pages, where it is installed."""
+    if exception is None and app.builder.name == "html" and browser.is_possible():
+        browser.build(Path(app.outdir) / browser.FOLDER, HERE.parent / "notebooks")
+
+
 def setup(app):
     app.connect("builder-inited", copy_notebooks)
     app.connect("builder-inited", draw_claims)
+    app.connect("builder-inited", write_explorations)
     app.connect("source-read", fill_in)
+    app.connect("html-page-context", level_captions, priority=900)  # behind Furo
+    app.connect("build-finished", build_browser_edition)
     # These pages change when the code does, not only when their own text does.
     app.connect("env-get-outdated", lambda *_: ["index", "ledger"])

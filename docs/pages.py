@@ -1,5 +1,6 @@
 """What the pages of the site take from the course: the notebooks, one check, the ledger."""
 
+import functools
 import inspect
 import json
 import os
@@ -9,6 +10,7 @@ import textwrap
 from collections import Counter
 from unittest import mock
 
+import browser
 import taste
 
 from bnlab import plots
@@ -17,11 +19,11 @@ from bnlab.course.experiments.evidence import VERDICTS, Experiment
 from bnlab.course.experiments.ledger import ledger
 from bnlab.course.experiments.record import at_both_scales
 from bnlab.course.experiments.results import evidence_of
+from bnlab.course.explore import exploring, showing
 from bnlab.data import course_files
 
 TIME = re.compile(r"(\d+) minutes of reading, (\d+) minutes of exercises")
 WIDGET = "application/vnd.jupyter.widget-view+json"
-NO_SLIDERS = "*Sliders, in JupyterLab. The next figure shows the same without them.*"
 
 
 def notebooks():
@@ -56,16 +58,38 @@ def course_table():
 
 
 def shown(text, stem):
-    """The text of a notebook as the site shows it: with a download, without dead widgets."""
+    """The text of a notebook as the site shows it: with ways to get it, without widgets.
+
+    The output above a widget has the exploration, which needs no kernel.
+    """
     notebook = json.loads(text)
     title, *rest = "".join(notebook["cells"][0]["source"]).splitlines(keepends=True)
+    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
     download = f"\n{{download}}`Download this notebook <{stem}.ipynb>`\n"
-    notebook["cells"][0]["source"] = "".join([title, download, *rest])
-    for data in (o["data"] for c in notebook["cells"] for o in c.get("outputs", []) if "data" in o):
-        if WIDGET in data:
-            data.clear()
-            data["text/markdown"] = NO_SLIDERS
+    opened = f"\n{browser.line(stem, code)}\n" if code and browser.is_possible() else ""
+    notebook["cells"][0]["source"] = "".join([title, download, opened, *rest])
+    for cell in (cell for cell in notebook["cells"] if "outputs" in cell):
+        cell["outputs"] = [o for o in cell["outputs"] if WIDGET not in o.get("data", {})]
     return json.dumps(notebook)
+
+
+# The explorations
+
+
+def exploration(name):
+    """An exploration in its first state, in HTML."""
+    plots.use_style()
+    found = exploring.exploration(name)
+    return showing.page_html(found, found.state)
+
+
+def write_explorations(folder):
+    """Write their modules, their style and what they read, for _static/explore.js."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "explore.css").write_text(showing.style(), encoding="utf-8")
+    for found in map(exploring.exploration, exploring.names()):
+        (folder / f"{found.name}.js").write_text(found.module, encoding="utf-8")
+        (folder / f"{found.name}.json").write_text(json.dumps(found.data()), encoding="utf-8")
 
 
 # One check
@@ -125,7 +149,8 @@ def entry(name, evidence, how):
     if how != "source":
         lines.append(f": Run, {how}: {plain(evidence.setting or 'an identity, in float64')}")
         lines.extend(f": {k}. {plain(str(part))}" for k, part in enumerate(evidence.parts, 1))
-        lines.append(f": ![{name} in a figure: {plain(evidence.measured)}](figures/{name}.png)")
+        seen = plain(f"{name} in a figure. The claim: {said.said} Measured: {evidence.measured}")
+        lines.append(f": ![{seen}](figures/{name}.png)")
     return "\n".join([*lines, f": Source: {plain(said.source)}"])
 
 
@@ -146,6 +171,11 @@ def scales_table():
     return at_both_scales()._repr_markdown_()
 
 
+def in_your_browser():
+    """The browser edition in words, if this site has one."""
+    return browser.summary() if browser.is_possible() else "This copy of the site has none."
+
+
 PLACES = {
     "<!-- side bar -->": course_list,
     "<!-- the notebooks -->": course_table,
@@ -154,15 +184,7 @@ PLACES = {
     "<!-- verdicts -->": verdicts_table,
     "<!-- at both scales -->": scales_table,
     "<!-- the ledger -->": ledger_text,
-}
-
-# Colours
-
-# The reports of `check` carry colours made for white paper: light -> dark paper.
-LIGHT = {"correct": "#1a7f37", "incorrect": "#b35900", "error": "#a40e26", "quiet": "#57606a"}
-DARK = {"correct": "#4ac26b", "incorrect": "#f0983a", "error": "#ff8a8a", "quiet": "#a8b1bb"}
-
-
-def css_variables(colours):
-    """Colours under the names that _static/custom.css uses."""
-    return {f"bnlab-{name}": colour for name, colour in colours.items()}
+    "<!-- in your browser -->": in_your_browser,
+    **{f"<!-- explore {name} -->": functools.partial(exploration, name)
+       for name in exploring.names()},
+}  # fmt: skip

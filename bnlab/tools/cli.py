@@ -59,7 +59,7 @@ def lab(
         bool, typer.Option("--copy-only", help="Copy, and do not start JupyterLab.")
     ] = False,
 ):
-    """Put the notebooks in DIR, keep what you wrote there, and open JupyterLab."""
+    """Put the notebooks in DIR, keep what you wrote there, and open the first in JupyterLab."""
     from bnlab.tools.doctor import JUPYTER, to_do
     from bnlab.tools.lab import LabError, working_copy
 
@@ -76,7 +76,7 @@ def lab(
     if not copy_only:
         if JUPYTER in [line.name for line in left]:
             stop(f"The notebooks are in {folder}, but JupyterLab would not start: see above.")
-        raise typer.Exit(_jupyterlab(folder, no_browser, port))
+        raise typer.Exit(_jupyterlab(folder, results[0].name, no_browser, port))
 
 
 @app.command()
@@ -157,7 +157,7 @@ def build_workshop(
         Path, typer.Argument(metavar="DEST", help="A new or empty folder for the kit.")
     ],
     minutes: Annotated[
-        int, typer.Option(help="45 (notebook 02), 90 (02, 03, 05) or 180 (00 to 06).")
+        int, typer.Option(help="45, 90 or 180; each holds what the shorter one does.")
     ] = 180,
     offline: Annotated[
         bool, typer.Option("--offline", help="Add what a room without a network installs from.")
@@ -181,14 +181,15 @@ def build_workshop(
     typer.echo(f"The kit for {minutes} minutes is in {kit}. Begin with schedule.html.")
 
 
-def _jupyterlab(folder, no_browser, port):
-    """Run JupyterLab until it ends and return its exit code."""
+def _jupyterlab(folder, first, no_browser, port):
+    """Run JupyterLab, open at the first notebook, until it ends; return its exit code."""
     if importlib.util.find_spec("jupyterlab") is None:
         stop(
             f"The notebooks are in {folder}, but JupyterLab is not installed; "
             'in the folder of the course: python -m pip install -e ".[course]"'
         )
     command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder.resolve()}"]
+    command += [f"--LabApp.default_url=/lab/tree/{first}"]
     command += ["--no-browser"] * no_browser
     command += [f"--ServerApp.port={port}"] * (port is not None)
     # In a container everybody is root, and Jupyter would refuse to start.
@@ -196,9 +197,15 @@ def _jupyterlab(folder, no_browser, port):
     typer.echo("Starting JupyterLab. To stop it, press Ctrl-C here.")
     # The networks of the course are small: more threads than one only wait for each other.
     one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    with subprocess.Popen(command, env=one_thread | os.environ) as server:
+    with subprocess.Popen(command, env=one_thread | os.environ | _no_news()) as server:
         signal.signal(signal.SIGTERM, lambda *_: server.terminate())
         return _wait(server)
+
+
+def _no_news():
+    """A folder more in which Jupyter looks: it turns off the question about news over page one."""
+    ours, theirs = str(Path(__file__).with_name("jupyter")), os.environ.get("JUPYTER_CONFIG_PATH")
+    return {"JUPYTER_CONFIG_PATH": os.pathsep.join([theirs, ours] if theirs else [ours])}
 
 
 def _wait(server):

@@ -1,6 +1,6 @@
 """`bnlab doctor`: is this computer ready for the course? One line for each thing that matters.
 
-`needs` asks the same of one package at the top of a notebook.
+`available` asks the same of one package in the cell of a notebook that needs it.
 """
 
 import importlib
@@ -20,7 +20,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-__all__ = ["CheckLine", "MissingPackage", "examine", "needs", "to_do"]
+__all__ = ["CheckLine", "MissingPackage", "available", "examine", "to_do"]
 
 OLDEST_PYTHON = (3, 11)
 LEAST_MEMORY_GB = 1.5
@@ -66,29 +66,40 @@ def to_do():
 
 
 class MissingPackage(ImportError):
-    """A package is not installed; a notebook shows the sentence and no traceback."""
-
-    def _render_traceback_(self):  # IPython asks an exception for this
-        return [str(self)]
+    """A package is not installed; the message says what to do."""
 
 
-def needs(*names):
-    """Import packages that a notebook uses, or say how to install the first that is missing.
+def available(name, shows):
+    """Whether a package can be imported; if not, say what a cell would show with it.
 
-    >>> needs("numpy")
+    The cell ends there and the notebook goes on.
+
+    Parameters
+    ----------
+    name : str
+        The package.
+    shows : str
+        What the cell shows, to stand behind "With it you see".
+
+    >>> available("numpy", "numbers")
+    True
     """
+    try:
+        importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != name:
+            raise
+        print(f"This cell needs {name}. With it you see {shows}. {_how_to_get(name)}")
+        return False
+    return True
+
+
+def _how_to_get(name):
+    if name == "torch" and sys.platform == "emscripten":
+        return "PyTorch does not run in a browser; install the course to have it."
     advice = {name: advice for name, _, advice in _package_checks(_installed)}
-    for name in names:
-        try:
-            importlib.import_module(name)
-        except ModuleNotFoundError as error:
-            if error.name != name:
-                raise
-            install = advice.get(name, f"pip install {name}").removeprefix("python -m ")
-            raise MissingPackage(
-                f"This notebook needs {name}, which is not installed where it runs. "
-                f"Run %{install} in a new cell, then restart the kernel."
-            ) from None
+    install = advice.get(name, f"pip install {name}").removeprefix("python -m ")
+    return f"It is not installed here: run %{install} in a new cell, then restart the kernel."
 
 
 def _look(name, check, advice):

@@ -6,12 +6,18 @@ byte for byte, and the newer version goes beside it as ``NAME.new-VERSION.ipynb`
 
 A small hidden file in the folder remembers what was put there, as one hash per notebook of what can
 be typed into it (cell types, sources, attached pictures). Outputs are not part of that.
+
+What is put there has no outputs. Below "predict" they would be the answer; the site shows them to
+those who only read. It also has what JupyterLab would note by itself when the notebook is opened,
+or an untouched notebook would be marked as unsaved.
 """
 
 import hashlib
 import itertools
 import json
 import os
+import platform
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,6 +61,9 @@ def working_copy(destination, source=None):
     try:
         _refuse_unusable(folder, notebooks)
         folder.mkdir(parents=True, exist_ok=True)
+        # Also where there is nothing to put: in JupyterLab, nothing could be saved.
+        with tempfile.TemporaryFile(dir=folder):
+            pass
         earlier = _read_manifest(folder)
         results = [_place(folder / name, new, earlier.get(name)) for name, new in shipped.items()]
         # Last: if we are interrupted before, the next run takes an older file for the learner's.
@@ -74,7 +83,18 @@ def _read_course(notebooks):
     if damaged or not files:
         problem = f"damaged {' and '.join(damaged)}" if damaged else "no notebooks"
         raise LabError(f"the course has {problem} in {notebooks}; please install bnlab again")
-    return {file.name: file.read_bytes() for file in files}
+    return {file.name: fresh(file.read_bytes()) for file in files}
+
+
+def fresh(content):
+    """A notebook as nobody has run it, in bytes, with the version of Python that will run it."""
+    notebook = json.loads(content)
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            cell |= {"execution_count": None, "outputs": []}
+    metadata = notebook.setdefault("metadata", {})
+    metadata.setdefault("language_info", {})["version"] = platform.python_version()
+    return (json.dumps(notebook, indent=1, ensure_ascii=False) + "\n").encode()
 
 
 def _refuse_unusable(folder, notebooks):

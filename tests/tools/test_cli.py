@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -106,7 +107,8 @@ def test_copy_only_copies_and_says_so(run, course, serve):
     result = run("lab", "desk", "--copy-only")
     assert result.exit_code == 0
     assert re.search(r"added +00_start_here.ipynb +new in your folder", result.output)
-    assert (course.parent / "desk" / "00_start_here.ipynb").read_text() == NOTEBOOK
+    copy = (course.parent / "desk" / "00_start_here.ipynb").read_text()
+    assert json.loads(copy)["cells"] == json.loads(NOTEBOOK)["cells"]
     assert server.command is None
 
 
@@ -122,6 +124,28 @@ def test_jupyterlab_starts_in_the_learners_folder(run, course, serve):
     root = (course.parent / "my desk").resolve()
     wanted = {f"--ServerApp.root_dir={root}", "--no-browser", "--ServerApp.port=8899"}
     assert wanted <= set(server.command)
+
+
+def test_jupyterlab_opens_the_first_notebook(run, course, serve):
+    (course / "notebooks" / "01_more.ipynb").write_text(NOTEBOOK)
+    server = serve()
+    run("lab", "desk")
+    assert "--LabApp.default_url=/lab/tree/00_start_here.ipynb" in server.command
+
+
+@pytest.mark.parametrize("theirs", [None, "/theirs"])
+def test_jupyterlab_does_not_ask_about_news_and_keeps_its_own_settings(
+    run, course, serve, monkeypatch, theirs
+):
+    monkeypatch.delenv("JUPYTER_CONFIG_PATH", raising=False)
+    if theirs:
+        monkeypatch.setenv("JUPYTER_CONFIG_PATH", theirs)
+    server = serve()
+    run("lab", "desk")
+    *before, ours = server.env["JUPYTER_CONFIG_PATH"].split(os.pathsep)
+    assert before == ([theirs] if theirs else [])
+    page = json.loads(Path(ours, "labconfig", "page_config.json").read_text())
+    assert page == {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}
 
 
 @pytest.mark.parametrize(("given", "threads"), [(None, "1"), ("4", "4")])

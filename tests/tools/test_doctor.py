@@ -3,6 +3,7 @@
 import importlib.metadata
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -14,7 +15,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from bnlab.tools import doctor
-from bnlab.tools.doctor import CheckLine, MissingPackage, examine, needs, to_do
+from bnlab.tools.doctor import CheckLine, available, examine, to_do
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -58,21 +59,35 @@ def test_an_error_without_words_is_named():
 # Python and packages
 
 
-def test_what_a_notebook_needs_is_imported_or_the_way_to_get_it_is_said(monkeypatch):
-    needs("numpy", "torch")
+def test_a_cell_that_needs_a_package_runs_or_says_what_it_would_show(monkeypatch, capsys):
+    assert available("torch", "two numbers")
+    assert capsys.readouterr().out == ""
     monkeypatch.setitem(sys.modules, "torch", None)
-    sentence = r'^This notebook needs torch, which is not .*Run %pip install "torch[<>=.,\d]+" in a'
-    with pytest.raises(MissingPackage, match=sentence) as raised:
-        needs("numpy", "torch")
-    assert raised.value._render_traceback_() == [str(raised.value)]
+    assert not available("torch", "two numbers")
+    sentence = (
+        r'This cell needs torch. With it you see two numbers. .*run %pip install "torch[<>=\d]'
+    )
+    assert re.match(sentence, capsys.readouterr().out)
+
+
+def test_a_package_that_the_course_does_not_name_is_installed_by_its_name(capsys):
+    assert not available("not_there", "nothing")
+    assert "run %pip install not_there in a new cell" in capsys.readouterr().out
+
+
+def test_in_a_browser_nobody_is_told_to_install_torch(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.setattr(sys, "platform", "emscripten")
+    assert not available("torch", "two numbers")
+    assert "PyTorch does not run in a browser" in (said := capsys.readouterr().out)
+    assert "%pip" not in said
 
 
 def test_a_package_that_is_there_but_lacks_another_is_not_called_missing(monkeypatch, tmp_path):
     (tmp_path / "half_installed.py").write_text("import not_there")
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(ModuleNotFoundError, match="not_there") as raised:
-        needs("half_installed")
-    assert not isinstance(raised.value, MissingPackage)
+    with pytest.raises(ModuleNotFoundError, match="not_there"):
+        available("half_installed", "nothing")
 
 
 @pytest.mark.parametrize("version", [(3, 10, 14), (2, 7)])

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import platform
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 
 from bnlab import __version__
 from bnlab.tools import lab
-from bnlab.tools.lab import MANIFEST, CopyResult, LabError, working_copy
+from bnlab.tools.lab import MANIFEST, CopyResult, LabError, fresh, working_copy
 
 NAME = "02_batchnorm_algorithm.ipynb"
 BESIDE = f"02_batchnorm_algorithm.new-{__version__}.ipynb"
@@ -27,7 +28,9 @@ def notebook(*cells):
 
 
 RESULT = {"output_type": "stream", "name": "stdout", "text": "2\n"}
-FIRST, SECOND = notebook("1 + 1", "..."), notebook("1 + 1  # newer", "...")
+# As they are put there; that `fresh` changes what is shipped has tests of its own.
+FIRST, SECOND = fresh(notebook("1 + 1", "...")), fresh(notebook("1 + 1  # newer", "..."))
+THIRD = fresh(notebook("third"))
 FIRST_RUN = notebook(code("1 + 1", [RESULT]), "...")
 EDITED = notebook("1 + 1", "def my_answer(): return 42")
 
@@ -123,14 +126,14 @@ def test_an_edited_notebook_stays_and_the_newer_version_goes_beside_it_once(cour
 def test_two_upgrades_leave_two_newer_versions_beside(course, desk, monkeypatch):
     working_copy(desk, source=course)
     (desk / NAME).write_bytes(EDITED)
-    for version, content in [("0.2.0", SECOND), ("0.3.0", notebook("third"))]:
+    for version, content in [("0.2.0", SECOND), ("0.3.0", THIRD)]:
         monkeypatch.setattr(lab, "__version__", version)
         ship(course, content)
         working_copy(desk, source=course)
     assert visible(desk) == {
         NAME: EDITED,
         "02_batchnorm_algorithm.new-0.2.0.ipynb": SECOND,
-        "02_batchnorm_algorithm.new-0.3.0.ipynb": notebook("third"),
+        "02_batchnorm_algorithm.new-0.3.0.ipynb": THIRD,
     }
 
 
@@ -226,6 +229,43 @@ def test_a_link_that_leads_nowhere_stays(course, desk):
     assert only(working_copy(desk, source=course)).action == "beside"
     assert (desk / NAME).is_symlink()
     assert (desk / BESIDE).is_symlink()
+
+
+# As nobody has run it
+
+
+def test_what_is_put_there_has_no_outputs_and_all_else(course, desk):
+    text = {"cell_type": "markdown", "metadata": {"m": 1}, "source": "text", "attachments": {}}
+    cell = code(["1 + ", "1"], [RESULT], id="a1", metadata={"bnlab": {"within": 0.1}})
+    ship(course, notebook(text, cell | {"execution_count": 7}))
+    working_copy(desk, source=course)
+    there = json.loads((desk / NAME).read_bytes())["cells"]
+    assert there == [text, cell | {"outputs": []}]
+
+
+def test_outputs_of_a_newer_version_are_left_out_too(course, desk):
+    working_copy(desk, source=course)
+    ship(course, notebook(code("2", [RESULT]), "..."))
+    assert only(working_copy(desk, source=course)).action == "updated"
+    assert b"stdout" not in (desk / NAME).read_bytes()
+    (desk / NAME).write_bytes(EDITED)
+    ship(course, notebook(code("3", [RESULT]), "..."))
+    assert only(working_copy(desk, source=course)).action == "beside"
+    assert b"stdout" not in (desk / BESIDE).read_bytes()
+
+
+def test_it_says_which_python_will_run_it_as_jupyterlab_would(course, desk):
+    working_copy(desk, source=course)
+    metadata = json.loads((desk / NAME).read_bytes())["metadata"]
+    assert metadata["language_info"]["version"] == platform.python_version()
+
+
+def test_letters_and_lines_stay_as_jupyter_writes_them():
+    content = json.loads(notebook("γ = 1"))
+    written = fresh(json.dumps(content).encode()).decode()
+    assert '   "source": "γ = 1"' in written
+    assert written.endswith("}\n")
+    assert fresh(written.encode()).decode() == written
 
 
 # What counts as typed
@@ -369,6 +409,19 @@ def test_a_read_only_place_gets_a_sentence(course, desk, monkeypatch):
 def test_a_read_only_folder_gets_a_sentence(course, desk):
     desk.mkdir(mode=0o500)
     with pytest.raises(LabError, match="cannot write in"):
+        working_copy(desk, source=course)
+
+
+def test_where_nothing_can_be_saved_the_sentence_comes_even_if_nothing_is_to_be_put(
+    course, desk, monkeypatch
+):
+    working_copy(desk, source=course)
+
+    def refuse(*_, **__):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(lab.tempfile, "TemporaryFile", refuse)
+    with pytest.raises(LabError, match=r"cannot write in .*desk \(Permission denied\); .*choose a"):
         working_copy(desk, source=course)
 
 

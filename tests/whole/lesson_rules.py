@@ -12,6 +12,12 @@ A notebook says what its cells are in their metadata, never by titles, under the
   record begins. The ending is no section.
 - `"exercise": NAME` and `"check": NAME`: the stub of an exercise or a question, and its check.
 - `"recall": true`, on such a stub: a closed-book question about an earlier notebook.
+- `"plans": [45, 90, 180]`: the workshops that have a section (inside one: from here on), or vote
+  on a closed-book question; `"room": 8`: minutes in a workshop, where they are others.
+- `"script": {...}`, at a question or an exercise: what an instructor does in 90 seconds;
+  `"likely": [...]`: names of the three mistakes that we guess to be the likeliest.
+- `"guard": true`: the first code cell, which says what to type where bnlab is missing. It teaches
+  nothing and is the same everywhere, so no limit counts it, and the site leaves it out.
 - `"within": "2%" | 0.02`: how far a printed number may be from the stored one
   (`tests/nbval_within.py`).
 """
@@ -38,11 +44,11 @@ FROM_02_ON = "02"
 LONG_CLASS = "05"
 STORED_RUNS = {"01", "08"}  # read by `claim`, with the code of one run above them
 
-# What a core may use. SGD comes with `training.fit`, `needs` says which package is missing.
+# What a core may use. SGD comes with `training.fit`, `available` says which package is missing.
 OPEN = (
     *(f"bnlab.{name}" for name in (*bnlab.__all__, "__version__")),
     *(f"bnlab.{name}" for name in ("functional", "layers", "optim", "training", "data", "plots")),
-    *(f"bnlab.{name}" for name in ("conform", "diagnose", "tools.doctor.needs")),
+    *(f"bnlab.{name}" for name in ("conform", "diagnose", "tools.doctor.available")),
     *(f"bnlab.course.{name}" for name in ("check", "hint", "solution", "mine", "progress")),
     "bnlab.course.explore", "numpy", "matplotlib", "torch", *sys.stdlib_module_names,
 )  # fmt: skip
@@ -61,9 +67,9 @@ TIME = re.compile(r"^\*\*Time\b.*\d+ minutes of reading, \d+ minutes of exercise
 
 
 def core(notebook):
-    """Cells of the opening and of the core sections."""
+    """Cells of the opening and of the core sections, but for the guard."""
     parts = [part for part in parts_of(notebook) if part.kind in ("opening", "core")]
-    return [cell for part in parts for cell in part.cells]
+    return [cell for part in parts for cell in part.cells if not mark(cell, "guard")]
 
 
 def before_record(notebook):
@@ -80,7 +86,8 @@ def texts(output):
     """The texts of an output; its forms say the same, one of them is shown."""
     if output.output_type == "stream":
         return [output.text]
-    return [text for kind, text in output.get("data", {}).items() if kind.startswith("text/")]
+    found = [text for kind, text in output.get("data", {}).items() if kind.startswith("text/")]
+    return [re.sub(r"data:image[^\"]+", "", text) for text in found]  # a picture says no words
 
 
 # Pieces of code

@@ -50,7 +50,9 @@ def test_a_path_that_is_named_is_there(name):
 
 def test_the_readme_has_the_minutes_of_the_notebooks(pages):
     rows = re.findall(
-        r"^\| (\d\d) \| .* \| (\d+) \|$", (ROOT / "README.md").read_text("utf-8"), re.M
+        r"^\| (\d\d) \| \[.*\]\(notebooks/\1_.*\) \| (\d+) \|$",
+        (ROOT / "README.md").read_text("utf-8"),
+        re.M,
     )
     minutes = {path.stem[:2]: sum(pages.opening(c)[1:]) for path, c in pages.notebooks().items()}
     assert {number: int(total) for number, total in rows} == minutes
@@ -62,15 +64,35 @@ def test_every_public_module_has_its_place_in_the_api():
     assert public - {name.partition(".")[0] for name in shown} == set()
 
 
-def test_a_notebook_is_shown_with_a_download_and_without_widgets(pages):
+def test_a_notebook_is_shown_with_a_download_and_without_widgets(pages, monkeypatch):
+    monkeypatch.setattr(pages.browser, "is_possible", lambda: False)
     note = {"cell_type": "markdown", "source": ["# T\n", "\n", "text"]}
-    slider = {"cell_type": "code", "source": "1", "outputs": [{"data": {pages.WIDGET: {}}}]}
+    still, live = {"data": {"text/html": "<img>"}}, {"data": {pages.WIDGET: {}}}
+    picture = {"cell_type": "code", "source": "1", "outputs": [still, live]}
     number = {"cell_type": "code", "source": "1", "outputs": [{"data": {"text/plain": "1"}}]}
-    cells = json.loads(pages.shown(json.dumps({"cells": [note, slider, number]}), "09_x"))["cells"]
+    cells = json.loads(pages.shown(json.dumps({"cells": [note, picture, number]}), "09_x"))["cells"]
     assert "".join(cells[0]["source"]).startswith("# T\n\n{download}")
     assert cells[0]["source"].endswith("<09_x.ipynb>`\n\ntext")
-    assert list(cells[1]["outputs"][0]["data"]) == ["text/markdown"]
+    assert cells[1]["outputs"] == [still]
     assert cells[2] == number
+
+
+def test_a_notebook_with_code_opens_in_the_browser(pages, monkeypatch):
+    monkeypatch.setattr(pages.browser, "is_possible", lambda: True)
+    note = {"cell_type": "markdown", "source": "# T\n\ntext"}
+    plain = {"cell_type": "code", "source": "1", "outputs": []}
+    torch = plain | {"source": 'if available("torch", "a layer"):\n    pass'}
+
+    def first(*cells):
+        shown = json.loads(pages.shown(json.dumps({"cells": cells}), "09_x"))
+        return "".join(shown["cells"][0]["source"])
+
+    assert "lite" not in first(note)
+    link = '<a href="../lite/lab/index.html?path=09_x.ipynb">'
+    assert f"<09_x.ipynb>`\n\n{link}" in first(note, plain)
+    assert first(note, plain).endswith("was tested.\n\ntext")
+    assert "PyTorch" not in first(note, plain)
+    assert "PyTorch, 2 here" in first(note, torch, plain, torch)
 
 
 def test_claims_are_shown_letter_by_letter(pages):
@@ -86,3 +108,73 @@ def test_the_wrong_answer_on_the_first_page_is_named_and_not_remembered(pages):
     before = sorted(home().iterdir())
     assert "You add eps to the standard deviation" in pages.taste_answer()
     assert sorted(home().iterdir()) == before
+
+
+# The pictures of the first screen
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    """The module docs/pictures.py."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(DOCS))
+        import pictures
+
+        yield pictures
+
+
+def described(name):
+    """What a stored picture says that it shows."""
+    image = pytest.importorskip("PIL.Image").open(DOCS / "_static" / f"{name}.png")
+    return image.info["Description"]
+
+
+def cells_of_00():
+    notebook = ROOT / "notebooks" / "00_start_here.ipynb"
+    return {c["id"]: c for c in json.loads(notebook.read_text(encoding="utf-8"))["cells"]}
+
+
+def numbers(text):
+    return [float(number) for number in re.findall(r"[\d.]+\d(?=%)", text)]
+
+
+def test_the_curve_has_the_numbers_that_notebook_00_prints(pictures):
+    """Every test run compares those with new ones."""
+    shown = dict(part.split(": ") for part in described("accuracy").split("; "))
+    printed = "".join(cells_of_00()["start-27"]["outputs"][0]["text"]).splitlines()
+    for s, line in zip(("s = 0.03", "s = 0.14"), printed, strict=False):
+        assert numbers(shown[s]) == numbers(line)
+    normed = [numbers(row)[1] for row in shown.values()]
+    assert [min(normed), max(normed)] == numbers(printed[2])
+    assert len(normed) == 7
+
+
+@pytest.mark.slow
+def test_the_curve_is_what_notebook_00_draws_now(pictures, capsys):
+    _, shows = pictures.accuracy()
+    assert re.sub(r"[\d.]+%", "", shows) == re.sub(r"[\d.]+%", "", described("accuracy"))
+    assert numbers(shows) == pytest.approx(numbers(described("accuracy")), abs=0.5)
+
+
+def test_the_card_is_what_check_says_now(pictures):
+    figure, said = pictures.card()
+    assert described("check") == said
+    assert "You add eps to the standard deviation" in said
+    assert [" ".join(text.get_text().split()) for text in figure.texts][1] == said
+
+
+@pytest.mark.parametrize("name", ["accuracy", "check"])
+def test_a_picture_is_small(name):
+    assert (DOCS / "_static" / f"{name}.png").stat().st_size < 60_000
+
+
+def test_the_first_screen_has_both_pictures_their_words_and_every_notebook():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    first = "\n".join(readme.splitlines()[:40])
+    curve = cells_of_00()["start-28"]["metadata"]["mystnb"]["image"]["alt"]
+    for page, folder in ((first, "docs/"), ((DOCS / "index.md").read_text("utf-8"), "")):
+        assert f"![{curve}]({folder}_static/accuracy.png)" in page
+    words, _ = re.search(r"!\[(.*)\]\((docs/_static/check\.png)\)", first).groups()
+    assert described("check").partition("incorrect. ")[2] in words
+    linked = re.findall(r"\(notebooks/(\w+\.ipynb)\)", first)
+    assert sorted(linked) == sorted(p.name for p in (ROOT / "notebooks").glob("*.ipynb"))

@@ -77,12 +77,12 @@ from bnlab.conform import conform
 from bnlab.course import check, explore, hint, mine, progress, solution
 from bnlab.diagnose import diagnose
 from bnlab.optim import SGD
-from bnlab.tools.doctor import needs
+from bnlab.tools.doctor import available
 from bnlab.training import fit
 y, cache = bnlab.batchnorm_forward(np.linalg.norm(x), mine("a")(x))
 def loss(x):
     return F.cross_entropy_forward(x, data.load_digits().y)[0]
-needs("torch"), check, hint, solution, progress, conform, diagnose, explore.circles()
+available("torch", "it"), check, hint, solution, progress, conform, diagnose, explore.circles()
 loss(y).mean(), torch.nn.Linear(1, 1), math.sqrt(2), cache, bnlab.__version__
 fit(layers.mlp(), SGD), plots.curves(), plt.plot()
 """

@@ -72,6 +72,21 @@ def test_it_is_stored_executed_and_valid(path):
     assert not any(o.output_type == "error" for c in code_cells(path) for o in c.outputs)
 
 
+def test_the_first_code_cell_is_the_same_everywhere_and_hidden_where_it_can_be():
+    """It says what to type where bnlab is missing; `test_faults.py` runs it there."""
+    firsts = [code_cells(path)[0] for path in NOTEBOOKS]
+    assert len({cell.source for cell in firsts}) == 1
+    for cell in firsts:
+        assert cell.metadata == firsts[0].metadata
+        assert cell.outputs == []
+    guard = firsts[0]
+    assert guard.metadata["bnlab"] == {"guard": True}
+    assert guard.metadata["jupyter"]["source_hidden"]
+    assert "remove-cell" in guard.metadata["tags"]
+    assert len(guard.source.splitlines()) <= 10
+    assert not re.search(r"^[%!]", guard.source.partition('"""')[0], re.M)
+
+
 @every_other_notebook
 def test_its_cells_are_few_and_small(path):
     # The bug hunt of 09 is twenty cells by itself: ten answers, ten checks.

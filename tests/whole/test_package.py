@@ -27,10 +27,12 @@ CORE = (
     "training", "plots",
 )  # fmt: skip
 LESSONS = tuple(f"course.lessons.nb{n:02d}" for n in range(11))
-ENGINES = ("course.writing", "course.discovery", "course.exercises", "course.experiments")
+ENGINES = (
+    "course.writing", "course.cards", "course.discovery", "course.exercises", "course.experiments",
+)  # fmt: skip
 ORDER = (
-    *CORE, "diagnose", *ENGINES, "course.lessons", *LESSONS, "course", "conform", "tools",
-    "__init__",
+    *CORE, "diagnose", *ENGINES, "course.lessons", *LESSONS, "course.explore", "course", "conform",
+    "tools", "__init__",
 )  # fmt: skip
 # Optional, each with one file in bnlab/conform/adapters.
 FRAMEWORKS = ("flax", "jax", "keras", "equinox", "mlx")

@@ -12,8 +12,8 @@ SENTENCES = {
     "with, and the old scanner pays for it: requires_grad_(False) does not hold them.",
     "padding counts": "In training mode more padding changes the outputs for the real digits: "
     "positions without a digit count in the mean and the variance.",
-    "dropout first": "A batch norm of your Reader comes behind dropout: the variance that it "
-    "stores in training is not the one it meets in evaluation.",
+    "dropout first": "In evaluation a batch norm of your new head meets a smaller variance than "
+    "it has stored. What in front of it works in training only?",
 }
 STOPPED = {
     RUNS: "Your script stops before it could be tried; examine prints where and why. It has to "
