@@ -67,10 +67,34 @@ def shown(text, stem):
     code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
     download = f"\n{{download}}`Download this notebook <{stem}.ipynb>`\n"
     opened = f"\n{browser.line(stem, code)}\n" if code and browser.is_possible() else ""
-    notebook["cells"][0]["source"] = "".join([title, download, opened, *rest])
+    notebook["cells"][0]["source"] = "".join([title, download, opened, elsewhere(stem), *rest])
     for cell in (cell for cell in notebook["cells"] if "outputs" in cell):
         cell["outputs"] = [o for o in cell["outputs"] if WIDGET not in o.get("data", {})]
     return json.dumps(notebook)
+
+
+# The public address, which is known only where GitHub builds the site
+
+
+def repository():
+    """Where the repository can be seen, or None."""
+    name = os.environ.get("GITHUB_REPOSITORY")
+    return f"https://github.com/{name}" if name else None
+
+
+def elsewhere(stem):
+    """Links to this notebook on other machines."""
+    if repository() is None:
+        return ""
+    file = f"{repository()}/blob/main/notebooks/{stem}.ipynb"
+    colab = file.replace("github.com", "colab.research.google.com/github", 1)
+    return f"\nAlso [on GitHub]({file}) and [in Colab]({colab}).\n"
+
+
+def clone():
+    """How to get the repository."""
+    where = repository()
+    return f"Then `git clone {where}.git`" if where else "Then clone the repository"
 
 
 # The explorations
@@ -179,6 +203,7 @@ def in_your_browser():
 PLACES = {
     "<!-- side bar -->": course_list,
     "<!-- the notebooks -->": course_table,
+    "<!-- clone -->": clone,
     "<!-- a wrong answer -->": taste_code,
     "<!-- what check says -->": taste_answer,
     "<!-- verdicts -->": verdicts_table,

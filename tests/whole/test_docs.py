@@ -66,6 +66,7 @@ def test_every_public_module_has_its_place_in_the_api():
 
 def test_a_notebook_is_shown_with_a_download_and_without_widgets(pages, monkeypatch):
     monkeypatch.setattr(pages.browser, "is_possible", lambda: False)
+    monkeypatch.delenv("GITHUB_REPOSITORY", raising=False)
     note = {"cell_type": "markdown", "source": ["# T\n", "\n", "text"]}
     still, live = {"data": {"text/html": "<img>"}}, {"data": {pages.WIDGET: {}}}
     picture = {"cell_type": "code", "source": "1", "outputs": [still, live]}
@@ -77,8 +78,22 @@ def test_a_notebook_is_shown_with_a_download_and_without_widgets(pages, monkeypa
     assert cells[2] == number
 
 
+def test_a_site_that_github_builds_knows_its_address_and_no_other_does(pages, monkeypatch):
+    note = {"cell_type": "markdown", "source": "# T\n\ntext"}
+    monkeypatch.delenv("GITHUB_REPOSITORY", raising=False)
+    assert pages.clone() == "Then clone the repository"
+    assert "github" not in pages.shown(json.dumps({"cells": [note]}), "09_x")
+    monkeypatch.setenv("GITHUB_REPOSITORY", "some/where")
+    assert pages.clone() == "Then `git clone https://github.com/some/where.git`"
+    shown = pages.shown(json.dumps({"cells": [note]}), "09_x")
+    assert "(https://github.com/some/where/blob/main/notebooks/09_x.ipynb)" in shown
+    colab = "(https://colab.research.google.com/github/some/where/blob/main/notebooks/09_x.ipynb)"
+    assert colab in shown
+
+
 def test_a_notebook_with_code_opens_in_the_browser(pages, monkeypatch):
     monkeypatch.setattr(pages.browser, "is_possible", lambda: True)
+    monkeypatch.delenv("GITHUB_REPOSITORY", raising=False)
     note = {"cell_type": "markdown", "source": "# T\n\ntext"}
     plain = {"cell_type": "code", "source": "1", "outputs": []}
     torch = plain | {"source": 'if available("torch", "a layer"):\n    pass'}
