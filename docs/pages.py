@@ -70,7 +70,14 @@ def shown(text, stem):
     notebook["cells"][0]["source"] = "".join([title, download, opened, elsewhere(stem), *rest])
     for cell in (cell for cell in notebook["cells"] if "outputs" in cell):
         cell["outputs"] = [o for o in cell["outputs"] if WIDGET not in o.get("data", {})]
+        for data in (o["data"] for o in cell["outputs"] if "text/html" in o.get("data", {})):
+            data["text/html"] = to_pages("".join(data["text/html"]))
     return json.dumps(notebook)
+
+
+def to_pages(output):
+    """HTML of an output, whose links to notebooks, as of `progress`, lead to their pages."""
+    return re.sub(r'(?<=<a href=")(\w+)\.ipynb(?=")', r"\1.html", output)
 
 
 # The public address, which is known only where GitHub builds the site

@@ -1,4 +1,5 @@
-// The live explorations take the place of their stills. Without JavaScript the stills stay.
+// The live explorations take the place of their stills, which are printed all the same. Without
+// JavaScript the stills stay.
 
 // What anywidget's model is to a module in a notebook; here nobody else listens.
 export class Model {
@@ -30,9 +31,10 @@ async function mount(still) {
   const { default: module } = await import(here(`${name}.js`));
   const data = await (await fetch(here(`${name}.json`))).json();
   const el = document.createElement("div");
-  el.className = "bnlab-explore";
-  still.replaceWith(el);
+  still.after(el);
   module.render({ model: new Model({ ...JSON.parse(state), ...data }), el });
+  still.classList.add("live");
+  delete still.dataset.explore;
 }
 
 for (const still of document.querySelectorAll("[data-explore]")) mount(still);

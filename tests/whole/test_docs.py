@@ -91,6 +91,18 @@ def test_a_site_that_github_builds_knows_its_address_and_no_other_does(pages, mo
     assert colab in shown
 
 
+def test_a_link_in_an_output_leads_to_a_page(pages):
+    link = (
+        '<a href="02_batchnorm_algorithm.{}">notebook 02</a>, an <a href="https://x.org/y.ipynb">'
+    )
+    assert pages.to_pages(link.format("ipynb")) == link.format("html")
+    note = {"cell_type": "markdown", "source": "# T"}
+    output = {"data": {"text/html": link.format("ipynb")}}
+    cell = {"cell_type": "code", "source": "", "outputs": [output]}
+    shown = json.loads(pages.shown(json.dumps({"cells": [note, cell]}), "09_x"))
+    assert shown["cells"][1]["outputs"][0]["data"]["text/html"] == link.format("html")
+
+
 def test_a_notebook_with_code_opens_in_the_browser(pages, monkeypatch):
     monkeypatch.setattr(pages.browser, "is_possible", lambda: True)
     monkeypatch.delenv("GITHUB_REPOSITORY", raising=False)

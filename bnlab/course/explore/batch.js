@@ -85,7 +85,7 @@ function render({ model, el }) {
     input.addEventListener("change", rest);
     return () => {
       input.value = toRange(batch[name]);
-      shown.textContent = digits ? text(batch[name], digits) : `${batch[name]}`;
+      shown.textContent = digits ? text(batch[name], digits) : `${Number(batch[name].toPrecision(3))}`;
       input.setAttribute("aria-valuetext", shown.textContent);
     };
   }
@@ -140,7 +140,7 @@ function render({ model, el }) {
     const { mean, variance, bound } = batchnorm(batch), deviation = Math.sqrt(variance);
     const values = lines(batch), m = batch.x.length;
     const after = Math.sqrt(variance / (variance + batch.eps)); // the deviation of x_hat
-    const words = [`x: mean ${text(mean)}, deviation ${text(deviation)}`,
+    const words = [`x: mean (bar) ${text(mean)}, deviation (band) ${text(deviation)}`,
       `x_hat: mean 0, deviation ${text(after)}, bound √(${m} − 1) = ${text(bound)}`,
       `y: mean ${text(batch.beta)}, deviation ${text(Math.abs(batch.gamma) * after)}`];
     drawing.replaceChildren();

@@ -59,7 +59,8 @@ BATCH = Exploration(
     "x_hat of each and the y of each. Thin lines join what belongs together. Dashed bars on the "
     "line of x_hat stand at plus and minus the square root of m - 1.",
     first="Drag the value on the right as far as it goes, then press “Add an outlier”. How close "
-    "does x_hat come to the dashed bar? What do the other values do meanwhile?",
+    "does x_hat come to the dashed bar? What do the others do meanwhile? Hollow marks "
+    "show the batch before.",
     seen="One x moves, and every x_hat moves: mean and deviation belong to the whole batch. "
     "However far the outlier is, its x_hat stays within the bound, and all others are pressed "
     "together at -1/√(m - 1). gamma stretches y, beta shifts it; eps counts once it is not small "

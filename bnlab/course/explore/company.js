@@ -108,13 +108,14 @@ function companyPicture(images, rows, ghost) {
 }
 
 const PICTURES = [ // height and caption
-  [212, "Logit of three, by how many normalize together. ● three, × another answer, -- evaluation"],
+  [212, "Logit of three, by how many normalize together. ● three, × another answer, ○ the last. " +
+    "Dashed: evaluation mode"],
   [158, "Scatter of the logit, both scales logarithmic. ● whole batches, ◇ ghosts"],
   [182, "The last company. The framed three is our image"]];
 const PAGE = `<div class="controls">
   <label>batch size m <input type="range" min="2" max="7"><output></output></label>
-  <label>in ghosts of <input type="range" min="2" max="7"><output></output></label>
-  <button>Draw one company</button><button>Draw 100</button><button>Forget all</button></div>
+  <label>in ghosts of <input type="range" min="2" max="7"><output></output></label></div>
+  <div class="controls"><button>Draw one company</button><button>Draw 100</button><button>Forget all</button></div>
   <p aria-live="polite"></p><div style="display: flex; flex-wrap: wrap; gap: 1rem">
   ${PICTURES.map(([height, caption]) => `<div style="flex: 1 1 320px; max-width: 420px">
     <p>${caption}</p><svg viewBox="0 0 ${WIDTH} ${height}" role="img" aria-label="${caption}"></svg>

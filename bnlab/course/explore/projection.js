@@ -26,7 +26,7 @@ export function projected([a, b, c], turn, tilt) {
   return [east * Math.cos(t) - north * Math.sin(t), -up];
 }
 
-const ROWS = ["x", "x̂", "dy", "− its mean", "− part along x̂", "× γ / r: dx"];
+const ROWS = ["x", "x̂", "dy", "− its mean", "− along x̂", "× γ / r: dx"];
 const TIPS = ["dy", "on the plane", "what is left", "dx"];
 const SAID = [
   "dy, as it comes from the layers above.",
@@ -35,7 +35,8 @@ const SAID = [
     "directions two are gone. What is left points along this one line, whatever dy was.",
   "Times γ / r, where r = √(σ² + ε). The length changes, the line does not. This is dx.",
 ];
-const CONSTANT = " (The three x are equal: x̂ is 0, and nothing is taken away along it.)";
+const EQUAL = "The three x are equal: x̂ is 0, nothing is taken away, one direction is gone.";
+const LARGE = "ε is large beside σ²: x̂ is short, and some of the part along x̂ stays.";
 const KEYS = ["x", "dy", "gamma", "eps", "step", "turn", "tilt"];
 const [WIDTH, HEIGHT] = [360, 310];
 const digits = (value) => value.toFixed(2).replace("-0.00", "0.00").replace("-", "−");
@@ -97,9 +98,9 @@ function scene({ x_hat, steps }, step, tip, turn, tilt) {
 }
 
 const field = (name, row) => `<input type="number" step="0.5" aria-label="${name}, row ${row}"
-  data-name="${name}" data-row="${row - 1}" style="width: 4em; min-height: 24px">`;
+  data-name="${name}" data-row="${row - 1}">`;
 const PAGE = `<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img"
-  style="max-width: 32rem; touch-action: pan-y; cursor: grab"></svg>
+  style="max-width: 27rem; touch-action: pan-y; cursor: grab"></svg>
   <div class="controls"><button>Step back</button><button>Next step</button>
   <label>turn <input type="range" name="turn" min="-180" max="180"></label>
   <label>tilt <input type="range" name="tilt" min="0" max="90"></label></div>
@@ -143,8 +144,10 @@ function render({ model, el }) {
       });
     });
     angles.forEach((angle) => { angle.value = now[angle.name]; });
-    said.textContent = `${SAID[now.step]}${length(x_hat) > 0 ? "" : CONSTANT} ` +
-      `Its length is ${digits(length(steps[now.step]))}.`;
+    const size = length(x_hat); // √3, but for ε
+    const second = size === 0 ? EQUAL : size < 1.7 ? LARGE : SAID[2];
+    const words = now.step === 2 ? second : SAID[now.step];
+    said.textContent = `${words} Its length is ${digits(length(steps[now.step]))}.`;
     back.disabled = now.step === 0;
     next.textContent = now.step === 3 ? "Start again" : "Next step";
     draw();
