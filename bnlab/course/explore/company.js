@@ -108,9 +108,8 @@ function companyPicture(images, rows, ghost) {
 }
 
 const PICTURES = [ // height and caption
-  [212, "Logit of three, by how many normalize together. ● three, × another answer, ○ the last. " +
-    "Dashed: evaluation mode"],
-  [158, "Scatter of the logit, both scales logarithmic. ● whole batches, ◇ ghosts"],
+  [212, "Logit of three, by how many normalize together. ●&nbsp;three, ×&nbsp;other, ○&nbsp;last, dashed: evaluation"],
+  [158, "Scatter of the logit, both scales logarithmic. ●&nbsp;whole batches, ◇&nbsp;ghosts"],
   [182, "The last company. The framed three is our image"]];
 const PAGE = `<div class="controls">
   <label>batch size m <input type="range" min="2" max="7"><output></output></label>

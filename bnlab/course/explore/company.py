@@ -20,7 +20,7 @@ SIZES = (4, 8, 16, 32, 64, 128)
 WIDTHS = [64, *5 * [100], 10]
 DOUBTFUL, THREE = 304, 3  # a test image, and what it shows
 UNIT = 4096  # weights travel as whole multiples of 1 / UNIT
-DRAWS = 100  # of each size, in the still
+DRAWS = 50  # of each size, in the still
 
 
 @functools.cache
@@ -118,7 +118,8 @@ def _still(state):
     """The clouds of all sizes, and their spread; a ghost scatters as a batch of its size does."""
     import matplotlib.pyplot as plt
 
-    figure, (ax, spread) = plt.subplots(1, 2, figsize=(8, 3.4), layout="constrained")
+    figure, (ax, spread) = plt.subplots(1, 2, figsize=(8, 3.4), layout="none")
+    figure.subplots_adjust(0.08, 0.16, 0.98, 0.96, wspace=0.2)
     clouds = np.array([[logits(company(m, k)) for k in range(DRAWS)] for m in SIZES])
     heights = np.log2(SIZES)[:, None] + np.linspace(-0.3, 0.3, DRAWS) * (-1) ** np.arange(DRAWS)
     three = clouds.argmax(axis=2) == THREE
@@ -129,13 +130,13 @@ def _still(state):
     ax.set(xlabel="logit of three", ylabel="batch size m", xlim=(-10, 12))
     ax.set_yticks(np.log2(SIZES), SIZES)
     deviations = clouds[:, :, THREE].std(axis=1)
-    scale = np.exp(np.mean(np.log(deviations * np.sqrt(SIZES))))
-    spread.loglog(SIZES, scale / np.sqrt(SIZES), "--", color="0.4", label="in proportion to 1/√m")
-    spread.loglog(SIZES, deviations, "o", label="standard deviation")
+    m, shown = np.log2(SIZES), np.log2(deviations)  # both scales are logarithmic
+    law = np.mean(shown + m / 2) - m / 2
+    spread.plot(m, law, "--", color="0.4", label="in proportion to 1/√m")
+    spread.plot(m, shown, "o", label="standard deviation")
     spread.set(xlabel="batch size m", ylabel="scatter of the logit")
-    spread.set_xticks(SIZES, SIZES)
-    spread.set_yticks([0.5, 1, 2, 4], [0.5, 1, 2, 4])
-    spread.minorticks_off()
+    spread.set_xticks(m, SIZES)
+    spread.set_yticks([-1, 0, 1, 2], [0.5, 1, 2, 4])
     spread.legend(loc="lower left", fontsize="small")
     return figure
 

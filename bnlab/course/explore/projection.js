@@ -34,9 +34,9 @@ const SAID = [
   "Minus its part along x̂: in the plane, onto the line at right angles to x̂. Of three " +
     "directions two are gone. What is left points along this one line, whatever dy was.",
   "Times γ / r, where r = √(σ² + ε). The length changes, the line does not. This is dx.",
+  "ε is large beside σ²: x̂ is short, and some of the part along x̂ stays.", // of step 2, too
+  "The three x are equal: x̂ is 0, nothing is taken away, and one direction is gone, not two.",
 ];
-const EQUAL = "The three x are equal: x̂ is 0, nothing is taken away, one direction is gone.";
-const LARGE = "ε is large beside σ²: x̂ is short, and some of the part along x̂ stays.";
 const KEYS = ["x", "dy", "gamma", "eps", "step", "turn", "tilt"];
 const [WIDTH, HEIGHT] = [360, 310];
 const digits = (value) => value.toFixed(2).replace("-0.00", "0.00").replace("-", "−");
@@ -104,10 +104,9 @@ const PAGE = `<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img"
   <div class="controls"><button>Step back</button><button>Next step</button>
   <label>turn <input type="range" name="turn" min="-180" max="180"></label>
   <label>tilt <input type="range" name="tilt" min="0" max="90"></label></div>
-  <p aria-live="polite" style="min-height: 5.6em"></p><table class="numbers">
+  <p aria-live="polite" style="min-height: 4.2em"></p><table class="numbers">
   <tr><td></td><th>row 1</th><th>row 2</th><th>row 3</th><th>length</th></tr>
-  ${ROWS.map((name) => `<tr>
-    <th scope="row" style="text-align: left; white-space: nowrap">${name}</th>
+  ${ROWS.map((name) => `<tr><th scope="row">${name}</th>
     ${[1, 2, 3].map((row) => `<td>${"x dy".includes(name) ? field(name, row) : ""}</td>`).join("")}
     <td></td></tr>`).join("")}</table>`;
 
@@ -135,7 +134,7 @@ function render({ model, el }) {
   }
   function update() {
     const now = state();
-    const { x_hat, steps } = backward(now);
+    const { x_hat, steps } = backward(now), size = length(x_hat); // √3, but for ε
     [now.x, x_hat, ...steps].forEach((numbers, i) => {
       [...numbers, length(numbers)].forEach((number, k) => {
         const cell = rows[i].cells[k + 1];
@@ -144,9 +143,7 @@ function render({ model, el }) {
       });
     });
     angles.forEach((angle) => { angle.value = now[angle.name]; });
-    const size = length(x_hat); // √3, but for ε
-    const second = size === 0 ? EQUAL : size < 1.7 ? LARGE : SAID[2];
-    const words = now.step === 2 ? second : SAID[now.step];
+    const words = SAID[now.step !== 2 || size > 1.7 ? now.step : size > 0 ? 4 : 5];
     said.textContent = `${words} Its length is ${digits(length(steps[now.step]))}.`;
     back.disabled = now.step === 0;
     next.textContent = now.step === 3 ? "Start again" : "Next step";

@@ -83,18 +83,29 @@ def shown_class(exploration):
         traits[name] = traitlets.Any(value).tag(sync=True)
     # anywidget keeps one style for each class, by module and name
     body = {"exploration": exploration, "_esm": exploration.module, "_css": style()}
+    body["_checked"] = traitlets.validate(*exploration.state)(_checked)
     return type(exploration.name, (_Live, anywidget.AnyWidget), body | traits)
+
+
+def _checked(widget, proposal):
+    """A part of the state that is set later, by Python or by the reader, if it makes sense."""
+    name = proposal["trait"].name
+    return widget.exploration.with_changes(widget.state | {name: proposal["value"]})[name]
 
 
 class _Shown:
     """Shows itself as the last line of a cell: words and still, the live picture, words."""
 
+    @property
+    def state(self):
+        """What the reader can change, as it is now."""
+        return {name: getattr(self, name) for name in self.exploration.state}
+
     def _ipython_display_(self):
         from IPython.display import display
 
         words = self.exploration
-        state = {name: getattr(self, name) for name in words.state}
-        first = self._before + _first(words) + _still(words, state)
+        first = self._before + _first(words) + _still(words, self.state)
         display({"text/html": first, "text/plain": words.alt}, raw=True)
         self._display_live(display)
         display({"text/html": _seen(words), "text/plain": words.seen}, raw=True)

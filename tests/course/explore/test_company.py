@@ -51,7 +51,7 @@ def test_the_still_shows_every_draw():
     figure = COMPANY.still(COMPANY.state)
     dots, points = figure.axes
     assert sum(len(line.get_xdata()) for line in dots.lines[:2]) == explored.DRAWS * len(SIZES)
-    assert list(points.lines[1].get_xdata()) == list(SIZES)
+    assert list(points.lines[1].get_xdata()) == list(np.log2(SIZES))
 
 
 @pytest.mark.parametrize(

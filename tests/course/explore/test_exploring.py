@@ -79,6 +79,34 @@ def test_what_makes_no_sense_gets_a_sentence(name, state, sentence):
         explore(name, **state)
 
 
+def test_what_python_sets_later_must_make_sense_too():
+    pytest.importorskip("anywidget")
+    widget = explore("company", m=8, ghost=8)
+    with pytest.raises(ValueError, match=r"ghost is at most m, .* got 8 of 4"):
+        widget.m = 4
+    with pytest.raises(ValueError, match="m of the exploration 'company' takes finite numbers"):
+        widget.m = "16"
+    assert (widget.m, widget.ghost) == (8, 8)
+    widget.set_state({"m": 4, "ghost": 4})  # what the reader changes comes together
+    assert (widget.m, widget.ghost) == (4, 4)
+
+
+@pytest.mark.slow
+@every
+def test_the_keyboard_comes_through_and_out_again(mount, name):
+    page = mount(name)
+    page.evaluate("document.body.append(document.createElement('button'))")
+    keys = "['a', 'End', 'Tab', 'Enter', 'ArrowUp']"
+    kept = page.evaluate(f"""{keys}.filter((key) => document.querySelector('.bnlab-explore input')
+        .dispatchEvent(new KeyboardEvent('keydown', {{key, bubbles: true, cancelable: true}})))""")
+    assert kept == ["a", "End", "Tab", "Enter", "ArrowUp"]
+    for _ in range(20):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement === document.body.lastChild"):
+            return
+    pytest.fail("after 20 times Tab the focus is still in the picture")
+
+
 # What a cell shows
 
 

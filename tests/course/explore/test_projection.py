@@ -135,7 +135,13 @@ class TestInTheBrowser:
 
     def test_equal_rows_are_explained(self, mount):
         page = mount("projection", x=[2, 2, 2], step=2)
-        assert "x̂ is 0" in page.locator("[aria-live]").inner_text()
+        words = page.locator("[aria-live]").inner_text()
+        assert "x̂ is 0" in words
+        assert "one direction is gone, not two" in words
+
+    def test_a_large_eps_leaves_some_of_the_part_along_x_hat(self, mount):
+        page = mount("projection", eps=3, step=2)
+        assert "some of the part along x̂ stays" in page.locator("[aria-live]").inner_text()
 
     def test_with_reduced_motion_the_arrow_is_there_at_once(self, mount):
         page = mount("projection")
