@@ -26,6 +26,8 @@ OLDEST_PYTHON = (3, 11)
 LEAST_MEMORY_GB = 1.5
 LEAST_DISK_GB = 1
 KERNEL_SECONDS = 60
+OPTIONAL = {"torch"}  # every notebook runs without it, and says what it would show
+TORCH_INDEX = "https://download.pytorch.org/whl/cpu"
 JUPYTER = "Jupyter folder"  # without it JupyterLab does not start
 
 
@@ -146,7 +148,23 @@ def _raise(error):
 def _package_check(requirement, look):
     """Make a check of a requirement, "torch<2.14,>=2.5", and the advice how to fulfil it."""
     wanted = f"{requirement.name}{requirement.specifier}"  # without "only for this extra"
-    return requirement.name, partial(look, requirement), f'python -m pip install "{wanted}"'
+    advice = f'python -m pip install "{wanted}"{_index(requirement.name)}'
+    if requirement.name in OPTIONAL:
+        look = partial(_optional, look, advice)
+    return requirement.name, partial(look, requirement), advice
+
+
+def _index(name):
+    """On Linux, PyTorch's own index: the default build there brings gigabytes of CUDA."""
+    return f" --index-url {TORCH_INDEX}" if (name, sys.platform) == ("torch", "linux") else ""
+
+
+def _optional(look, advice, requirement):
+    """That a package is missing is a fault only where a notebook would stop."""
+    try:
+        return look(requirement)
+    except MissingPackage as missing:
+        return f"optional, {missing}: every notebook runs without it. To add it: {advice}"
 
 
 def _package(requirement):
@@ -160,7 +178,7 @@ def _installed(requirement):
     try:
         version = importlib.metadata.version(requirement.name)
     except importlib.metadata.PackageNotFoundError:
-        raise RuntimeError("not installed") from None
+        raise MissingPackage("not installed") from None
     if not ranges.contains(version, prereleases=True):
         raise RuntimeError(f"{version} does not fit {ranges}")
     return f"{version} fits {ranges}"
@@ -214,8 +232,11 @@ def _writable(find):
     folder = find()
     # Look without making anything: the nearest folder that exists decides.
     nearest = next(p for p in (folder, *folder.absolute().parents) if p.exists())
-    with tempfile.TemporaryFile(dir=nearest) as file:
-        file.write(bytes(4096))  # on a full disk, an empty file could still be made
+    try:
+        with tempfile.TemporaryFile(dir=nearest) as file:
+            file.write(bytes(4096))  # on a full disk, an empty file could still be made
+    except OSError as error:
+        raise RuntimeError(f"{nearest} cannot be written ({error.strerror})") from error
     return f"{folder} can be written"
 
 

@@ -1,5 +1,6 @@
 """`bnlab.tools.doctor`: each thing that can be wrong gives one line that says what to do."""
 
+import errno
 import importlib.metadata
 import json
 import os
@@ -144,6 +145,29 @@ def test_a_version_fits_as_it_would_for_pip_and_a_build_of_this_morning_counts_t
         assert line.message == f"{version} fits {ranges}"
 
 
+def missing(name):
+    raise importlib.metadata.PackageNotFoundError(name)
+
+
+@pytest.mark.parametrize(("system", "index"), [("linux", True), ("darwin", False)])
+def test_pytorch_may_be_missing_and_on_linux_its_small_build_is_named(monkeypatch, system, index):
+    monkeypatch.setattr(importlib.metadata, "version", missing)
+    monkeypatch.setattr(sys, "platform", system)
+    line = doctor._look(*doctor._package_check(Requirement("torch<2.14,>=2.5"), doctor._package))
+    assert line.ok
+    said = "optional, not installed: every notebook runs without it. To add it: python -m pip"
+    assert line.message.startswith(said)
+    assert line.message.endswith(" --index-url https://download.pytorch.org/whl/cpu") == index
+
+
+@pytest.mark.parametrize("name", ["numpy>=2.0", "jupyterlab>=4.2"])
+def test_no_other_package_may_be_missing(monkeypatch, name):
+    monkeypatch.setattr(importlib.metadata, "version", missing)
+    line = doctor._look(*doctor._package_check(Requirement(name), doctor._package))
+    assert line.message == f'not installed; python -m pip install "{name}"'
+    assert not line.ok
+
+
 @pytest.fixture
 def sick(tmp_path, monkeypatch):
     """Install a package whose import fails as a missing shared library does."""
@@ -271,11 +295,12 @@ def test_a_folder_that_exists_or_could_be_made_can_be_written(tmp_path):
 
 def test_a_folder_that_cannot_be_written_is_found(monkeypatch, tmp_path):
     def refuse(dir):
-        raise PermissionError(f"Permission denied: {dir}")
+        raise PermissionError(errno.EACCES, "Permission denied", f"{dir}/tmp9w4hcopn")
 
     monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
     lines = examine(kernel=False)
-    assert "go to a folder of your own" in found(lines, "this folder").message
+    says = f"{Path.cwd()} cannot be written (Permission denied); go to a folder of your own"
+    assert found(lines, "this folder").message == says
     assert "set BNLAB_HOME to a folder of your own" in found(lines, "progress").message
 
 

@@ -152,6 +152,32 @@ def test_an_exercise_and_its_check_stand_below_the_question():
     assert Reader(after).text.split() == ["print(1)"]
 
 
+def test_text_stands_below_the_output_that_it_explains():
+    printed = [new_output("stream", text="1\n")]
+    cells = [
+        new_markdown_cell("## Ask\n\npredict"),
+        new_code_cell("print(1)", outputs=printed),
+        new_markdown_cell("one"),
+        new_markdown_cell("apart"),
+        new_code_cell("x = 2"),
+        new_markdown_cell("next"),
+        new_code_cell("print(1)", outputs=printed),
+        new_markdown_cell("### New"),
+    ]
+    (stack,) = cut(new_notebook(cells=cells))
+    assert [" ".join(Reader(slide).text.split()) for slide in stack] == [
+        "Ask predict", "print(1) 1 one", "apart", "x = 2", "next", "print(1) 1", "New"
+    ]  # fmt: skip
+
+
+def test_a_link_to_another_notebook_is_its_words_on_a_slide():
+    text = "See [the glossary](glossary.ipynb#mean) and [a page](https://example.org)."
+    ((slide,),) = cut(new_notebook(cells=[new_markdown_cell(text)]))
+    assert Reader(slide).text.strip() == "See the glossary and a page."
+    assert "ipynb" not in slide
+    assert 'href="https://example.org"' in slide
+
+
 def test_the_title_is_the_first_heading_and_is_escaped(tmp_path):
     notebook = new_notebook(cells=[new_markdown_cell("hello\n\n# Why x < y")])
     write_slides(notebook, tmp_path / "slides.html")
@@ -415,6 +441,18 @@ def test_long_code_gets_smaller_and_then_its_slide_scrolls(lines, smaller, scrol
     (slide,) = measured(opened(page, tmp_path / "slides.html"))
     assert (slide["font"] < 85, slide["left"] > 0) == (smaller, scrolls)
     assert slide["font"] >= 60
+
+
+@pytest.mark.slow
+def test_what_a_cell_prints_stays_together_and_text_goes_on(tmp_path, page):
+    printed = [new_output("stream", text=f"line {n}\n") for n in range(4)]
+    code = new_code_cell("\n".join(f"x{n} = {n}" for n in range(18)), outputs=printed)
+    words = new_markdown_cell("\n\n".join(["words " * 30] * 3))
+    write_slides(new_notebook(cells=[code, words]), tmp_path / "slides.html")
+    one, two = measured(opened(page, tmp_path / "slides.html"))
+    assert "line 3" in one["text"]
+    assert set(two["text"].split()) == {"words"}
+    assert 85 <= one["font"] < 100
 
 
 @pytest.mark.slow

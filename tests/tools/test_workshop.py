@@ -30,7 +30,7 @@ from bnlab.tools import cli
 from bnlab.tools.workshop import build as building
 from bnlab.tools.workshop.build import build
 from bnlab.tools.workshop.closing import CLOSING, card_of, closing
-from bnlab.tools.workshop.cutting import cut, given_and_taken
+from bnlab.tools.workshop.cutting import cut, given_and_taken, lead_on
 from bnlab.tools.workshop.formulas import missing
 from bnlab.tools.workshop.handout import FORMULAS, formulas_of, handout
 from bnlab.tools.workshop.installing import FROM_INDEX, WHEEL
@@ -44,6 +44,7 @@ from bnlab.tools.workshop.plans import (
     read_plan,
 )
 from bnlab.tools.workshop.schedule import LIKELIEST, schedule
+from bnlab.tools.workshop.slides import write_slides
 from bnlab.tools.workshop.solving import execute, with_notes, with_solutions
 
 COURSE = read_notebooks()
@@ -333,6 +334,16 @@ def test_the_closing_votes_on_what_the_room_has_done(minutes):
     assert not re.search("One\\.|Two\\.|Three\\.", "".join(c.source for c in vote.cells))
 
 
+def test_a_number_that_no_workshop_meets_gives_way_to_another():
+    table = closing(180, read_plan(180)).cells[-2].source
+    for name, notebook in read_plan(180).items():
+        (card,) = [cell for cell in notebook.cells if mark(cell, "ending") == "summary"]
+        number = mark(card, "workshop_number")
+        assert bool(number) == (name[:2] in ("02", "04", "09"))
+        assert number is None or f" {number} |" in table
+    assert "7. No value" not in table
+
+
 def test_every_card_has_an_idea_and_a_number():
     whole = closing(45, COURSE)
     assert all(f"\n| {name[:2]} | " in whole.cells[-2].source for name in COURSE)
@@ -377,6 +388,51 @@ def test_a_cut_notebook_is_valid_and_counts_as_it_will_run(name):
         assert {o["execution_count"] for o in cell.outputs if "execution_count" in o} <= {count}
 
 
+def read_whole(source, *more):
+    """A cut notebook of a section "Kept", in which `source` stands, and of what else it has."""
+    cells = [("core", f"Kept\n\n{source}"), *more, ("summary", "Card\n\nNext: 04.")]
+    return cut(notebook_of(*cells), 45)
+
+
+def test_words_about_the_next_section_name_it_where_it_is_left_out():
+    source = "(the next section derives it)"
+    left = read_whole(source, ("more", "More: derive it"))
+    assert '("Derive it" in the whole notebook derives it)' in left.cells[1].source
+    assert source in read_whole(source, ("core", "Derive it")).cells[1].source
+
+
+def test_only_the_card_of_a_shortened_notebook_says_that_it_is_of_the_whole():
+    (left,) = marked(read_whole("", ("more", "Left")), "ending")
+    (whole,) = marked(read_whole(""), "ending")
+    assert left.source.startswith("## Card\n\n*This is the card of the whole notebook; some")
+    assert whole.source.startswith("## Card\n\nNext")
+
+
+@pytest.mark.parametrize(
+    ("before", "says"),
+    [
+        ("notebooks 02 and 04.", "the notebooks before this one."),
+        ("notebooks 02 to 05. More", "the notebooks before this one. More"),
+        ("notebook 02 and the chain rule.", "notebook 02 and the chain rule."),
+    ],
+)
+def test_no_notebook_is_asked_for_that_the_workshop_may_not_have(before, says):
+    notebook = notebook_of(("core", "Kept"), ("summary", "Card"))
+    notebook.cells[0].source += f"\n\n**Before you start**: {before}"
+    assert cut(notebook, 45).cells[0].source.endswith(f"**Before you start**: {says}")
+
+
+@every_plan
+def test_each_notebook_leads_on_to_the_next_one_of_the_workshop(minutes):
+    kit = copy.deepcopy(CUTS[minutes])
+    lead_on(kit)
+    for notebook, name in zip(kit.values(), list(kit)[1:], strict=False):
+        (card,) = [cell for cell in notebook.cells if mark(cell, "ending") == "summary"]
+        (line,) = re.findall("^Next: .*$", card.source, re.M)
+        assert line.endswith(f"]({name}.ipynb).")
+        assert "Words: [glossary]" in card.source
+
+
 def test_cutting_and_solving_leave_their_notebook_as_it_is():
     notebook = read_plan(45)["02_batchnorm_algorithm"]
     before = copy.deepcopy(notebook)
@@ -409,8 +465,8 @@ def test_each_section_opens_with_its_minutes_and_the_instructors_words(name):
         title, blank, note, *_ = head.source.split("\n")
         assert (title[:3], blank) == ("## ", "")
         minutes = mark(head, "room") or mark(head, "minutes")
-        assert note.startswith(f"> **Instructor:** {minutes} minutes.")
-        assert note.endswith(mark(head, "instructor") or "minutes.")
+        assert note.startswith(f"> **Instructor:** {minutes} min.")
+        assert note.endswith(mark(head, "instructor") or "min.")
 
 
 @every_notebook
@@ -493,6 +549,8 @@ def test_the_schedule_says_what_to_do_before_the_day(minutes):
     before = text[text.index("Before the day") : text.index("When what begins")]
     for word in ("participants.zip", "INSTALL.txt", "bnlab doctor", "A week before", "--offline"):
         assert word in before
+    assert "Ten minutes before" in before
+    assert "(1 minutes" not in text
 
 
 @every_plan
@@ -539,7 +597,9 @@ def test_sections_are_cut_down_to_the_shorter_plans(minutes):
     for shorter in (m for m in PLANS if m < minutes):
         keeps = [section in plain[shorter] for section in order]
         assert keeps == sorted(keeps), f"something of {shorter} minutes goes too early"
-    assert sorted(order) == sorted(p for p in plain[minutes] if p[0] != "99")
+    kernel = plain[min(PLANS)]
+    last = [("05", "Sort the test set")]
+    assert sorted(order) == (sorted(plain[minutes] - kernel) if minutes > 45 else last)
 
 
 # Hand-out
@@ -605,6 +665,42 @@ def test_the_printed_handout_is_one_sheet_of_a4_that_can_be_read(page, minutes):
     width, height = map(float, re.search(rb"/MediaBox \[0 0 (\S+) (\S+)\]", content).groups())
     assert (width / 72 * 25.4, height / 72 * 25.4) == pytest.approx((210, 297), abs=0.5)
     assert page.evaluate(SMALLEST) * 72 / 96 >= 6.99  # points
+
+
+WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+
+
+def offences(page, **rules):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    found = axe.run(page, None, {"runOnly": WCAG, "resultTypes": ["violations"], "rules": rules})
+    return [violation["id"] for violation in found.response["violations"]]
+
+
+@pytest.mark.slow
+@every_plan
+def test_axe_finds_nothing_on_the_pages_and_the_slides(page, minutes, tmp_path):
+    write_slides(CUTS[minutes]["02_batchnorm_algorithm"], tmp_path / "slides.html")
+    page.goto((tmp_path / "slides.html").as_uri())
+    page.wait_for_function("window.Reveal && Reveal.isReady()")
+    assert offences(page) == []
+    page.emulate_media(media="print")  # all slides at once, those too that are hidden on a screen
+    assert offences(page, **{"aria-hidden-focus": {"enabled": False}}) == []
+    page.emulate_media(media="screen")
+    for text in (schedule(CUTS[minutes], minutes), handout(read_plan(minutes))):
+        page.set_content(text)
+        assert offences(page) == []
+
+
+LEFT = """() => [...document.querySelectorAll('.cards li')].map(
+    li => li.getBoundingClientRect().left - li.closest('.cards').getBoundingClientRect().left)"""
+
+
+@pytest.mark.slow
+def test_no_bullet_of_the_handout_is_cut_off(page):
+    """A column clips what stands left of it; a bullet needs about one em."""
+    page.set_content(handout(read_plan(90)))
+    em = page.evaluate("parseFloat(getComputedStyle(document.querySelector('.cards')).fontSize)")
+    assert min(page.evaluate(LEFT)) > 1.2 * em
 
 
 # The folder

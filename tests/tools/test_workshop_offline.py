@@ -47,9 +47,11 @@ def test_wheels_and_instructions_are_added(tmp_path, monkeypatch, quick):
     text = (kit / "INSTALL.txt").read_text(encoding="utf-8")
     assert installing.FROM_WHEELS in text
     assert f"{sys.version_info.major}.{sys.version_info.minor} on" in text
-    ((*_, option, folder, wanted),) = asked
-    assert (option, wanted) == ("--wheel-dir", f"{course_files()}[course]")
+    ((*_, option, folder, repository, jupyter, anywidget, sympy),) = asked
+    assert (option, repository) == ("--wheel-dir", str(course_files()))
     assert folder.endswith("wheels")
+    for given in (installing.FROM_WHEELS, installing.FROM_INDEX):
+        assert given.endswith(f"{jupyter} {anywidget} {sympy}")
 
 
 def test_a_pip_that_fails_is_a_sentence_and_leaves_nothing(tmp_path, monkeypatch, quick):
@@ -93,6 +95,7 @@ def network(tmp_path, monkeypatch):
 def test_a_fresh_environment_installs_from_the_kit_alone(tmp_path, monkeypatch, network):
     monkeypatch.setattr(building, "execute", lambda notebook, name: None)
     folder = build(tmp_path / "kit", 45, wheels=True) / "participants"
+    assert not list((folder.parent / "wheels").glob("torch-*")), "no cell needs it, and it is large"
     for variable in PROXIES:  # from here on without a network again
         monkeypatch.setenv(variable, "http://127.0.0.1:9")
     venv.EnvBuilder(with_pip=True, symlinks=os.name != "nt").create(tmp_path / "room")

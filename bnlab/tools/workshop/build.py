@@ -10,7 +10,7 @@ from bnlab.data import course_files
 from bnlab.tools.doctor import MissingPackage
 from bnlab.tools.workshop import installing
 from bnlab.tools.workshop.closing import CLOSING, closing
-from bnlab.tools.workshop.cutting import cut
+from bnlab.tools.workshop.cutting import cut, lead_on
 from bnlab.tools.workshop.formulas import load
 from bnlab.tools.workshop.handout import handout
 from bnlab.tools.workshop.plans import WorkshopError, read_plan
@@ -37,6 +37,7 @@ def build(destination, minutes=180, wheels=False, tell=lambda line: None):
             installing.find_repository()  # says at once that there is none
         notebooks = {name: cut(notebook, minutes) for name, notebook in whole.items()}
         notebooks[CLOSING] = cut(closing(minutes, whole), minutes)
+        lead_on(notebooks)
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as room:
             kit = Path(room, "kit")
@@ -50,7 +51,7 @@ def build(destination, minutes=180, wheels=False, tell=lambda line: None):
             _write_solved(kit / "instructor", notebooks, tell)
             _write(kit / "INSTALL.txt", installing.instructions(wheels))
             if wheels:
-                tell("wheels of everything that a learner installs, which takes minutes")
+                tell("wheels of everything that a participant installs, which takes minutes")
                 installing.collect_wheels(kit / "wheels")
             _move(kit, folder)
     except MissingPackage as error:

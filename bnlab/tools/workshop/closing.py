@@ -1,7 +1,8 @@
 """The last notebook of a workshop: a vote, and what each notebook comes down to.
 
 Nothing is written for it: the questions are closed-book questions of later notebooks about what the
-room has done, the summary is the idea and the number of each summary card.
+room has done, the summary is the idea and the number of each summary card. Where a workshop never
+meets that number, the card's metadata has another one (`workshop_number`).
 """
 
 import copy
@@ -65,9 +66,13 @@ def closing(minutes, notebooks):
 
 def card_of(notebook):
     """Summary card of a notebook, without its title and what comes next."""
-    (cell,) = [cell for cell in notebook.cells if mark(cell, "ending") == "summary"]
-    blocks = cell.source.split("\n\n")[1:]
+    blocks = _card_cell(notebook).source.split("\n\n")[1:]
     return "\n\n".join(block for block in blocks if not re.match("Next: |Words: ", block))
+
+
+def _card_cell(notebook):
+    (cell,) = [cell for cell in notebook.cells if mark(cell, "ending") == "summary"]
+    return cell
 
 
 def _section(minutes, plan):
@@ -92,10 +97,12 @@ def _alone(text):
 
 def _row(name, notebook):
     card = card_of(notebook)
-    idea, number = (re.search(LINE.format(what), card, re.M) for what in ("idea", "number"))
-    return f"| {name[:2]} | {_in_a_cell(idea[1])} | {_in_a_cell(number[1])} |"
+    idea, number = (re.search(LINE.format(what), card, re.M)[1] for what in ("idea", "number"))
+    number = mark(_card_cell(notebook), "workshop_number") or number
+    return f"| {name[:2]} | {_in_a_cell(idea)} | {_in_a_cell(number)} |"
 
 
 def _in_a_cell(text):
     r"""A bar ends the cell of a table: \|w\| is \Vert w \Vert, and | is \vert."""
+    text = text[0].upper() + text[1:]
     return text.replace(r"\|", r"\Vert ").replace("|", r"\vert ")

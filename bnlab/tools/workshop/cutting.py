@@ -7,13 +7,17 @@ it gives is read from its bytecode, where they stand in the order in which they 
 import copy
 import dis
 import re
+from itertools import pairwise
 from types import CodeType
 
 from bnlab.tools.workshop.formulas import load
-from bnlab.tools.workshop.plans import cells_of_plan, mark, parts_of
+from bnlab.tools.workshop.plans import cells_of_plan, mark, parts_of, title_of
 
-__all__ = ["cut", "given_and_taken"]
+__all__ = ["cut", "given_and_taken", "lead_on"]
 
+LEARN = "**What you will learn**"
+EARLIER = r"^(\*\*Before you start\*\*: )notebooks \d\d (?:and|to) \d\d"
+WHOLE_CARD = "\n\n*This is the card of the whole notebook; some of it you meet at home.*\n"
 GUARD = r'''\1 INSTALL.txt, beside this notebook,
 says how to install the course; then restart the kernel."""'''
 
@@ -37,6 +41,7 @@ def cut(notebook, minutes):
     kept = [cells_of_plan(part, minutes) for part in parts]
     carried = _carried_cells(notebook.cells, {cell.id for cells in kept for cell in cells})
     _say_what_is_left_out(notebook.cells[0], parts, kept, minutes)
+    _name_what_is_next(parts, kept)
     notebook.cells = [
         cell
         for part, cells in zip(parts, kept, strict=True)
@@ -46,6 +51,25 @@ def cut(notebook, minutes):
     _unlink(notebook)
     _clear_exercises(notebook)
     return notebook
+
+
+def lead_on(notebooks):
+    """At the end of each cut notebook, link to the next one of the workshop; in place.
+
+    Parameters
+    ----------
+    notebooks : dict
+        Name -> cut notebook, in their order.
+    """
+    for (_, notebook), (name, following) in pairwise(notebooks.items()):
+        link = f"Next: [{title_of(following)}]({name}.ipynb)."
+        for cell in _cards(notebook.cells):
+            before, _, after = re.split(r"^(Next: .*)$", cell.source, flags=re.M)
+            cell.source = before + link + after
+
+
+def _cards(cells):
+    return [cell for cell in cells if mark(cell, "ending") == "summary"]
 
 
 def given_and_taken(source):
@@ -138,9 +162,22 @@ def _say_what_is_left_out(opening, parts, kept, minutes):
     if left:
         titles = "".join(f"\n- {_plain(part.title)}" for part in left)
         words += f"\n\n**For home**, in the whole notebook (`bnlab lab`):\n{titles}"
+        opening.source = opening.source.replace(LEARN, "**What the whole notebook teaches**", 1)
+        for card in _cards(parts[-1].cells):
+            card.source = card.source.replace("\n", WHOLE_CARD, 1)
     opening.source = re.sub(r"^\*\*Time\b.*$", lambda _: words, opening.source, flags=re.M)
     # What a reader should bring and how long the core is holds for the whole notebook only.
     opening.source = re.sub(r" The core takes .*\.$", "", opening.source, flags=re.M)
+    opening.source = re.sub(EARLIER, r"\1the notebooks before this one", opening.source, flags=re.M)
+
+
+def _name_what_is_next(parts, kept):
+    """Words that point to the next section name it, where the workshop leaves it out."""
+    for cells, following, part in zip(kept, kept[1:], parts[1:], strict=False):
+        named = f'"{_plain(part.title)}" in the whole notebook'
+        for cell in cells:
+            if cell.cell_type == "markdown" and not following:
+                cell.source = cell.source.replace("the next section", named)
 
 
 def _say_how_to_install(notebook):

@@ -30,16 +30,17 @@ FORMULAS = {
 STYLE = """
 body { max-width: 190mm; margin: 8mm auto; font-size: 7.4pt; line-height: 1.22; }
 h1 { font-size: 13pt; margin: 0 0 1.5mm; } h2 { font-size: 9.5pt; margin: 2.5mm 0 1mm; }
-p { margin: 0 0 1mm; } ul, ol { margin: 0 0 1mm; padding-left: 3.5mm; }
+p { margin: 0 0 1mm; } ul, ol { margin: 0 0 1mm; padding-left: 1.4em; }
 code { font-size: .95em; }
-dl { display: grid; grid-template-columns: max-content auto; gap: 1.8mm 4mm; margin: 0; }
+dl { display: grid; grid-template-columns: max-content auto; gap: 1.8mm 4mm; margin: 0 0 2.5mm; }
 dt { font-weight: bold; } dd { margin: 0; } dt, dd { align-self: center; }
 math { math-style: normal; } dd math { font-size: 8.5pt; margin-right: 3mm; }
 td, th { padding: .3mm 1.5mm; } td { white-space: nowrap; } table { font-size: 7pt; }
 .cards { columns: 2; column-gap: 7mm; }
 .cards > div { margin: 0 0 3mm; } .cards p, .cards li { break-inside: avoid; }
-.cards h2 { margin: 0 0 1mm; break-after: avoid; border-bottom: 1px solid #57606a; }
-.pitfalls { columns: 2; column-gap: 6mm; }
+.cards h2 { font-size: max(9.5pt, 1.1em); margin: 0 0 1mm; }
+.cards h2 { break-after: avoid; border-bottom: 1px solid #57606a; }
+.pitfalls { columns: 2; column-gap: 6mm; font-size: 8.4pt; }
 .pitfalls p { break-inside: avoid; margin: 0 0 .8mm; }
 .back { margin-top: 10mm; }
 @page { size: A4; margin: 9mm 10mm; }
@@ -63,16 +64,17 @@ def handout(notebooks):
     str
         HTML.
     """
+    words = "<p>The cards are those of the whole notebooks; some of it you meet at home.</p>"
     back = "\n".join([_formulas(), _conventions(), _pitfalls()])
     return page(
         "Batch normalization on one sheet",
-        f'{_cards(notebooks)}\n<div class="back">{back}</div>', STYLE,
+        f'{words}\n{_cards(notebooks)}\n<div class="back">{back}</div>', STYLE,
     )  # fmt: skip
 
 
 def _cards(notebooks):
     cards = [_card(name[:2], notebook) for name, notebook in notebooks.items()]
-    size = min(9.5, 52 / len(cards))  # points; seven cards fill a page
+    size = min(10.5, 52 / len(cards))  # points; seven cards fill a page
     return f'<div class="cards" style="font-size: {size:.1f}pt">{"".join(cards)}</div>'
 
 

@@ -15,10 +15,10 @@ __all__ = ["FROM_INDEX", "FROM_WHEELS", "WHEEL", "collect_wheels", "find_reposit
            "instructions", "make_wheel", "pack"]  # fmt: skip
 
 WHEEL = f"bnlab-{__version__}-py3-none-any.whl"
-FROM_INDEX = f"python -m pip install ./{WHEEL} jupyter anywidget sympy"
-FROM_WHEELS = (
-    "python -m pip install --no-index --find-links ../wheels bnlab jupyter anywidget sympy"
-)
+# Beside bnlab. PyTorch is not among them: no cell of a workshop uses it, and it is large.
+PACKAGES = ("jupyter", "anywidget", "sympy")
+FROM_INDEX = f"python -m pip install ./{WHEEL} {' '.join(PACKAGES)}"
+FROM_WHEELS = f"python -m pip install --no-index --find-links ../wheels bnlab {' '.join(PACKAGES)}"
 INSTRUCTIONS = """Install what the workshop needs
 ===============================
 
@@ -38,9 +38,11 @@ python3.) All commands go into a terminal, opened in the folder `participants`.
 
    bnlab doctor
 
-   The line about torch may say TO DO: no cell of the workshop uses PyTorch.
+   Each line should begin with ok. One that begins with TO DO says what to do. PyTorch may be
+   missing: no cell of the workshop uses it.
 
-4. On the day, activate the environment again as in step 1, and open the first notebook:
+4. On the day, go to this folder, activate the environment again as in step 1, and open the
+   first notebook:
 
    python -m jupyterlab 00_start_here.ipynb
 
@@ -57,7 +59,8 @@ WITH_NETWORK = "This needs a network."
 WITHOUT_NETWORK = (
     "This needs no network: the folder\n   `wheels`, beside this one, holds everything. It was "
     "collected with {python} on\n   {system}; your computer needs the same kind of system and the "
-    "same Python.\n   For others, with a network:\n\n   {install}\n\n   Without one:"
+    "same Python.\n   For others, or where that folder is missing, with a network:\n\n"
+    "   {install}\n\n   Without one:"
 )
 
 
@@ -107,9 +110,10 @@ def _build_wheel(folder, repository):
 
 
 def collect_wheels(folder):
-    """Put the wheel of bnlab and those of everything that a learner needs in a folder."""
+    """Put the wheel of bnlab and those of everything that a participant needs in a folder."""
     repository = find_repository()
-    command = [sys.executable, "-m", "pip", "wheel", "--wheel-dir", folder, f"{repository}[course]"]
+    pip = [sys.executable, "-m", "pip", "wheel"]
+    command = [*pip, "--wheel-dir", folder, repository, *PACKAGES]
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
     if done.returncode:
         raise WorkshopError(

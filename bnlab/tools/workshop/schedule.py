@@ -25,17 +25,25 @@ summary { cursor: pointer; }
 @media print {
   body { max-width: none; margin: 0; padding: 0; font-size: 9pt; }
   h2, h3, h4, .keep { break-after: avoid; } tr, li, .script > * { break-inside: avoid; }
-  details { display: none; }
+  details { display: none; } h1, h2 { margin: .6em 0 .4em; } td, th { padding: .2em .5em; }
 }
 """
 MAIL = """<p>Dear participants,</p>
-<p>in our workshop on batch normalization everybody writes code. Please unpack the attached
-participants.zip on the computer that you will bring, and follow INSTALL.txt in it. It takes about
-ten minutes and some hundred megabytes. The last step is the command <code>bnlab doctor</code>: if
-a line says TO DO, other than the one about torch, answer this mail with that line.</p>
-<p>You should have trained a neural network before, and be able to read Python and NumPy.</p>"""
+<p>in our workshop on batch normalization everybody writes code. Please prepare the computer that
+you will bring, at home: the network of the room is not made for all of us at once. Unpack the
+attached participants.zip and follow INSTALL.txt in it, up to the command <code>bnlab doctor</code>.
+It takes about ten minutes and half a gigabyte of disk. If a line still says TO DO after you have
+done what it says, answer this mail with that line.</p>
+<p>You should have trained a neural network before, and be able to read Python and NumPy. Bring a
+pencil. Please come ten minutes early and open the first notebook (step 4 of INSTALL.txt): we begin
+with it.</p>"""
+KEPT = (
+    "Never the vote at the end, and not what the shortest workshop is made of: only there the last "
+    "section may go, if it has to be."
+)
 BEFORE = """<h2>Before the day</h2>
-<p><b>A week before</b>, send participants.zip and this mail:</p>
+<p><b>A week before</b>, send participants.zip and this mail; add when, where, and your
+name:</p>
 <div class="mail">{mail}</div>
 <p><b>The day before</b>, in the room:</p>
 <ul>
@@ -43,10 +51,12 @@ BEFORE = """<h2>Before the day</h2>
 with nothing filled in.</li>
 <li>Open one file of <code>slides/</code> on the projector: arrow keys move, Escape shows all.</li>
 <li>Print <code>handout.html</code>, one sheet for each participant, on both sides.</li>
-<li>Bad wifi? Build the kit with <code>--offline</code> and bring it on some USB sticks; INSTALL.txt
-says how to install from it.</li>
+<li>Bad wifi? Build the kit with <code>--offline</code>, on each kind of computer that people will
+bring, and take it along on some USB sticks; INSTALL.txt says how to install from it.</li>
 <li>Read the scripts below aloud once, with a clock.</li>
-</ul>"""
+</ul>
+<p><b>Ten minutes before</b>: on every screen stands the first notebook. If an installation fails,
+two people share one computer; it is not mended in the time of the workshop.</p>"""
 
 
 def schedule(notebooks, minutes):
@@ -92,22 +102,25 @@ def _room(used, minutes):
 
 
 def _cuts(sections):
-    """Two ways to win time: exercises that people do at home, and sections that nobody sees."""
+    """Two ways to win time: exercises that people do at home, and sections that nobody sees.
+
+    Both in what a shorter workshop does without; in the shortest one, in its last section.
+    """
     sections = [(notebook, part) for notebook, part in sections if notebook != CLOSING[:2]]
-    exercises = [(notebook, e) for notebook, part in sections for e in part.exercises]
+    spare = [pair for pair in sections if _shortest_plan(pair[1]) > min(BREAKS)] or sections[-1:]
+    exercises = [(notebook, e) for notebook, part in spare for e in part.exercises]
     hardest = sorted(exercises, key=lambda pair: (-pair[1].difficulty, -pair[1].minutes))
     first = [(e.minutes, number, e.name, "●" * e.difficulty) for number, e in hardest]
     # Stable sort: of the sections of one plan the last one goes first.
-    spare = sorted(sections[::-1], key=lambda pair: _shortest_plan(pair[1]), reverse=True)
+    spare = sorted(spare[::-1], key=lambda pair: _shortest_plan(pair[1]), reverse=True)
     then = [(part.minutes, number, part.title) for number, part in spare]
     return (
-        "<h2>What to cut first</h2>\n"
+        f"<h2>What to cut first</h2>\n<p>{KEPT}</p>\n"
         '<p class="keep">Leave exercises for home, the hardest and longest first, and show '
-        "<code>solution(name)</code> instead.</p>\n"
+        "<code>solution(name)</code> instead:</p>\n"
         + table(["minutes", "won so far", "notebook", "exercise", "difficulty"], _with_sums(first))
-        + '\n<p class="keep">Leave out whole sections: first those that a shorter workshop does '
-        "without, the last one first. Run the code of such a section all the same; later cells may "
-        "use it. Keep the vote at the end.</p>\n"
+        + '\n<p class="keep">Or leave out whole sections, the last one first. Run their code all '
+        "the same; later cells may use it. Their minutes include those of their exercises:</p>\n"
         + table(["minutes", "won so far", "notebook", "section"], _with_sums(then))
     )
 
@@ -137,7 +150,7 @@ def _by_section(sections):
 def _section(section):
     notebook, part = section
     title = f"{_number(notebook)} {part.title}".strip()
-    pieces = [f"<h3>{escape(title)} ({part.minutes} minutes)</h3>"]
+    pieces = [f"<h3>{escape(title)} ({_minutes(part.minutes)})</h3>"]
     if part.note:
         pieces.append(f'<div class="note">{render_markdown(part.note)}</div>')
     exercises = iter(part.exercises)
@@ -180,6 +193,10 @@ def _listed(mistakes):
 def _number(notebook):
     """The notebook as the course numbers it; the last one of a workshop has no number there."""
     return "" if notebook == CLOSING[:2] else notebook
+
+
+def _minutes(count):
+    return "1 minute" if count == 1 else f"{count} minutes"
 
 
 def _clock(minutes):

@@ -7,6 +7,10 @@ const isList = (element) => element?.matches("ul, ol, table") ?? false;
 const announces = (element) => element?.matches("p") && (/[:?]( \(continued\))?$/.test(element.textContent.trim()) ||
   element.textContent.trim() === element.querySelector("strong")?.textContent.trim());
 
+// Whether a slide ends with all that its cell has printed, and the next one begins with text.
+const endsInPrint = (slide, next) => slide.lastElementChild.matches("pre.output") &&
+  !next.firstElementChild.matches(".output");
+
 // A slide that is a little too tall gets a smaller font. From others the last blocks move to a new
 // slide until the rest fits, and there it goes on.
 function cut(slide) {
@@ -17,7 +21,11 @@ function cut(slide) {
   const blocks = slide.children;
   const isParted = () => isHeading(slide.lastElementChild) ||
     (isList(next.firstElementChild) && announces(slide.lastElementChild));
-  while (!fits(slide) && blocks.length > 1) next.prepend(slide.lastElementChild);
+  while (!fits(slide) && blocks.length > 1) {
+    next.prepend(slide.lastElementChild);
+    if (endsInPrint(slide, next) && shrink(slide, 85)) break;
+    slide.style.fontSize = "";
+  }
   while (blocks.length > 1 && isParted()) next.prepend(slide.lastElementChild);
   while (next.children.length && isParted()) slide.append(next.firstElementChild);
   shorten(slide.lastElementChild, slide, next);

@@ -24,6 +24,8 @@ HERE = Path(__file__).parent
 # Of the forms that an output comes in, the first of these is shown.
 SHOWN = ("text/html", "image/svg+xml", "image/png", "image/jpeg", "text/markdown", "text/plain")
 NOQA = re.compile(r"  # noqa\b.*")
+# Beside the slides lies no notebook that a link could open.
+LINK = re.compile(r"\[([^][]+)\]\([^()]*\.ipynb[^()]*\)")
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 PAGE = """<!DOCTYPE html>
@@ -67,24 +69,37 @@ def cut(notebook):
     """Cut a notebook into stacks of slides, which are HTML.
 
     A heading of the first or second level begins a stack; below it, each cell and each heading of
-    the third level begins a slide. An exercise stands below its question.
+    the third level begins a slide. An exercise stands below its question, and text below the output
+    that it explains; a question before code stays apart, so that the room can think first.
     """
-    stacks = [[]]
+    stacks, before = [[]], None
     for cell in notebook.cells:
         for piece in _pieces(cell):
             if piece.startswith(("<h1", "<h2")) and stacks[-1]:
                 stacks.append([])
-            if stacks[-1] and {"exercise", "check"} & set(cell.metadata.get("bnlab", {})):
+            if stacks[-1] and (_is_answer(cell) or _explains(piece, cell, before)):
                 stacks[-1][-1] += piece
             else:
                 stacks[-1].append(piece)
+        before = cell
     return stacks
+
+
+def _is_answer(cell):
+    return bool(mark(cell, "exercise") or mark(cell, "check"))
+
+
+def _explains(piece, cell, before):
+    """Whether a piece of text goes on below what the cell before it has put out."""
+    text_after_code = (before and before.cell_type, cell.cell_type) == ("code", "markdown")
+    return text_after_code and bool(before.outputs) and not piece.startswith("<h")
 
 
 def _pieces(cell):
     """The HTML of a cell, cut before each heading that does not follow a heading."""
     if cell.cell_type == "markdown":
-        pieces = re.split(r"(?<!</h[123]>\n)(?=<h[123]>)", render_markdown(cell.source))
+        words = LINK.sub(r"\1", cell.source)
+        pieces = re.split(r"(?<!</h[123]>\n)(?=<h[123]>)", render_markdown(words))
         return [piece for piece in pieces if piece.strip()]
     if cell.cell_type == "code":
         slide = _code(_to_show(cell)) + "".join(_output(output, cell) for output in cell.outputs)

@@ -22,7 +22,7 @@ def with_notes(notebook):
     for part in parts_of(notebook):
         if part.minutes:
             heading, *text = part.cells[0].source.split("\n")
-            note = f"> **Instructor:** {part.minutes} minutes. {part.note}".rstrip()
+            note = f"> **Instructor:** {part.minutes} min. {part.note}".rstrip()
             part.cells[0].source = "\n".join([heading, "", note, *text])
     notebook.cells = [cell for old in notebook.cells for cell in (*_script(old), old)]
     return notebook
