@@ -101,7 +101,7 @@ def elsewhere(stem):
 def clone():
     """How to get the repository."""
     where = repository()
-    return f"Then `git clone {where}.git`" if where else "Then clone the repository"
+    return f"Type `git clone {where}.git`" if where else "Clone the repository"
 
 
 # The explorations

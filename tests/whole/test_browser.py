@@ -128,6 +128,25 @@ def normalized_by_python(page):
     return cell.locator(".jp-OutputArea-output")
 
 
+def write(path, *cells):
+    """A notebook of these cells, the first of which has `explore`."""
+    import nbformat
+
+    cells = ["from bnlab.course import explore\n" + cells[0], *cells[1:]]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3 (ipykernel)"}
+    nbformat.write(notebook, path)
+
+
+def run(page, text):
+    """Run the code cell that contains this text, and return it when it is done."""
+    cell = code_cell(page, text)
+    cell.locator(".cm-content").click()
+    page.keyboard.press("Control+Enter")
+    expect(cell.locator(".jp-InputPrompt")).to_have_text(re.compile(r"\[\d+\]"))
+    return cell
+
+
 def open_again_without_its_kernel(page, lab):
     """Save the notebook, end its kernel, and open it: the new kernel knows no widget."""
     page.keyboard.press("ControlOrMeta+s")
@@ -181,3 +200,32 @@ def test_a_learner_runs_notebook_02_moves_a_batch_and_solves_an_exercise(lab, ho
     expect(picture.locator(".bnlab-explore-still img")).to_be_visible()
     expect(picture.get_by_text("Error displaying widget")).to_be_hidden()
     assert page.outside == []
+
+
+MOVES = [
+    ("batch", "gamma", "gamma", "1.1", "2"),
+    ("company", "batch size m", "m", "32", "6"),  # its slider has the exponents, 2 to 7
+    ("film", "step", "step", "5", "100"),
+    ("projection", "turn", "turn", "46", "-90"),
+]
+
+
+@pytest.mark.parametrize(("name", "label", "key", "moved", "after"), MOVES)
+def test_an_exploration_and_python_follow_each_other(
+    lab, page, tmp_path, name, label, key, moved, after
+):
+    set_later = f"w.{key} = {2 ** int(after) if name == 'company' else after}"
+    write(
+        tmp_path / "desk" / "new.ipynb", f'w = explore("{name}")\nw', f"print(w.{key})", set_later
+    )
+    open_notebook(page, lab, "new.ipynb")
+    picture = run(page, "w = explore(")
+    slider = picture.get_by_role("slider", name=label)
+    slider.focus()
+    page.keyboard.press("ArrowUp")
+    expect(slider).to_be_focused()  # else JupyterLab has gone to another cell
+    expect(run(page, "print(").locator(".jp-OutputArea-output")).to_have_text(moved)
+    run(page, set_later)
+    expect(slider).to_have_value(after)
+    assert page.locator('[data-mime-type="application/vnd.jupyter.error"]').count() == 0
+    assert page.outside == page.errors == []

@@ -32,10 +32,10 @@ def commands(name):
     return "".join(blocks).splitlines()
 
 
-@pytest.mark.parametrize("name", ["index.md", "ledger.md"])
-def test_commands_are_those_of_the_readme(name):
+@pytest.mark.parametrize(("name", "count"), [("index.md", 4), ("ledger.md", 2)])
+def test_commands_are_those_of_the_readme(name, count):
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert len(commands(name)) == 2
+    assert len(commands(name)) == count
     assert [c for c in commands(name) if c not in re.split(r"\n| {2,}#", readme)] == []
 
 
@@ -81,10 +81,10 @@ def test_a_notebook_is_shown_with_a_download_and_without_widgets(pages, monkeypa
 def test_a_site_that_github_builds_knows_its_address_and_no_other_does(pages, monkeypatch):
     note = {"cell_type": "markdown", "source": "# T\n\ntext"}
     monkeypatch.delenv("GITHUB_REPOSITORY", raising=False)
-    assert pages.clone() == "Then clone the repository"
+    assert pages.clone() == "Clone the repository"
     assert "github" not in pages.shown(json.dumps({"cells": [note]}), "09_x")
     monkeypatch.setenv("GITHUB_REPOSITORY", "some/where")
-    assert pages.clone() == "Then `git clone https://github.com/some/where.git`"
+    assert pages.clone() == "Type `git clone https://github.com/some/where.git`"
     shown = pages.shown(json.dumps({"cells": [note]}), "09_x")
     assert "(https://github.com/some/where/blob/main/notebooks/09_x.ipynb)" in shown
     colab = "(https://colab.research.google.com/github/some/where/blob/main/notebooks/09_x.ipynb)"
@@ -137,7 +137,7 @@ def test_the_wrong_answer_on_the_first_page_is_named_and_not_remembered(pages):
     assert sorted(home().iterdir()) == before
 
 
-# The pictures of the first screen
+# The first screen
 
 
 @pytest.fixture(scope="module")
@@ -180,28 +180,29 @@ def test_the_curve_has_the_numbers_that_notebook_00_prints(pictures):
 def test_the_curve_is_what_notebook_00_draws_now(pictures, capsys):
     _, shows = pictures.accuracy()
     assert re.sub(r"[\d.]+%", "", shows) == re.sub(r"[\d.]+%", "", described("accuracy"))
-    assert numbers(shows) == pytest.approx(numbers(described("accuracy")), abs=0.5)
+    assert numbers(shows) == pytest.approx(numbers(described("accuracy")), abs=3)
 
 
-def test_the_card_is_what_check_says_now(pictures):
-    figure, said = pictures.card()
-    assert described("check") == said
-    assert "You add eps to the standard deviation" in said
-    assert [" ".join(text.get_text().split()) for text in figure.texts][1] == said
+def test_the_picture_is_small():
+    assert (DOCS / "_static" / "accuracy.png").stat().st_size < 60_000
 
 
-@pytest.mark.parametrize("name", ["accuracy", "check"])
-def test_a_picture_is_small(name):
-    assert (DOCS / "_static" / f"{name}.png").stat().st_size < 60_000
+def first_screen():
+    """README down to the installation."""
+    return (ROOT / "README.md").read_text(encoding="utf-8").partition("\n## ")[0]
 
 
-def test_the_first_screen_has_both_pictures_their_words_and_every_notebook():
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    first = "\n".join(readme.splitlines()[:40])
+def test_the_readme_shows_a_wrong_function_and_what_check_says_to_it_now(pages):
+    code, quote = re.search(r"```python\n(.*?)```\n\n> ([^\n]*)\n", first_screen(), re.S).groups()
+    assert code.split() == pages.taste_code().split("\n", 1)[1].removesuffix("```").split()
+    said = re.sub(r"<[^>]*>", "", pages.taste_answer())
+    assert quote.replace("*", "") == said
+
+
+def test_the_first_screen_has_the_curve_its_words_and_every_notebook():
+    first = first_screen()
     curve = cells_of_00()["start-28"]["metadata"]["mystnb"]["image"]["alt"]
     for page, folder in ((first, "docs/"), ((DOCS / "index.md").read_text("utf-8"), "")):
         assert f"![{curve}]({folder}_static/accuracy.png)" in page
-    words, _ = re.search(r"!\[(.*)\]\((docs/_static/check\.png)\)", first).groups()
-    assert described("check").partition("incorrect. ")[2] in words
     linked = re.findall(r"\(notebooks/(\w+\.ipynb)\)", first)
     assert sorted(linked) == sorted(p.name for p in (ROOT / "notebooks").glob("*.ipynb"))

@@ -213,6 +213,19 @@ def test_explorations_take_the_place_of_their_stills(window, with_explorations, 
 
 
 @pytest.mark.slow
+def test_on_paper_the_stills_stand_in_the_place_of_the_live_pictures(window, address):
+    window, complaints = window
+    window.goto(f"{address}/index.html")
+    window.locator(".bnlab-explore svg").wait_for()
+    still, live = (window.locator(f".bnlab-explore{end}").first for end in ("-still img", ""))
+    assert (still.is_visible(), live.is_visible()) == (False, True)
+    window.emulate_media(media="print")
+    assert (still.is_visible(), live.is_visible()) == (True, False)
+    window.emulate_media(media="screen")
+    assert complaints == []
+
+
+@pytest.mark.slow
 def test_the_batch_on_the_first_page_can_be_moved(window, address):
     window, complaints = window
     window.goto(f"{address}/index.html")

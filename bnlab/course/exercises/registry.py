@@ -31,7 +31,8 @@ def find(name):
 
 def closest(name):
     """A sentence that helps with a mistyped name."""
-    near = difflib.get_close_matches(str(name), all_exercises(), n=1)
+    typed = getattr(name, "__name__", str(name))  # a function may come in place of its name
+    near = difflib.get_close_matches(typed, all_exercises(), n=1)
     if near:
         return f"Did you mean {near[0]!r}?"
-    return f"There are: {', '.join(sorted(all_exercises()))}."
+    return "The check below an exercise has its name, in quotes."

@@ -465,7 +465,7 @@ def test_each_notebook_ends_with_a_link_to_the_one_that_progress_names():
         ((right,), "check", r"in quotes, and your answer, for example .* a function came first"),
         (("standardize",), "standardize", r"missing: check\('standardize', standardize\)"),
         (("standardise", right), "standardise", r"no exercise of this name. Did you mean 'standar"),
-        ((3, right), "3", r"There is no exercise of this name"),
+        ((3, right), "3", r"no exercise of this name. The check below an exercise has"),
     ],
     ids=["nothing", "function first", "no answer", "mistyped", "number"],
 )

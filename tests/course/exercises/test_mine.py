@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pytest
 
-from bnlab.course import check, mine, progress
+from bnlab.course import check, hint, mine, progress
 from bnlab.course.exercises.exercise import Exercise, Question
 from bnlab.course.exercises.registry import all_exercises, find
 
@@ -295,8 +295,17 @@ def test_an_unknown_name_is_a_sentence():
         ValueError, match=r"no exercise 'feature_mean'. Did you mean 'feature_means"
     ):
         mine("feature_mean")
-    with pytest.raises(ValueError, match="There is no exercise None"):
+    with pytest.raises(
+        ValueError, match=r"no exercise None\. The check below an exercise has its name"
+    ):
         mine(None)
+
+
+def test_a_function_in_place_of_its_name_is_named():
+    def feature_means(x): ...
+
+    with pytest.raises(ValueError, match="Did you mean 'feature_means'"):
+        hint(feature_means)
 
 
 def test_a_question_has_no_function():
