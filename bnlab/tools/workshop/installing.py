@@ -92,6 +92,7 @@ def pack(name, folder):
         for file in package.files:
             if file.suffix != ".pyc" and ".." not in file.parts:
                 wheel.write(file.locate(), file.as_posix())
+    return path
 
 
 def _is_repository(folder):
