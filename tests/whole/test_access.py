@@ -103,14 +103,14 @@ def open_page(page, url):
 
 
 @pytest.mark.slow
-def test_axe_finds_nothing(page, own_pages, site, address):
+@pytest.mark.parametrize(("width", "scheme"), WINDOWS)
+def test_axe_finds_nothing(width, scheme, page, own_pages, site, address):
+    page.set_viewport_size({"width": width, "height": 844})
+    page.emulate_media(color_scheme=scheme)
     problems = {}
     for path in own_pages:
         open_page(page, f"{address}/{path.relative_to(site).as_posix()}")
-        for width, scheme in WINDOWS:
-            page.set_viewport_size({"width": width, "height": 844})
-            page.emulate_media(color_scheme=scheme)
-            problems |= {(path.name, width, scheme): f} if (f := offences(page)) else {}
+        problems |= {path.name: found} if (found := offences(page)) else {}
     assert problems == {}
 
 
