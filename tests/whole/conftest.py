@@ -2,6 +2,7 @@
 
 import functools
 import http.server
+import importlib
 import subprocess
 import sys
 import threading
@@ -10,6 +11,23 @@ from pathlib import Path
 import pytest
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
+
+
+def of_docs(name):
+    """A module of docs/, as conf.py imports it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(DOCS))
+        return importlib.import_module(name)
+
+
+@pytest.fixture(scope="session")
+def pages():
+    return of_docs("pages")
+
+
+@pytest.fixture(scope="session")
+def pictures():
+    return of_docs("pictures")
 
 
 @pytest.fixture(scope="session")

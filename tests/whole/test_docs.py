@@ -15,16 +15,6 @@ DOCS = ROOT / "docs"
 INTERNAL = {"arrays", "channels", "idx"}
 
 
-@pytest.fixture(scope="module")
-def pages():
-    """The module docs/pages.py, as conf.py imports it."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(DOCS))
-        import pages
-
-        yield pages
-
-
 def commands(name):
     """Lines of the shell blocks of a page."""
     text = (DOCS / name).read_text(encoding="utf-8")
@@ -138,16 +128,6 @@ def test_the_wrong_answer_on_the_first_page_is_named_and_not_remembered(pages):
 
 
 # The first screen
-
-
-@pytest.fixture(scope="module")
-def pictures():
-    """The module docs/pictures.py."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(DOCS))
-        import pictures
-
-        yield pictures
 
 
 def described(name):

@@ -22,16 +22,6 @@ LOADS = {"script": "src", "img": "src", "iframe": "src", "source": "src", "video
 every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
 
-@pytest.fixture(scope="module")
-def pages():
-    """The module docs/pages.py, as conf.py imports it."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(DOCS))
-        import pages
-
-        yield pages
-
-
 class Page(HTMLParser):
     """What a page loads, where it links to, and the ids it has."""
 
