@@ -849,3 +849,17 @@ def test_a_real_build_that_is_stopped_leaves_nothing(tmp_path, ending):
     assert "Nothing is left" in process.communicate(timeout=60)[0]
     assert process.returncode == 130
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("stem", "told"),
+    [("02_batchnorm_algorithm", ["95", "96", "91", "10"]), ("04_redundant_bias", ["26"])],
+)
+def test_the_numbers_of_the_closing_table_are_printed_by_their_notebook(stem, told):
+    cells = COURSE[stem].cells
+    (number,) = [n for cell in cells if (n := mark(cell, "workshop_number"))]
+    outputs = [o for cell in cells for o in cell.get("outputs", []) if "text" in o]
+    printed = [float(n) for o in outputs for n in re.findall(r"\d+\.\d+", o.text)]
+    for value in told:
+        assert re.search(rf"\b{value}\b", number)
+        assert min(abs(n - float(value)) for n in printed) <= 0.5
