@@ -1,6 +1,6 @@
 """`check`: judge an answer, note it, and keep a function that passed."""
 
-import inspect
+import dataclasses
 import os
 
 from bnlab.course.exercises.answering import sureness
@@ -8,15 +8,14 @@ from bnlab.course.exercises.exercise import Exercise, Question
 from bnlab.course.exercises.judging import judge
 from bnlab.course.exercises.mine import Mine, note
 from bnlab.course.exercises.progress import remember
-from bnlab.course.exercises.registry import closest, find
+from bnlab.course.exercises.registry import NOTHING, closest, find
 from bnlab.course.exercises.report import CheckFailed, Report
+from bnlab.course.exercises.unread import unread
 
 __all__ = ["check"]
 
-_NOTHING = inspect.Parameter.empty  # as a default, it is not shown where Jupyter shows arguments
 
-
-def check(name=_NOTHING, answer=_NOTHING):
+def check(name=NOTHING, answer=NOTHING):
     """Compare an answer with the vetted one, and name the mistake if there is one.
 
     A function is called on several drawn cases, arguments by position. A question takes a
@@ -50,7 +49,7 @@ def check(name=_NOTHING, answer=_NOTHING):
     'unbiased_variance'
     """
     exercise = find(name)
-    if exercise is None or answer is _NOTHING:
+    if exercise is None or answer is NOTHING:
         report = _how_to_call(name, exercise)
     else:
         report = judge(exercise, answer)
@@ -58,25 +57,25 @@ def check(name=_NOTHING, answer=_NOTHING):
         if report.outcome != "correct":
             raise CheckFailed(str(report))
         return report
-    if answer is _NOTHING:
+    if answer is NOTHING:
         return report
     if isinstance(exercise, Question):
         remember(exercise.name, report.outcome, sureness(exercise, answer)[1])
     if isinstance(exercise, Exercise) and not isinstance(answer, Mine):  # `mine` has noted it
         remember(exercise.name, report.outcome)
         report = note(exercise, answer, report)
-    return report
+    return dataclasses.replace(report, message=unread(report.name) + report.message)
 
 
 def _how_to_call(name, exercise):
     """The report on a call that lacks the name of an exercise, or the answer."""
     if exercise is not None:
         return Report(name, "error", f"The answer is missing: check({name!r}, {name}).")
-    if name is not _NOTHING and not callable(name):
+    if name is not NOTHING and not callable(name):
         return Report(str(name), "error", f"There is no exercise of this name. {closest(name)}")
     own = getattr(name, "__name__", "")
     shown = own if find(own) else "feature_means"
-    came = "nothing" if name is _NOTHING else "a function"
+    came = "nothing" if name is NOTHING else "a function"
     return Report(
         "check",
         "error",

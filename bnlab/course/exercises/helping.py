@@ -5,7 +5,7 @@ import itertools
 from dataclasses import dataclass
 
 from bnlab.course.exercises.exercise import Question
-from bnlab.course.exercises.registry import closest, find
+from bnlab.course.exercises.registry import NOTHING, named
 
 __all__ = ["Text", "hint", "solution", "solution_source"]
 
@@ -27,7 +27,7 @@ class Text:
         return self.text
 
 
-def hint(name, n=None):
+def hint(name=NOTHING, n=None):
     """The next hint of an exercise, or its n-th.
 
     Parameters
@@ -51,7 +51,7 @@ def hint(name, n=None):
     Traceback (most recent call last):
     ValueError: 'batchnorm_forward' has hints 1 to 3, got n=99
     """
-    exercise = _found(name)
+    exercise = named(name)
     count = len(exercise.hints)
     if n is None:
         n = min(next(_climbed.setdefault(name, itertools.count(1))), count)
@@ -60,7 +60,7 @@ def hint(name, n=None):
     return Text(f"Hint {n} of {count}: {exercise.hints[n - 1]}")
 
 
-def solution(name):
+def solution(name=NOTHING):
     """The reference solution of an exercise, or the answer to a question with its reason.
 
     Parameters
@@ -81,7 +81,7 @@ def solution(name):
     >>> "x.mean(axis=0)" in str(solution("batchnorm_forward"))
     True
     """
-    exercise = _found(name)
+    exercise = named(name)
     if isinstance(exercise, Question):
         return Text(f"{exercise.answer}. {exercise.explanation}")
     return Text(f"```python\n{solution_source(name)}```")
@@ -89,15 +89,8 @@ def solution(name):
 
 def solution_source(name):
     """Source text of the reference, ready to be pasted into the exercise's cell."""
-    exercise = _found(name)
+    exercise = named(name)
     if isinstance(exercise, Question):
         certain = ", 3" if exercise.taught else ""  # a closed-book answer says how sure one is
         return f"{name} = {exercise.answer!r}{certain}\n"
     return inspect.getsource(exercise.reference)
-
-
-def _found(name):
-    exercise = find(name)
-    if exercise is None:
-        raise ValueError(f"There is no exercise {name!r}. {closest(name)}")
-    return exercise

@@ -9,7 +9,7 @@ from bnlab.course.exercises.comparing import outputs_of, target_of
 from bnlab.course.exercises.exercise import Exercise
 from bnlab.course.exercises.function import Mine, in_form
 from bnlab.course.exercises.judging import judge
-from bnlab.course.exercises.registry import all_exercises, closest, find
+from bnlab.course.exercises.registry import NOTHING, all_exercises, find, named
 
 __all__ = ["Mine", "mine", "note"]
 
@@ -18,7 +18,7 @@ __all__ = ["Mine", "mine", "note"]
 _last, _passed = {}, {}
 
 
-def mine(name):
+def mine(name=NOTHING):
     """Your function for an exercise once it has passed its check, the course's until then.
 
     Says in one line which of the two it is. What passed in this kernel goes first, then what is in
@@ -47,9 +47,7 @@ def mine(name):
     >>> feature_means(np.array([[1.0, 2.0], [5.0, 6.0]]))
     array([3., 4.])
     """
-    exercise = find(name)
-    if exercise is None:
-        raise ValueError(f"There is no exercise {name!r}. {closest(name)}")
+    exercise = named(name)
     if not isinstance(exercise, Exercise):
         raise ValueError(f"{name!r} is a question; mine is for exercises that ask for a function.")
     found = _choose(exercise)

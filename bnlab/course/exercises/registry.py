@@ -2,11 +2,14 @@
 
 import difflib
 import functools
+import inspect
 
 from bnlab.course.discovery import lesson_modules
 from bnlab.course.exercises.exercise import Exercise, Question
 
-__all__ = ["all_exercises", "closest", "find"]
+__all__ = ["NOTHING", "all_exercises", "closest", "find", "named"]
+
+NOTHING = inspect.Parameter.empty  # as a default, it is not shown where Jupyter shows arguments
 
 
 @functools.cache
@@ -27,6 +30,24 @@ def all_exercises():
 def find(name):
     """The exercise of this name, or None."""
     return all_exercises().get(name) if isinstance(name, str) else None
+
+
+def named(name):
+    """The exercise of this name; ValueError, with a sentence, if there is none or no name.
+
+    >>> named("batchnorm_forwards")
+    Traceback (most recent call last):
+    ValueError: There is no exercise 'batchnorm_forwards'. Did you mean 'batchnorm_forward'?
+    """
+    if name is NOTHING:
+        raise ValueError(
+            'Which exercise? Its name goes in quotes, for example "feature_means". '
+            "progress() lists what is open."
+        )
+    exercise = find(name)
+    if exercise is None:
+        raise ValueError(f"There is no exercise {name!r}. {closest(name)}")
+    return exercise
 
 
 def closest(name):

@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from bnlab.course import CheckFailed, check, hint, progress, solution
+from bnlab.course import CheckFailed, check, hint, mine, progress, solution
 from bnlab.course.exercises.progress import ORDER, home
 from bnlab.course.exercises.registry import all_exercises, find
 from bnlab.data import course_files
@@ -482,10 +482,65 @@ def test_the_name_of_a_function_that_came_first_is_used():
     assert 'check("standardize", standardize)' in check(standardize).message
 
 
-def test_jupyter_shows_the_two_arguments_and_no_default():
-    assert str(inspect.signature(check)) == "(name, answer)"
+@pytest.mark.parametrize(
+    ("function", "shown"),
+    [(check, "(name, answer)"), (hint, "(name, n=None)"), (solution, "(name)"), (mine, "(name)")],
+)
+def test_jupyter_shows_the_arguments_and_no_default_for_the_name(function, shown):
+    assert str(inspect.signature(function)) == shown
+
+
+@pytest.mark.parametrize("function", [hint, solution, mine])
+def test_help_without_a_name_asks_for_one(function):
+    with pytest.raises(
+        ValueError, match=r"Which exercise\? Its name goes in quotes.* progress\(\)"
+    ):
+        function()
+    with pytest.raises(ValueError, match=r"no exercise 'standardise'. Did you mean 'standardize'"):
+        function("standardise")
 
 
 @pytest.mark.parametrize(("value", "kind"), [(3, "an int"), ([], "a list"), (2.5, "a float")])
 def test_what_came_has_its_article(value, kind):
     assert f"; {kind} came." in check("standardize", value).message
+
+
+# After a cell that Python could not read
+
+
+@pytest.fixture
+def shell():
+    interactive = pytest.importorskip("IPython.core.interactiveshell").InteractiveShell
+    yield interactive.instance()
+    interactive.clear_instance()
+
+
+OLDER = r"one has a SyntaxError in line 2 \(.*\), so this is about the version before it"
+
+
+def test_a_check_after_a_cell_that_is_no_python_says_that_the_version_is_older(shell, capsys):
+    shell.run_cell(f"def {NAME}(x, gamma, beta, eps):\n    return (x - x.mean(axis=0) / 2")
+    assert re.search(OLDER, capsys.readouterr().out) is None
+    report = check(NAME, right)
+    assert report.outcome == "correct"
+    assert re.match(f"The cell that you ran before this {OLDER}. 8 of 8", report.message)
+    check(NAME, lambda x, gamma, beta, eps: x)
+    assert "version before it" not in mine(NAME).message  # said when it was true
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        f"{NAME}_staged = (1",  # another name
+        f"def {NAME}(x, gamma, beta, eps): return x\n{NAME}()",  # read, run, and then an error
+        f"def {NAME}(x, gamma, beta, eps): return x",
+    ],
+)
+def test_it_does_not_where_the_cell_was_read_or_has_another_name(shell, cell):
+    shell.run_cell(cell)
+    assert "version before it" not in check(NAME, right).message
+
+
+def test_a_question_whose_cell_is_no_python_is_told_so_too(shell):
+    shell.run_cell("detached_bias = 'zero")
+    assert "so this is about the version before it" in check("detached_bias", 1.0).message
