@@ -68,6 +68,16 @@ class Subject:
         if ndim in self.refused:
             raise DoesNotApply(self.refused[ndim])
 
+    def need_dtype(self, dtype):
+        """Stop the row where such numbers are refused: an error breaks no promise about digits."""
+        if dtype not in self.adapter.dtypes:
+            raise DoesNotApply(f"The adapter offers no {dtype}.")
+        x = stored(np.arange(4.0).reshape(self.shape(4, 1)), dtype)
+        try:
+            self.layer(np.ones(1), np.zeros(1), dtype).train(x)
+        except Exception as error:
+            raise DoesNotApply(f"It refuses {dtype}: {told(error)}") from None
+
     @property
     def missing(self):
         """Part of the report -> why its rows do not apply."""

@@ -179,6 +179,21 @@ def test_an_adapter_says_what_it_can():
     assert report["float32 at mean 1e4"].sentence == "The adapter offers no float32."
 
 
+def test_a_layer_that_refuses_a_dtype_aloud_breaks_nothing():
+    class Only64(BatchNorm):
+        def forward(self, x):
+            if x.dtype != np.float64:
+                raise TypeError(f"float64, please; got {x.dtype}")
+            return super().forward(x)
+
+    report = conform(Only64)
+    assert report.ok, report
+    for dtype, mean in (("float32", "1e4"), ("float16", "5")):
+        row = report[f"{dtype} at mean {mean}"]
+        assert row.verdict == "does not apply"
+        assert row.sentence == f"It refuses {dtype}: TypeError: float64, please; got {dtype}."
+
+
 def test_the_place_of_an_eps_that_cannot_be_set_shows_in_float32_too():
     class Outside(Adapter):
         settings = ()

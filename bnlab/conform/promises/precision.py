@@ -20,8 +20,7 @@ SIZES = (4, 32, 256)
 
 def _far_from_zero(subject, dtype, mean, std, tolerance):
     """Outputs of a plain layer for batches of this mean and spread, gamma 1 and beta 0."""
-    if dtype not in subject.adapter.dtypes:
-        raise DoesNotApply(f"The adapter offers no {dtype}.")
+    subject.need_dtype(dtype)
     for n in SIZES:
         shape = subject.shape(n, 1)
         noise = np.random.default_rng(n).normal(size=shape)
