@@ -10,11 +10,14 @@ work in float32, compute the same gradients and update the same running statisti
 - numba: plain loops, see `loops.py`; only where numba is installed.
 - kernels: those of torch, called without autograd. Whoever compares with autograd on small batches
   compares with its bookkeeping.
+- compiled: NumPy's lines in torch, through `torch.compile`, with autograd; only where there is a
+  C++ compiler. The first call of a shape, some seconds, is not counted.
 """
 
 import importlib.util
 import itertools
 import math
+import shutil
 
 import fair
 
@@ -92,7 +95,28 @@ def torch_steps(*arrays):
         y = torch.nn.functional.batch_norm(x, *running, *parameters, training=True)
         torch.autograd.grad(y, leaves, dy)
 
-    return {"kernels": kernels, "torch": autograd}
+    sides = {"kernels": kernels, "torch": autograd}
+    if shutil.which("g++"):
+
+        def compiled():
+            x, *parameters = leaves
+            torch.autograd.grad(compiled_forward(x, *parameters, *running), leaves, dy)
+
+        sides = {"compiled": compiled} | sides
+    return sides
+
+
+@torch.compile(dynamic=False)
+def compiled_forward(x, gamma, beta, running_mean, running_var, eps=1e-5, momentum=0.1):
+    """The forward lines of `numpy_step`; the compiler derives the backward ones."""
+    axes, m = (0, *range(2, x.ndim)), x.numel() // x.shape[1]
+    gamma, beta = (v.reshape(1, -1, *[1] * (x.ndim - 2)) for v in (gamma, beta))
+    mean = x.mean(axes, keepdim=True)
+    var = ((x - mean) ** 2).mean(axes, keepdim=True)
+    with torch.no_grad():
+        running_mean += momentum * (mean.ravel() - running_mean)
+        running_var += momentum * (var.ravel() * (m / (m - 1)) - running_var)
+    return gamma * ((x - mean) / torch.sqrt(var + eps)) + beta
 
 
 def batchnorm_eval(shape):
