@@ -5,6 +5,7 @@ rules of the rewritten lessons.
 """
 
 import ast
+import itertools
 import json
 import os
 import re
@@ -195,6 +196,13 @@ def test_nothing_of_a_machine_is_stored(path):
     here = str(course_files())
     for trace in ("/home/", "/root/", "/tmp/", "C:\\\\Users", "Traceback", here):
         assert trace not in text
+
+
+@every_notebook
+def test_a_stored_print_is_in_one_piece(path):
+    for cell in code_cells(path):
+        names = [o.get("name") for o in cell.outputs]
+        assert not any(a == b and a for a, b in itertools.pairwise(names)), cell.id
 
 
 def with_solutions(path):
