@@ -15,6 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from bnlab.tools.lab import fresh
 from bnlab.tools.workshop.installing import pack
 
 __all__ = ["FOLDER", "build", "build_wheel", "is_possible", "line", "needing_torch",
@@ -28,6 +29,11 @@ FROM_PYODIDE = ("micropip", "ipython", "jedi", "numpy", "matplotlib", "joblib", 
 FROM_HERE = "../../../../pypi"  # as the kernel's worker sees it, in the `static` of its extension
 # What a learner does is kept in the browser, beside the notebooks: a reload does not lose it.
 KEPT = {"BNLAB_HOME": "/drive/.bnlab"}
+# As its kernel names itself: a notebook that says otherwise is marked as changed once it is open.
+KERNEL = {"display_name": "Python (Pyodide)", "language": "python", "name": "python"}
+LANGUAGE = {"name": "python", "version": "3.8", "mimetype": "text/x-python",
+            "file_extension": ".py", "nbconvert_exporter": "python", "pygments_lexer": "ipython3",
+            "codemirror_mode": {"name": "python", "version": 3}}  # fmt: skip
 
 
 def is_possible():
@@ -61,9 +67,9 @@ def line(notebook, cells):
     number = needing_torch(cells)
     without = f" Cells that need PyTorch, {number} here, only say so." if number else ""
     return (
-        f"{link(notebook, 'Open this notebook in your browser', '../')}: nothing to install; the "
-        f"first start fetches some tens of MB.{without} [](../index.md#in-your-browser) says what "
-        "was tested."
+        f"{link(notebook, 'Open this notebook in your browser', '../')}: nothing to install, on a "
+        f"screen wider than a phone's; the first start fetches some tens of MB.{without} "
+        "[](../index.md#in-your-browser) says what was tested."
     )
 
 
@@ -72,9 +78,10 @@ def summary():
     start = link("00_start_here", "Open notebook 00 in your browser")
     return f"""{start}, or any other from its page. There is
 nothing to install: JupyterLite runs here, on [Pyodide](https://pyodide.org) {pyodide_version()}.
-The first start fetches some tens of MB from Pyodide's CDN, `cdn.jsdelivr.net`, and no other host is
-asked. What you write stays in this browser, with `my_batchnorm.py` and your progress; download what
-you want to keep. Cells that need PyTorch say so, and explorations are still pictures there.
+It needs a screen wider than a phone's. The first start fetches some tens of MB from Pyodide's CDN,
+`cdn.jsdelivr.net`, and no other host is asked. What you write stays in this browser, with
+`my_batchnorm.py` and your progress; download what you want to keep. Cells that need PyTorch say
+so, and explorations are still pictures there.
 
 What was tested: without a network, in Chromium, that the site is built, the kernel starts, bnlab is
 installed, and files outlive a reload; and, outside a browser, that all notebooks print on NumPy for
@@ -86,20 +93,27 @@ WebAssembly what is stored. `import bnlab` in Pyodide was not tested: its NumPy 
 
 
 def build(target, notebooks):
-    """Write the browser edition to a folder, with the notebooks of another one, as they are."""
+    """Write the browser edition to a folder, with the notebooks of another one, not yet run."""
     shutil.rmtree(target, ignore_errors=True)
     with tempfile.TemporaryDirectory() as workshop:
         files, wheels = Path(workshop, "files"), Path(workshop, "pypi")  # as JupyterLite has them
         files.mkdir()
         wheels.mkdir()
         for notebook in notebooks.glob("*.ipynb"):
-            shutil.copy2(notebook, files)
+            (files / notebook.name).write_text(untouched(notebook), encoding="utf-8")
         build_wheel(wheels)
         pack("comm", wheels)
         settings = json.dumps(settings_for(sorted(wheels.iterdir())), indent=1)
         Path(workshop, "jupyter-lite.json").write_text(settings, encoding="utf-8")
         build_lite(workshop, target)
     keep_notices(target / "LICENSES")
+
+
+def untouched(notebook):
+    """The text of a notebook for this kernel, without outputs: they would stand below "predict"."""
+    content = json.loads(fresh(notebook.read_bytes()))
+    content["metadata"] |= {"kernelspec": KERNEL, "language_info": LANGUAGE}
+    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
 
 def build_lite(workshop, target):

@@ -78,12 +78,16 @@ def edition(browser, tmp_path_factory):
     return target
 
 
-def test_it_holds_every_notebook_as_it_is(edition):
+def test_it_holds_every_notebook_and_no_output_gives_an_answer_away(edition):
     paths = sorted((ROOT / "notebooks").glob("*.ipynb"))
     assert len(paths) >= 11
-    assert [
-        p.name for p in paths if (edition / "files" / p.name).read_bytes() != p.read_bytes()
-    ] == []
+    for path in paths:
+        ours, there = (
+            nbformat.read(p, as_version=4) for p in (path, edition / "files" / path.name)
+        )
+        assert [c.source for c in there.cells] == [c.source for c in ours.cells]
+        assert [c.metadata for c in there.cells] == [c.metadata for c in ours.cells]
+        assert not any(c.get("outputs") for c in there.cells)
 
 
 def test_it_holds_the_wheels_that_its_kernel_installs(edition, browser):
@@ -208,6 +212,16 @@ def run_all(page):
     last = page.locator(".jp-OutputArea-output", has_text="END")
     last.wait_for(timeout=PATIENCE)
     return "\n".join(page.locator(".jp-OutputArea-output").all_inner_texts())
+
+
+def test_a_notebook_that_is_only_opened_is_not_marked_as_changed(page, address):
+    page.goto(f"{address}/lab/index.html?path=02_batchnorm_algorithm.ipynb")
+    page.locator(".jp-CodeCell").first.wait_for(timeout=PATIENCE)
+    page.get_by_text(re.compile(r"^Python .*\| Idle$")).wait_for(timeout=PATIENCE)
+    page.wait_for_timeout(3000)  # what would still be noted comes after the kernel
+    assert page.locator(".jp-mod-dirty").count() == 0
+    assert page.locator(".jp-Dialog, .Toastify__toast").count() == 0
+    assert page.outside == []
 
 
 def test_the_kernel_starts_with_bnlab_and_files_outlive_a_reload(page, address):
