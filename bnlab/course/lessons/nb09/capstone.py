@@ -6,6 +6,7 @@ no number that it prints: it trains the script's own network on words of its own
 
 import contextlib
 import copy
+import functools
 import io
 import traceback
 import zlib
@@ -34,8 +35,13 @@ RUNS, TRAINS, READS = "does not run", "does not train", "reads badly"
 
 def old_network():
     """The trained network of the old scanner in torch: 64-50-50, and the layer 50-10."""
-    network = torch_twin(trained(0)[0])
+    network = torch_twin(_trained_once())
     return network[:-1], network[-1]
+
+
+@functools.cache
+def _trained_once():
+    return trained(0)[0]
 
 
 def digits_of_old_scanner(part):

@@ -6,9 +6,8 @@ replicas does. They meet at a file and talk over the loopback address; no networ
 
 import os
 import socket
+import sys
 import warnings
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -32,14 +31,32 @@ def in_two_processes(worker, *jobs, timeout=60):
     The worker is a function of a file, in which `torch.distributed` works. A script needs
     ``if __name__ == "__main__":`` around the call, a notebook does not.
     """
+    from concurrent.futures import ProcessPoolExecutor  # a browser has none, and reads this file
+
     with (
         TemporaryDirectory(prefix="bnlab-", ignore_cleanup_errors=True) as folder,
-        ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool,
+        ProcessPoolExecutor(2, mp_context=_fresh_processes()) as pool,
     ):
         meeting = Path(folder, "meeting").as_uri()
         places = [(worker, rank, meeting, timeout, jobs) for rank in (0, 1)]
         by_rank = list(pool.map(_life_of_a_replica, places, timeout=2 * timeout))
     return list(zip(*by_rank, strict=True))
+
+
+def _fresh_processes():
+    """How two processes start that share nothing with this one.
+
+    On Linux both are forks of a third, which imports torch once: half the work of two that import
+    it each. `DistributedDataParallel` imports the compiler of torch, which takes as long as torch.
+    The third ends with this process.
+    """
+    from multiprocessing import get_context
+
+    if sys.platform != "linux":
+        return get_context("spawn")
+    context = get_context("forkserver")
+    context.set_forkserver_preload(["torch", "torch._dynamo"])
+    return context
 
 
 def _life_of_a_replica(place):
