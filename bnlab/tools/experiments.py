@@ -30,7 +30,8 @@ def _seeds(entry):
 @app.command("run")
 def run_experiment(
     name: Annotated[
-        str, typer.Argument(help="An id such as R2, figure1, all: the ledger, or scale: all there.")
+        str,
+        typer.Argument(help="An id such as R2 or figure1; all: each of them; scale: all there."),
     ],
     data: Annotated[
         str,

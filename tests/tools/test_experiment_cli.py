@@ -1,6 +1,7 @@
 """`bnlab experiment`: what a user types, sees, and finds in the folder."""
 
 import csv
+import dataclasses
 import json
 import re
 import subprocess
@@ -48,8 +49,8 @@ def judge(arrays):
     return [Part("x is there", True, f"{len(arrays['x'])} values")]
 
 
-def row(claim_id, run):
-    claim = Claim(claim_id, f"Said of {claim_id} [x].", "True.", "experiment", "09", "Nobody 2020")
+def row(claim_id, run, kind="experiment"):
+    claim = Claim(claim_id, f"Said of {claim_id} [x].", "True.", kind, "09", "Nobody 2020")
     return Experiment(claim, Two(), run=run, judge=judge, draw=None)  # no figures are drawn
 
 
@@ -62,7 +63,8 @@ def run(tmp_path, monkeypatch):
     figure = selection.find("figure1")
     monkeypatch.setattr(ledger_module, "runnable", lambda: {**rows, "figure1": figure})
     monkeypatch.setattr(selection, "runnable", lambda: {**rows, "figure1": figure})
-    monkeypatch.setattr(campaign, "ledger", lambda: rows)
+    quick = row("figure1", count, "figure")  # in the place of the real one, which takes a minute
+    monkeypatch.setattr(campaign, "runnable", lambda: {**rows, "figure1": quick})
     monkeypatch.setattr(reporting, "_write_figure", lambda path, *_: path.write_bytes(b"figure"))
     monkeypatch.setattr(results, "course_files", lambda: tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
@@ -132,10 +134,10 @@ def test_a_verdict_needs_two_seeds(run, seeds):
     assert run("run", "P1", "--seeds", seeds).exit_code == 2
 
 
-def test_run_all_writes_the_ledger(run):
+def test_run_all_writes_the_ledger_and_runs_the_figure_too(run):
     result = run("run", "all")
     assert result.exit_code == 0
-    assert "3 of 3 verdicts" in result.output
+    assert "4 of 4 verdicts" in result.output
     folder = run.folder / "bnlab-results"
     with (folder / "ledger.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -145,14 +147,15 @@ def test_run_all_writes_the_ledger(run):
         ("P3", "RIGHT", "2 values"),
     ]
     assert rows[0]["said"] == "Said of P1 [x]."
-    files = "P1.csv P1.json P1.png P1.txt P2.txt P3.csv P3.json P3.png P3.txt ledger.csv"
-    assert names(folder) == files.split()
+    files = [f"{name}.{end}" for name in ("P1", "P3", "figure1")
+             for end in ("csv", "json", "png", "txt")]  # fmt: skip
+    assert names(folder) == sorted([*files, "P2.txt", "ledger.csv"])
 
 
 def test_keep_puts_the_arrays_where_the_course_looks_for_them(run, monkeypatch):
     monkeypatch.setattr(results, "course_files", lambda: run.folder)
     assert run("run", "all", "--keep").exit_code == 0
-    assert names(run.folder / "data" / "results") == ["P1.json", "P3.json"]
+    assert names(run.folder / "data" / "results") == ["P1.json", "P3.json", "figure1.json"]
     assert results.stored("P1")[0]["x"].tolist() == [0.0, 1.0]
     assert run("run", "P1").exit_code == 0
     assert not (run.folder / "data" / "results" / "P2.json").exists()
@@ -175,7 +178,7 @@ def test_one_failure_does_not_stop_the_others(run):
     run.rows["P1"] = row("P1", fails)
     result = run("run", "all")
     assert result.exit_code == 1
-    assert "2 of 3 verdicts" in result.output
+    assert "3 of 4 verdicts" in result.output
     assert result.output.rstrip().endswith("P1 failed: RuntimeError: no torch [here]")
     assert (run.folder / "bnlab-results" / "P3.txt").is_file()
 
@@ -292,6 +295,18 @@ def test_two_jobs_give_the_same_files(run, monkeypatch):
     assert jobs == [1, 2]
     for name in ("P1.csv", "P3.txt", "ledger.csv"):
         assert (run.folder / "one" / name).read_text() == (run.folder / "two" / name).read_text()
+
+
+def test_a_run_of_fewer_seeds_says_what_it_cannot_tell(run):
+    entry = row("P1", count)
+    parts = [Part("x is there", True, "2 values"), Part("in every seed", None, "1 value")]
+    run.rows["P1"] = dataclasses.replace(
+        entry, judge=lambda arrays: parts, config=Two((0, 1, 2)), whole=Two((0, 1, 2))
+    )
+    said = "This run cannot tell part (2): it has 2 of 3 seeds."
+    assert said in " ".join(run("run", "P1", "--seeds", 2).output.split())
+    assert said in " ".join((run.folder / "bnlab-results" / "P1.txt").read_text().split())
+    assert "to tell part (2)." in run("run", "P1").output
 
 
 # The real thing

@@ -7,7 +7,7 @@ import joblib
 from bnlab.course.experiments import results
 from bnlab.course.experiments.evidence import Experiment
 from bnlab.course.experiments.files import ResultsError, check_folder, replacing
-from bnlab.course.experiments.ledger import ledger
+from bnlab.course.experiments.ledger import runnable
 from bnlab.course.experiments.reporting import paragraph
 from bnlab.course.experiments.runner import finished, run, units
 from bnlab.course.experiments.selection import find, with_data, with_seeds
@@ -17,8 +17,11 @@ __all__ = ["choose", "progress_bar", "run_campaign", "write_ledger"]
 
 
 def choose(name, data="digits", seeds=None):
-    """The experiments of this name, on these data, with this many seeds."""
-    entries = list(ledger().values()) if name.lower() == "all" else [find(name)]
+    """The experiments of this name, on these data, with this many seeds.
+
+    "all" is the ledger and what is no row of it: figure1, under a minute on the digits.
+    """
+    entries = list(runnable().values()) if name.lower() == "all" else [find(name)]
     if data == "digits":
         load_digits()  # what is wrong with the file is said now, not by a worker
     return [with_seeds(with_data(entry, data), seeds) for entry in entries]
@@ -59,7 +62,7 @@ def _found(entry, folder):
 
 
 def write_ledger(evidence, folder):
-    """Write ledger.csv, one row a claim."""
+    """Write ledger.csv, one row a claim; a figure is none."""
     claim_fields = ("id", "notebook", "kind", "said", "correct", "source")
     with (
         replacing(folder / "ledger.csv") as new,
@@ -67,7 +70,7 @@ def write_ledger(evidence, folder):
     ):
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow([*claim_fields, "measured", "setting", "verdict"])
-        for found in evidence:
+        for found in (e for e in evidence if e.claim.kind != "figure"):
             claim = [getattr(found.claim, field) for field in claim_fields]
             rows.writerow([*claim, found.measured, found.setting, found.verdict])
 

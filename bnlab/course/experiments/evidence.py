@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
 
 from bnlab.course.cards import GREY, card, marked
+from bnlab.course.experiments.reduced import opened, reductions
 from bnlab.course.experiments.rule import verdict
 from bnlab.course.experiments.seeds import over_seeds
 
@@ -58,12 +59,15 @@ class Evidence:
         What was run: depth, steps, rates, seeds.
     by_source : str
         The verdict on a definition, which its source decides.
+    reduced : str
+        What this run has less of than the experiment's own, such as "20 of 400 steps".
     """
 
     claim: Claim
     parts: tuple = ()
     setting: str = ""
     by_source: str = ""
+    reduced: str = ""
 
     def __post_init__(self):
         if self.verdict not in VERDICTS:
@@ -81,8 +85,18 @@ class Evidence:
 
     @property
     def open(self):
-        """Criteria of the parts that this run cannot tell."""
-        return [part.criterion for part in self.parts if part.holds is None]
+        """Numbers of the parts that this run cannot tell, the first one is 1."""
+        return [k for k, part in enumerate(self.parts, 1) if part.holds is None]
+
+    @property
+    def left_open(self):
+        """What this run cannot tell, and why, in words; nothing of one that tells all."""
+        if not self.open:
+            return ""
+        which = f"part{'s' * (len(self.open) > 1)} {', '.join(f'({k})' for k in self.open)}"
+        if self.reduced:
+            return f"cannot tell {which}: it has {self.reduced}"
+        return f"is too small, or its spread too large, to tell {which}"
 
     def lines(self):
         """What a card says: pairs of a word and a text."""
@@ -90,6 +104,8 @@ class Evidence:
         if self.setting:
             found.append(("run", self.setting))
         found += [("part", str(part)) for part in self.parts]
+        if self.reduced and self.left_open:
+            found.append(("this run", self.left_open))
         how = f"{self.verdict}, by source: {self.claim.source}" if self.by_source else self.verdict
         return [*found, ("verdict", how), ("what is true", self.claim.correct)]
 
@@ -128,6 +144,9 @@ class Experiment:
         In its place where seeds are not all: ``run(config)`` gives the whole dict.
     on_data : callable, optional
         ``on_data(folder)`` gives the same experiment on other images; without it there are none.
+    whole : frozen dataclass instance
+        The config that a smaller run is measured against. It stays what it is when `config` is
+        replaced; by default `config`.
     """
 
     claim: Claim
@@ -139,8 +158,11 @@ class Experiment:
     one_seed: Callable | None = None
     run: Callable | None = None
     on_data: Callable | None = None
+    whole: object = None
 
     def __post_init__(self):
+        if self.whole is None:
+            object.__setattr__(self, "whole", self.config)
         if self.one_seed is not None:
             object.__setattr__(self, "run", functools.partial(over_seeds, self.one_seed))
 
@@ -160,9 +182,17 @@ class Experiment:
         return self.read(self.run(smaller), dataclasses.asdict(smaller))
 
     def read(self, arrays, config=None):
-        """Evidence from arrays that are already there, of this run or one with another config."""
+        """Evidence from arrays that are already there, of this run or one with another config.
+
+        A smaller run than the experiment's own does not say no: see `reduced`. An identity does,
+        which is exact at any size.
+        """
         config = dataclasses.asdict(self.config) if config is None else config
-        return Evidence(self.claim, tuple(self.judge(arrays)), described(self.setting, config))
+        reduced, parts = reductions(config, dataclasses.asdict(self.whole)), self.judge(arrays)
+        if self.claim.kind != "identity":
+            parts = opened(parts, reduced)
+        setting = described(self.setting, config)
+        return Evidence(self.claim, tuple(parts), setting, reduced=", ".join(reduced.values()))
 
 
 @dataclass(frozen=True)

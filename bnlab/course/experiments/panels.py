@@ -9,6 +9,11 @@ __all__ = ["errors", "lines", "log_dots", "strip"]
 
 LEAST = 1e-18  # where zero is drawn
 ABOVE = {"xytext": (0, 3), "textcoords": "offset points", "ha": "center", "fontsize": "small"}
+TOP = {"xycoords": ("data", "axes fraction"), "xytext": (0, 3), "textcoords": "offset points",
+       "ha": "center", "color": "0.3"}  # fmt: skip
+# Right of the axes, where no data are.
+BESIDE = {"xytext": (4, 0), "textcoords": "offset points", "va": "center", "color": "0.3",
+          "fontsize": "small", "annotation_clip": False}  # fmt: skip
 
 
 def strip(groups, ylabel, *, limit=None, ax=None):
@@ -33,7 +38,8 @@ def strip(groups, ylabel, *, limit=None, ax=None):
     >>> [label.get_text() for label in ax.get_xticklabels()]
     ['none', 'batch norm']
     """
-    ax = ax or _new_axes((1.5 + 1.3 * len(groups), 3.4))
+    beside = 0.08 * len(limit[1]) if limit else 0.0  # inches for the words
+    ax = ax or _new_axes((1.5 + 1.3 * len(groups) + beside, 3.4))
     columns = [np.atleast_1d(np.asarray(values, float)) for values in groups.values()]
     places = range(len(columns))
     if len({len(column) for column in columns}) == 1:
@@ -45,7 +51,11 @@ def strip(groups, ylabel, *, limit=None, ax=None):
         ax.hlines(column.mean(), place - 0.25, place + 0.25, color=color, lw=3, zorder=3)
     ax.set_xticks(places, list(groups))
     ax.set(ylabel=ylabel, xlim=(-0.6, len(columns) - 0.4))
-    return _limited(ax, limit)
+    if limit is not None:
+        value, name = limit
+        ax.axhline(value, color="0.4", lw=1, ls=":")
+        ax.annotate(name, (1, value), xycoords=("axes fraction", "data"), **BESIDE)
+    return ax
 
 
 def lines(x, groups, xlabel, ylabel, *, limit=None, ax=None, **axes):
@@ -59,7 +69,7 @@ def lines(x, groups, xlabel, ylabel, *, limit=None, ax=None, **axes):
     xlabel, ylabel : str
         With their units.
     limit : tuple of (float, str), optional
-        A dotted line, and what it says.
+        A dotted line, and what it says, at its end as of the others.
     **axes
         Further properties of the Axes, such as ``xscale="log"``.
 
@@ -73,7 +83,7 @@ def lines(x, groups, xlabel, ylabel, *, limit=None, ax=None, **axes):
     >>> ax.lines[0].get_ydata(), ax.get_xlabel()
     (array([2.5, 1.5]), 'step')
     """
-    from bnlab.plots import curves_with_band
+    from bnlab.plots import curves_with_band, lines_labelled
 
     ax = ax or _new_axes((5.6, 3.4))
     ax.set(**axes)  # before the labels, whose places depend on the scale
@@ -82,7 +92,11 @@ def lines(x, groups, xlabel, ylabel, *, limit=None, ax=None, **axes):
         curves_with_band(x, np.atleast_2d(np.asarray(runs, float)), name, ax, f"C{k}", style)
         ax.lines[-1].set_marker("o" if len(x) <= 12 else "")
     ax.set(xlabel=xlabel, ylabel=ylabel)
-    return _limited(ax, limit)
+    if limit is not None:
+        value, name = limit
+        ax.plot([x[0], x[-1]], [value, value], color="0.4", lw=1, ls=":", label=name)
+        lines_labelled(ax)
+    return ax
 
 
 def errors(values, *, tolerance, xlabel="largest difference", ax=None):
@@ -92,7 +106,7 @@ def errors(values, *, tolerance, xlabel="largest difference", ax=None):
     ----------
     values : dict
         What is compared -> the largest difference; zero is drawn at 1e-17.
-    tolerance : float
+    tolerance : float, or sequence of one for each
     xlabel : str
 
     Returns
@@ -107,15 +121,25 @@ def errors(values, *, tolerance, xlabel="largest difference", ax=None):
     """
     ax = ax or _new_axes((6, 1.3 + 0.4 * len(values)))
     largest = np.maximum([float(np.max(np.abs(v))) for v in values.values()], 1e-17)
-    kept = largest <= tolerance
+    kept = largest <= np.asarray(tolerance)
     for keeps, marker, color, name in ((True, "o", "C0", "within"), (False, "D", "C1", "beyond")):
         places = np.flatnonzero(kept == keeps)
         ax.plot(largest[places], places, marker, color=color, label=f"{name} the tolerance")
-    ax.axvline(tolerance, color="0.4", ls=":")
-    ax.annotate(f"tolerance {tolerance:.0e}", (tolerance, 1), xycoords=("data", "axes fraction"),
-                xytext=(0, 3), textcoords="offset points", ha="center", color="0.3")  # fmt: skip
     ax.set(xscale="log", xlabel=xlabel, ylim=(len(values) - 0.5, -0.5))
     ax.set_yticks(range(len(values)), list(values))
+    return _tolerated(ax, tolerance, len(values))
+
+
+def _tolerated(ax, tolerance, rows):
+    """A dotted line at the tolerance of all rows, or a piece of one in each row."""
+    if np.ndim(tolerance):
+        ends = np.arange(rows) - 0.4, np.arange(rows) + 0.4
+        ax.vlines(tolerance, *ends, color="0.4", ls=":")
+        corner = {"xycoords": "axes fraction", "ha": "right"}
+        ax.annotate("dotted: the tolerance of each", (1, 1), **TOP | corner)
+    else:
+        ax.axvline(tolerance, color="0.4", ls=":")
+        ax.annotate(f"tolerance {tolerance:.0e}", (tolerance, 1), **TOP)
     return ax
 
 
@@ -161,13 +185,3 @@ def _new_axes(size):
     import matplotlib.pyplot as plt
 
     return plt.subplots(figsize=size)[1]
-
-
-def _limited(ax, limit):
-    """A dotted line that says what it is."""
-    if limit is not None:
-        value, name = limit
-        ax.axhline(value, color="0.4", lw=1, ls=":")
-        ax.annotate(name, (0.01, value), xycoords=("axes fraction", "data"), xytext=(0, 2),
-                    textcoords="offset points", color="0.3", fontsize="small")  # fmt: skip
-    return ax

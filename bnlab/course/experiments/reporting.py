@@ -21,8 +21,8 @@ def paragraph(evidence):
     numbered = [f"({k}) {part}." for k, part in enumerate(evidence.parts, 1)]
     how = ", by source" if evidence.by_source else ""
     said += [*numbered, f"Verdict: {evidence.verdict}{how}."]
-    if evidence.verdict == "CANNOT TELL":
-        said.append(f"This run is too small, or its spread too large, to tell: {evidence.open[0]}.")
+    if evidence.left_open:
+        said.append(f"This run {evidence.left_open}.")
     text = " ".join([*said, f"What is true: {claim.correct}", f"[{claim.source}]"])
     return textwrap.fill(text, width=88, break_long_words=False, break_on_hyphens=False)
 

@@ -4,7 +4,8 @@ RIGHT if every part holds. If some hold and some do not, it is IMPRECISE. If non
 or NOT REPRODUCED if somebody published a measurement that says it. If a part is left open, because
 the run is too small or its interval too wide, it is CANNOT TELL, unless others have already decided
 that the claim is half true. Of a claim with published measurements on both sides, ours is one more:
-unless all its parts agree, it is CONTESTED.
+unless all its parts agree, it is CONTESTED. In a run smaller than the experiment's own no part
+fails, it is left open: see `reduced`.
 """
 
 from dataclasses import dataclass
@@ -89,14 +90,19 @@ def within(differences, worth, overlap=SPLITS):
     return True if low and high else False if False in (low, high) else None
 
 
-def in_every_seed(answers):
+def in_every_seed(answers, comparable=()):
     """True if it is seen in each of at least three seeds, False if in none of them, or None.
+
+    `comparable` says of each seed whether it has something to compare: None if one has not, as
+    where neither side reaches the accuracy that both are timed to.
 
     >>> in_every_seed([True] * 3), in_every_seed([False] * 3), in_every_seed([True, True])
     (True, False, None)
+    >>> steps = np.array([[90, 80, np.inf], [100, 90, np.inf]])
+    >>> in_every_seed(steps[1] < steps[0], np.isfinite(steps.min(axis=0)))  # the third: never
     """
     answers = {bool(answer) for answer in answers} if len(answers) >= 3 else set()
-    return answers.pop() if len(answers) == 1 else None
+    return answers.pop() if len(answers) == 1 and np.all(comparable) else None
 
 
 def exact(criterion, error, tolerance=EXACT):
@@ -116,7 +122,7 @@ def told(differences, unit="points", overlap=SPLITS):
     ('+1.0 +- 1.8 points', '+1.0 points')
     """
     differences = np.asarray(differences, float)
+    mean = round(float(differences.mean()), 1) + 0.0  # which makes 0.0 of -0.0
     if len(differences) < 2:
-        return f"{differences.mean():+.1f} {unit}"
-    mean, half = paired_interval(differences, overlap)
-    return f"{mean:+.1f} +- {half:.1f} {unit}"
+        return f"{mean:+.1f} {unit}"
+    return f"{mean:+.1f} +- {paired_interval(differences, overlap)[1]:.1f} {unit}"

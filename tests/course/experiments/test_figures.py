@@ -64,6 +64,24 @@ def test_a_strip_has_a_point_for_each_seed_and_a_bar_at_the_mean():
     assert "target" in texts_of(ax.figure)
 
 
+@pytest.mark.parametrize(
+    "ax",
+    [
+        lambda: panels.strip({"a": [1.0, 1.0], "b": [1.1, 0.9]}, "y", limit=(1.0, "as before")),
+        lambda: panels.lines([1, 2], {"a": [[1, 1.0]]}, "x", "y", limit=(1.0, "as before")),
+    ],
+    ids=["strip", "lines"],
+)
+def test_the_words_of_a_limit_stand_right_of_all_data(ax):
+    ax = ax()
+    ax.figure.canvas.draw()
+    (words,) = [text for text in ax.texts if text.get_text() == "as before"]
+    drawn = [line for line in ax.lines if line.get_linestyle() != ":"]
+    last = max(ax.transData.transform((np.max(line.get_xdata()), 0))[0] for line in drawn)
+    assert words.get_window_extent().x0 > last
+    assert any(set(line.get_ydata()) == {1.0} and line.get_linestyle() == ":" for line in ax.lines)
+
+
 def test_a_strip_joins_the_seeds_where_all_groups_have_them():
     def joined(groups):
         return sum(line.get_marker() == "None" for line in panels.strip(groups, "y").lines)
@@ -86,6 +104,15 @@ def test_lines_show_the_median_and_differ_in_style():
 def test_one_run_is_a_line():
     (line,) = panels.lines([0, 1], {"loss": [3, 2]}, "step", "loss").lines
     np.testing.assert_array_equal(line.get_ydata(), [3, 2])
+
+
+def test_each_row_can_have_a_tolerance_of_its_own():
+    ax = panels.errors({"a": 0.05, "b": 0.05, "c": np.nan}, tolerance=(0.1, 0.01, 0.2))
+    within, beyond = ax.lines
+    assert (list(within.get_ydata()), list(beyond.get_ydata())) == ([0], [1, 2])
+    pieces = np.array(ax.collections[0].get_segments())
+    np.testing.assert_allclose(pieces[:, :, 0], [[0.1] * 2, [0.01] * 2, [0.2] * 2])
+    np.testing.assert_allclose(pieces[:, :, 1].mean(axis=1), [0, 1, 2])
 
 
 def test_errors_beyond_the_tolerance_look_different():

@@ -22,7 +22,11 @@ def test_a_card_says_what_the_kept_arrays_say():
 def test_a_card_follows_the_arrays(monkeypatch):
     """Nothing is stored but arrays: other arrays, another sentence."""
     arrays, made = results.stored("W1")
-    arrays = arrays | {"relu_bn": arrays["relu_plain"], "sigmoid_bn": arrays["sigmoid_plain"]}
+    arrays = arrays | {
+        f"{net}_{to}": arrays[f"{net}_{of}"]
+        for net in ("relu", "sigmoid")
+        for to, of in (("plain", "bn"), ("bn", "plain"))
+    }
     monkeypatch.setattr(results, "load", lambda path: (arrays, made))
     assert claim("W1").card().verdict == "NOT REPRODUCED"
 

@@ -130,3 +130,16 @@ def test_an_identity_holds_up_to_rounding(error, holds):
 )
 def test_in_every_seed_needs_three_that_agree(answers, expected):
     assert in_every_seed(answers) is expected
+
+
+@pytest.mark.parametrize("answer", [True, False])
+def test_in_every_seed_there_is_something_to_compare(answer):
+    answers = np.full(3, answer)
+    assert in_every_seed(answers, np.array([True, True, True])) is answer
+    assert in_every_seed(answers, np.array([True, False, True])) is None
+
+
+@pytest.mark.parametrize("differences", [[-0.02, -0.03, 0.01], [-0.04], [0.0, -0.0]])
+def test_no_difference_has_no_sign_that_says_less(differences):
+    assert told(differences).startswith("+0.0 ")
+    assert told([-0.06]) == "-0.1 points"

@@ -272,11 +272,20 @@ def test_the_verdict_is_one_paragraph():
     )
 
 
-def test_a_run_that_cannot_tell_says_what_it_is_too_small_for():
-    parts = [Part("they grow", True, "up to 9"), Part("in every seed", None, "2 seeds")]
+@pytest.mark.parametrize(
+    ("answers", "verdict", "sentence"),
+    [
+        ([True, None], "CANNOT TELL", "This run is too small, or its spread too large, to tell "
+         "part (2). "),
+        ([None, True, False, None], "IMPRECISE", "This run is too small, or its spread too large, "
+         "to tell parts (1), (4). "),
+        ([True, False], "IMPRECISE", ""),
+    ],
+)  # fmt: skip
+def test_a_run_says_what_it_is_too_small_for_whatever_its_verdict(answers, verdict, sentence):
+    parts = [Part("they grow", answer, "up to 9") for answer in answers]
     text = " ".join(paragraph(Evidence(CLAIM, parts)).split())
-    said = "This run is too small, or its spread too large, to tell: in every seed. What is true"
-    assert f"Verdict: CANNOT TELL. {said}" in text
+    assert f"Verdict: {verdict}. {sentence}What is true" in text
 
 
 def test_a_definition_is_decided_by_its_source():
@@ -660,6 +669,14 @@ def test_figure1_must_be_faster_in_every_seed():
     arrays = planted(BETTER)
     arrays["accuracy_bn"][0, 1:3] = 0.5  # this one gets to 90% at step 30
     assert [part.holds for part in paper_figure.figure_1().read(arrays).parts] == [None, True]
+
+
+def test_figure1_cannot_tell_which_is_faster_where_none_gets_there():
+    arrays = planted(WORSE - 0.1, slow_bn=4)
+    arrays["accuracy_plain"][:, 1:] = 0.5
+    assert paper_figure.figure_1().read(arrays).parts[0].holds is None
+    arrays["accuracy_plain"][1:, 1:] = 0.95  # and in one seed none does
+    assert paper_figure.figure_1().read(arrays).parts[0].holds is None
 
 
 def test_figure1_says_never_if_the_accuracy_is_never_reached():

@@ -147,6 +147,10 @@ def planted_s8(shifted, raw, standardized):
         ((20, 60, 20), "IMPRECISE"),  # as many steps are not fewer
         ((4, 4, 20), "WRONG"),
         ((60, 20, (4, 4, 30)), "CANNOT TELL"),
+        ((4, 4, 60), "WRONG"),  # standardized inputs never get there, the others do
+        ((60, 60, 59), "RIGHT"),  # at the last step, the others never
+        ((60, 60, 60), "CANNOT TELL"),  # nothing has trained
+        (((4, 4, 60), (4, 4, 60), (20, 20, 60)), "CANNOT TELL"),  # nor in one of the splits
     ],
 )
 def test_s8_needs_fewer_steps_in_every_split_than_from_either_input(steps, verdict):

@@ -300,7 +300,10 @@ def test_b4_draws_the_prediction_on_the_norm_and_the_growth_by_size():
     arrays = arrays_of(B4_NORM_GROWTH)
     np.testing.assert_array_equal(left.lines[0].get_ydata(), arrays["measured"][0])
     np.testing.assert_array_equal(left.lines[1].get_ydata(), arrays["predicted"][0])
-    gradient, growth = left.figure.axes[1].lines
+    _, middle, right = left.figure.axes
+    (gradient,), (growth,) = middle.lines, right.lines
+    assert middle.get_ylabel() == "norm of the first gradient"
+    assert right.get_ylabel() == "growth of the norm in 10 steps, %"
     np.testing.assert_array_equal(gradient.get_ydata(), arrays["first_gradient"])
     np.testing.assert_allclose(growth.get_ydata(), [200, 50, 1])
     np.testing.assert_array_equal(growth.get_xdata(), [0.1, 1, 10])

@@ -131,7 +131,9 @@ def test_t2_asks_the_same_of_every_run_and_draws_all_five():
 
 
 def test_t2_at_its_smallest():
-    assert evaluation.T2_ONE_BATCH.evidence(steps=100, seeds=(0, 1)).verdict == "WRONG"
+    found = evaluation.T2_ONE_BATCH.evidence(steps=100, seeds=(0, 1))
+    assert (found.verdict, found.open) == ("CANNOT TELL", [1, 2])
+    assert found.reduced == "100 of 1,000 steps, 2 of 6 seeds"
 
 
 def test_testing_in_training_mode_leaves_the_model_alone(digits, net):
@@ -358,14 +360,18 @@ def test_the_shifts_keep_pixels_and_are_what_the_notebook_says():
 
 
 def t6_arrays(folded=4e-7, without_eps=5e-5, layers=(10, 7)):
-    return {"folded": np.full(2, folded), "without_eps": np.full(2, without_eps),
-            "layers": np.array([layers, layers])}  # fmt: skip
+    return {"folded": np.full(3, folded), "without_eps": np.full(3, without_eps),
+            "layers": np.array([layers] * 3)}  # fmt: skip
 
 
 def test_t6_flips_with_its_arrays():
     assert T6_FOLDING.read(t6_arrays()).verdict == "RIGHT"
     assert T6_FOLDING.read(t6_arrays(folded=5e-5)).verdict == "WRONG"
     assert T6_FOLDING.read(t6_arrays(layers=(10, 10))).verdict == "WRONG"
+    one_is_off = t6_arrays() | {"folded": np.array([4e-7, 5e-5, 4e-7])}
+    assert T6_FOLDING.read(one_is_off).verdict == "CANNOT TELL"
+    two = {name: values[:2] for name, values in t6_arrays().items()}
+    assert T6_FOLDING.read(two).verdict == "CANNOT TELL"
 
 
 def test_t6_asks_the_same_of_every_run_and_draws_both_foldings():
@@ -379,7 +385,7 @@ def test_t6_asks_the_same_of_every_run_and_draws_both_foldings():
 
 
 def test_t6_at_its_smallest():
-    found = T6_FOLDING.evidence(steps=50, seeds=(0,))
+    found = T6_FOLDING.evidence(steps=50, seeds=(0, 1, 2))
     assert found.verdict == "RIGHT"
     assert "50 steps" in found.setting
     assert found.measured.startswith("10 layers become 7")

@@ -180,6 +180,8 @@ FLAT, SLOW, FAST = [0.1, 0.1, 0.1], [0.1, 0.5, 0.96], [0.1, 0.96, 0.97]
         ([SLOW, FLAT], [SLOW, SLOW], "IMPRECISE"),  # not sooner
         ([SLOW, FLAT], [FAST, FLAT], "IMPRECISE"),  # not more rates
         ([FAST, SLOW], [SLOW, FLAT], "WRONG"),  # the reverse
+        ([SLOW, FLAT], [FLAT, FLAT], "WRONG"),  # only the side without it gets there
+        ([FLAT, FLAT], [FLAT, FLAT], "CANNOT TELL"),  # nothing has trained
     ],
 )
 def test_c6_needs_a_wider_range_and_fewer_steps(plain, normalized, verdict):
@@ -197,9 +199,17 @@ def test_two_seeds_cannot_tell():
 def test_c6_tells_ranges_steps_and_test_images():
     measured = C6_SMALL_CNN.read(_curves([SLOW, FLAT], [FAST, SLOW])).measured
     assert measured == (
-        "0.0 decades without, 1.0 with batch norm, wider in 3 of 3 seeds; 40 steps at 0.1 without, "
+        "0.0 decades without, 1.0 decades with it, wider in 3 of 3 seeds; 40 steps at 0.1 without, "
         "20 steps at 0.1 with batch norm; test images 95.0 and 96.0%"
     )
+    nothing = C6_SMALL_CNN.read(_curves([FLAT, FLAT], [FLAT, FLAT])).measured
+    assert nothing.startswith("none without, none with it, wider in 0 of 3 seeds; never at 0.1")
+
+
+def test_c6_cannot_tell_if_in_one_seed_neither_side_gets_there():
+    arrays = _curves([FAST, SLOW], [SLOW, FLAT])
+    arrays["accuracy"][1] = 0.1
+    assert [part.holds for part in C6_SMALL_CNN.read(arrays).parts] == [None, None]
 
 
 def test_a_plain_side_that_never_gets_there_is_reported():
@@ -220,6 +230,18 @@ def test_the_figure_of_c6_has_the_last_accuracy_of_both_sides():
     np.testing.assert_allclose(normalized, [97, 96])
     assert ax.get_xlabel() == "learning rate"
     assert ax.get_ylabel() == "validation accuracy in the end, %"
+
+
+def test_the_figure_of_c6_has_the_steps_of_both_sides_and_no_dot_for_never():
+    arrays = _curves([SLOW, FLAT], [FAST, SLOW])
+    arrays["accuracy"][2, 0] = 0.1
+    right = C6_SMALL_CNN.draw(arrays).figure.axes[1]
+    plain, normalized = (line.get_ydata() for line in right.lines if line.get_marker() == "o")
+    np.testing.assert_array_equal(plain, [40, 40, np.nan])
+    np.testing.assert_array_equal(normalized, [20, 20, 20])
+    assert right.get_ylabel() == "steps to 95% of the validation images"
+    names = [label.get_text() for label in right.get_xticklabels()]
+    assert names == ["without,\nrate 0.1", "with batch norm,\nrate 0.1"]
 
 
 def test_a_small_run_has_the_shapes_that_the_judge_reads():

@@ -120,16 +120,30 @@ def test_ghost_nets_differ_in_their_ghosts_alone():
 
 
 def test_r1_is_right_and_its_sizes_are_ordered():
-    evidence = R1_NOISE.evidence(seeds=(0,))
+    evidence = R1_NOISE.evidence(seeds=(0, 1, 2))
     assert evidence.verdict == "RIGHT", evidence
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_r1_needs_three_seeds(count):
+    arrays = planted_r1((1.0, 1.0, 1.0))
+    few = {name: arrays[name][:count] for name in ("mean", "n", "spread")}
+    assert R1_NOISE.read(arrays | few).verdict == "CANNOT TELL"
+
+
+@pytest.mark.parametrize(("name", "off"), [("mean", 1.2), ("mean", 0.9), ("spread", 0.0)])
+def test_r1_must_hold_in_every_seed(name, off):
+    arrays = planted_r1((1.0, 1.0, 1.0))
+    arrays[name][1] *= off
+    assert R1_NOISE.read(arrays).verdict == "CANNOT TELL"
+
+
 def planted_r1(factors, spread=(0.2, 0.0)):
-    """Six sizes; the noise is the prediction times a factor, given at the first, third and last."""
+    """Six sizes, three seeds; the noise is the prediction times a factor, given at three sizes."""
     predicted = 0.8 / 2.0 ** np.arange(6)
     noise = predicted * np.interp(np.arange(6), [0, 2, 5], factors)
-    return {"sizes": 2 ** np.arange(6), "predicted": predicted, "mean": noise[None],
-            "n": np.array([99]), "spread": np.array([spread])}  # fmt: skip
+    return {"sizes": 2 ** np.arange(6), "predicted": predicted, "mean": np.array([noise] * 3),
+            "n": np.full(3, 99), "spread": np.array([spread] * 3)}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -152,7 +166,7 @@ def test_r1_follows_the_prediction_or_not(arrays, answers):
 
 def test_r1_noise_that_stays_the_same_does_not_fall():
     arrays = planted_r1((1.0, 1.0, 1.0))
-    arrays["mean"][0, 3] = arrays["mean"][0, 2]
+    arrays["mean"][:, 3] = arrays["mean"][:, 2]
     assert R1_NOISE.read(arrays).parts[0].holds is False
 
 

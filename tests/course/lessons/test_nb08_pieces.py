@@ -8,6 +8,7 @@ import pytest
 from bnlab import functional as F
 from bnlab.course.experiments.bench import decades, deep_net, scores, train
 from bnlab.course.experiments.ledger import ledger
+from bnlab.course.experiments.widths import widths
 from bnlab.course.lessons.nb06.small_cnn import steps_to
 from bnlab.course.lessons.nb08 import depth
 from bnlab.course.lessons.nb08.figure_one import curves_at_best
@@ -15,7 +16,6 @@ from bnlab.course.lessons.nb08.gradient_growth import PREDICTED_GROWTH, growth_p
 from bnlab.course.lessons.nb08.internal_shift import linear_net, shift_by_layer
 from bnlab.course.lessons.nb08.landscape import along_the_gradient
 from bnlab.course.lessons.nb08.residual import KINDS, Residual, residual_net
-from bnlab.course.lessons.nb08.widths import widths
 from bnlab.data import load_digits
 from bnlab.gradcheck import gradcheck
 from bnlab.layers import BatchNorm, Linear, ReLU, Sequential

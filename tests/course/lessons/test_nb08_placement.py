@@ -54,6 +54,7 @@ def placed(before, after):
         (placed((0.97, 0.97), (0.96, 0.96)), [NO, NO, YES, YES], "CONTESTED"),
         (placed((0.97, 0.97), (0.967, 0.98)), [NO] * 4, "NOT REPRODUCED"),
         (placed((0.97, 0.97), (0.1, 0.96)), [YES, NO, YES, YES], "CONTESTED"),
+        (placed((0.1, 0.97), (0.1, 0.1)), [OPEN, YES, NO, YES], "CONTESTED"),  # no ReLU net trains
         (placed((0.9, 0.9), (0.9 + WIDE, 0.96)), [NO, NO, OPEN, NO], "CONTESTED"),
         (
             placed((0.5, 0.5), (0.5 + WIDE, 0.5 + WIDE)),

@@ -144,9 +144,14 @@ CASES = [
     ("W1", w1(("..x.", "xxx.")), [YES, NO, YES, YES]),
     ("W1", w1((".xx.", "..xx")), [NO, YES, YES, YES]),
     ("W1", w1(("xxxx", ".x.."), ("xxxx", "....")), [NO] * 4),
+    ("W1", w1(("....", "....")), [OPEN, OPEN, YES, YES]),  # where nothing trains nothing is told
+    ("W1", w1(("....", "...."), ("....", "....")), [OPEN] * 4),
+    ("W1", w1((".x..", "....")), [NO, NO, YES, YES]),
     ("W2", w2(("...x", "xxxx"), ("...x", ".xxx")), [YES, YES]),
     ("W2", w2(("...x", "xxxx"), ("...x", "...x")), [YES, NO]),
     ("W2", w2(("..xx", "...x"), ("..xx", ".xx.")), [NO, NO]),
+    ("W2", w2(("....", "...."), ("...x", ".xxx")), [OPEN, YES]),
+    ("W2", w2(("....", "...."), ("....", "....")), [OPEN, OPEN]),
     ("W3", w3(), [YES] * 5),
     ("W3", w3(sigmoid_bn=(0.9, 0.11)), [YES, NO, YES, YES, YES]),
     ("W3", w3(relu_plain=(0.79, 0.93)), [NO, YES, NO, YES, YES]),
@@ -171,6 +176,7 @@ CASES = [
     ("W7", w7(TARDY, curves((0.1, 0.1, 0.99))), [NO, YES]),
     ("W7", w7(TARDY, curves((0.1, 0.1, 0.951))), [NO, NO]),
     ("W7", w7(TARDY, curves((*EARLY, 0.96), spread=SEEDS[::-1])), [YES, OPEN]),
+    ("W7", w7(curves((0.1, 0.1, 0.2)), curves((0.1, 0.2, 0.3))), [OPEN, YES]),  # 95% never there
     ("W14", w14((1, 1)), [YES] * 4),
     ("W14", w14((1, 50)), [YES, NO, YES, YES]),
     ("W14", w14((0.02, 0.02), tanh=(50, 50)), [NO] * 4),
@@ -179,8 +185,9 @@ CASES = [
     ("A16", a16(0.90), [NO, NO]),
     ("A16", a16(0.96, SEEDS), [NO, OPEN]),
 ]  # fmt: skip
-VERDICTS = {(YES,): "RIGHT", (NO,): "WRONG", (NO, YES): "IMPRECISE", (OPEN, YES): "CANNOT TELL",
-            (OPEN, NO): "CANNOT TELL", (OPEN, NO, YES): "IMPRECISE"}  # fmt: skip
+VERDICTS = {(YES,): "RIGHT", (NO,): "WRONG", (OPEN,): "CANNOT TELL", (NO, YES): "IMPRECISE",
+            (OPEN, YES): "CANNOT TELL", (OPEN, NO): "CANNOT TELL",
+            (OPEN, NO, YES): "IMPRECISE"}  # fmt: skip
 MEASURED_BY_OTHERS = {"W1", "W5", "W7"}
 
 
@@ -220,7 +227,16 @@ def test_two_seeds_cannot_tell(name):
     arrays = next(arrays for claim, arrays, _ in CASES if claim == name)
     evidence = ledger()[name].read(two_seeds(arrays))
     assert evidence.verdict == "CANNOT TELL"
-    assert len(evidence.open) == len(evidence.parts)
+    assert evidence.open == [*range(1, 1 + len(evidence.parts))]
+
+
+@pytest.mark.parametrize(("name", "arrays"), [("W1", w1(("....", "xxxx"))),
+                                              ("W2", w2(("....", "xxxx")))])  # fmt: skip
+def test_one_seed_in_which_nothing_trains_leaves_it_open(name, arrays):
+    assert ledger()[name].read(arrays).parts[0].holds is True
+    for side in {"relu_bn", "bn"} & set(arrays):
+        arrays[side][1] = 0.1
+    assert ledger()[name].read(arrays).parts[0].holds is None
 
 
 @pytest.mark.parametrize(

@@ -276,3 +276,10 @@ def test_the_factors_are_those_of_the_formulas():
     assert _measured("P16")["usual"][1] == pytest.approx(1 / np.sqrt(1e-5), rel=1e-6)
     assert _measured("P17")["ported"] == pytest.approx(np.sqrt(4 / 3), rel=1e-12)
     assert _measured("P9")["ratio"] == pytest.approx(np.full(3, 1.9), rel=1e-9)
+
+
+@pytest.mark.parametrize(("id", "smaller"), [("P7", {"epochs": 1}), ("P11", {"batches": 3})])
+def test_a_run_too_small_for_its_sides_cannot_tell(id, smaller):
+    evidence = ALL[id].evidence(**smaller)
+    assert evidence.verdict == "CANNOT TELL"
+    assert evidence.reduced

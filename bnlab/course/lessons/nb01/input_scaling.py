@@ -128,7 +128,7 @@ def _judge_s8(arrays):
         counts = [f"over {made}" if n > made else f"{n:.0f}" for n in (typical[3], typical[k])]
         return Part(
             f"standardized inputs need fewer steps to the target loss than {than}, in every split",
-            in_every_seed(steps[:, 3] < steps[:, k]),
+            in_every_seed(steps[:, 3] < steps[:, k], steps[:, [3, k]].min(axis=1) <= made),
             f"{counts[0]} and {counts[1]} steps; largest eigenvalue over the median one "
             f"{ratios[3]:,.0f} and {ratios[k]:,.0f}",
         )

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bnlab.course.experiments import panels
 from bnlab.course.experiments.bench import batchnorm_layers
 from bnlab.course.experiments.evidence import Claim, Experiment
 from bnlab.course.experiments.rule import Part
@@ -165,20 +164,22 @@ def _listed(values, form):
 def _draw_b4(arrays):
     import matplotlib.pyplot as plt
 
-    _, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6))
+    _, (left, middle, right) = plt.subplots(1, 3, figsize=(13, 3.6))
     measured, predicted = arrays["measured"][0], arrays["predicted"][0]
     left.plot(measured, label="measured")
     left.plot(predicted, ":", color="k", label="predicted from the gradients")
     left.set(xlabel="step", ylabel="norm of a layer's weights")
     left.legend()
-    axes = {"xscale": "log", "yscale": "log", "ax": right}
-    groups = {"first gradient, norm": arrays["first_gradient"], "growth, %": _percent(arrays)}
-    panels.lines(arrays["scales"], groups, "factor of the first weights", "norm; growth", **axes)
+    grown = 100 * (np.array(arrays["growth"]) - 1)
+    steps = arrays["measured"].shape[1] - 1
+    by_size = (
+        (middle, arrays["first_gradient"], "norm of the first gradient"),
+        (right, grown, f"growth of the norm in {steps} steps, %"),
+    )
+    for ax, values, ylabel in by_size:
+        ax.loglog(arrays["scales"], values, "-o")
+        ax.set(xlabel="factor of the first weights", ylabel=ylabel)
     return left
-
-
-def _percent(arrays):
-    return 100 * (np.array(arrays["growth"]) - 1)
 
 
 B4_NORM_GROWTH = Experiment(

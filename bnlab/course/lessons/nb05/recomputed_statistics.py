@@ -187,7 +187,7 @@ def _draw_s3(arrays):
 
     shifts = _shifts(arrays)
     clean = 100 * np.mean(arrays["clean"]), "without a shift"
-    size = 3.4 * len(shifts), 3.6
+    size = 4.2 * len(shifts), 3.6
     _, axes = plt.subplots(1, len(shifts), figsize=size, sharey=True, squeeze=False)
     for ax, shift in zip(axes[0], shifts, strict=True):
         panels.strip(_three_ways(arrays, shift), "", limit=clean, ax=ax).set_title(shift)

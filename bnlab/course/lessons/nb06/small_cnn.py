@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from bnlab.course.experiments import panels
-from bnlab.course.experiments.bench import decades
 from bnlab.course.experiments.evidence import Claim, Experiment
 from bnlab.course.experiments.rule import Part, in_every_seed
 from bnlab.course.experiments.seeds import over_seeds
+from bnlab.course.experiments.widths import wider, wider_in_every_seed, widths, without_and_with
 from bnlab.data import load_digits
 from bnlab.layers import AvgPool2d, BatchNorm, Conv2d, Flatten, Linear, ReLU, Sequential
 from bnlab.optim import SGD
@@ -124,27 +124,32 @@ def best_rates(accuracy):
     return np.nan_to_num(accuracy).mean(axis=(0, 3)).argmax(axis=1)
 
 
+def _at_best(arrays):
+    """Best rate of each side (2,), and the steps to 95% at it, (2, S)."""
+    best = best_rates(arrays["accuracy"])
+    first = steps_to(GOAL, arrays["steps"], arrays["accuracy"][:, [0, 1], best])
+    return arrays["lrs"][best], first.T
+
+
 def _judge_c6(arrays):
-    first = steps_to(GOAL, arrays["steps"], arrays["accuracy"])  # (S, sides, R)
-    lrs, best = arrays["lrs"], best_rates(arrays["accuracy"])
-    width = np.array([[decades(lrs[side]) for side in seed] for seed in np.isfinite(first)])
-    at_best = first[:, [0, 1], best]  # (S, sides)
+    works = (arrays["accuracy"] >= GOAL).any(axis=-1)  # (S, sides, R)
+    found = widths(arrays["lrs"], works.swapaxes(0, 1), True)  # (sides, S)
+    lrs, (plain, bn) = _at_best(arrays)
+    best = best_rates(arrays["accuracy"])
     test = 100 * arrays["test"].mean(axis=0)[[0, 1], best]
-    wider = width[:, 1] >= np.maximum(width[:, 0], 0) + 0.45
     return [
         Part(
             "the rates that reach 95% of the validation images span at least half a decade more, "
             "in every seed",
-            in_every_seed(wider),
-            f"{width[:, 0].mean():.1f} decades without, {width[:, 1].mean():.1f} with batch norm, "
-            f"wider in {wider.sum()} of {len(wider)} seeds",
+            wider_in_every_seed(found, by=0.5),
+            f"{without_and_with(found, '{:.1f} decades')}, wider in {wider(found, 0.5).sum()} of "
+            f"{len(plain)} seeds",
         ),
         Part(
             "at the rate that is best for each side 95% comes in fewer steps, in every seed",
-            in_every_seed(at_best[:, 1] < at_best[:, 0]),
-            f"{_median_steps(at_best[:, 0])} at {lrs[best[0]]:g} without, "
-            f"{_median_steps(at_best[:, 1])} at {lrs[best[1]]:g} with batch norm; test images "
-            f"{test[0]:.1f} and {test[1]:.1f}%",
+            in_every_seed(bn < plain, np.isfinite(np.minimum(bn, plain))),
+            f"{_median_steps(plain)} at {lrs[0]:g} without, {_median_steps(bn)} at "
+            f"{lrs[1]:g} with batch norm; test images {test[0]:.1f} and {test[1]:.1f}%",
         ),
     ]
 
@@ -155,12 +160,20 @@ def _median_steps(first):
 
 
 def _draw_c6(arrays):
+    """Accuracy by rate, and how soon each side is there at its best rate."""
+    import matplotlib.pyplot as plt
+
+    _, (left, right) = plt.subplots(1, 2, figsize=(11, 3.6), width_ratios=[1.6, 1])
     last = 100 * np.nan_to_num(arrays["accuracy"][..., -1])  # (S, sides, R)
-    sides = {"without batch norm": last[:, 0], "with batch norm": last[:, 1]}
-    return panels.lines(
-        arrays["lrs"], sides, "learning rate", "validation accuracy in the end, %",
-        limit=(100 * GOAL, f"{GOAL:.0%}"), xscale="log",
-    )  # fmt: skip
+    sides = {"without": last[:, 0], "with batch norm": last[:, 1]}
+    limit = 100 * GOAL, f"{GOAL:.0%}"
+    what = "learning rate", "validation accuracy in the end, %"
+    panels.lines(arrays["lrs"], sides, *what, limit=limit, xscale="log", ax=left)
+    lrs, first = _at_best(arrays)
+    first = np.where(np.isfinite(first), first, np.nan)  # never is no dot
+    groups = {f"{name},\nrate {lr:g}": n for name, lr, n in zip(sides, lrs, first, strict=True)}
+    panels.strip(groups, f"steps to {GOAL:.0%} of the validation images", ax=right)
+    return left
 
 
 C6_SMALL_CNN = Experiment(

@@ -9,8 +9,8 @@ from bnlab.course.experiments import panels
 from bnlab.course.experiments.bench import accuracy_at_best, both_sides, deep_net, rate_sweep
 from bnlab.course.experiments.evidence import Claim, Experiment
 from bnlab.course.experiments.rule import Part
+from bnlab.course.experiments.widths import wider_in_every_seed, widths, without_and_with
 from bnlab.course.lessons.nb08.drawing import WITH, WITHOUT, legend_for_labels, row_of_axes
-from bnlab.course.lessons.nb08.widths import a_decade_more, widths, without_and_with
 from bnlab.data import load_digits
 
 
@@ -53,7 +53,7 @@ def _part(arrays, place, depth):
     return Part(
         f"{depth:.0f} hidden layers: sizes of the first weights that reach {target:.0%} of the "
         "test images span at least a decade more with batch norm, in every seed",
-        a_decade_more(found),
+        wider_in_every_seed(found, by=1),
         f"{without_and_with(found, '{:.1f} decades')}, at the worst size {plain:.0f} and {bn:.0f}%",
     )
 

@@ -129,7 +129,7 @@ def last_batch(config, seed):
 
 def _jumps(accuracy):
     """Largest change of accuracy between epochs after the fourth, in points (S,)."""
-    return 100 * np.abs(np.diff(accuracy[:, 4:], axis=1)).max(axis=1)
+    return 100 * np.abs(np.diff(accuracy[:, 4:], axis=1)).max(axis=1, initial=0.0)
 
 
 def _by(jumps):

@@ -218,7 +218,7 @@ def two_domains(config):
     """P11: one batch norm for both domains, then one for each; what evaluation makes of one."""
     rng = np.random.default_rng(config.seed)
     centres = config.distance * np.array([-0.5, 0.5])
-    centre = np.tile(centres, config.batches // 2)[:, None, None]  # of each batch
+    centre = np.resize(centres, config.batches)[:, None, None]  # of each batch
     x = rng.normal(centre, config.std, (config.batches, config.rows, 1))
     shared, own = (BatchNorm(1, momentum=config.momentum) for _ in range(2))
     _ = [shared(batch) for batch in x], [own(batch) for batch in x[::2]]
