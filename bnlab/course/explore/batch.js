@@ -21,7 +21,9 @@ const LINES = [
   { reach: 10, every: 5, shape: "M0,-7l7,13h-14z", fill: "var(--c2)" },
 ];
 const TALL = 92, AXIS = 54, MARGIN = 18; // px: a line with its words, its axis, room at both ends
-const BAND = { stroke: "var(--grid)", "stroke-width": 8 };
+const NARROW = 360; // px: below it the words above a line take two rows
+const FREE = [0, 1, -1, 2, -2, 3, -3, 4, -4, 5, -5, 6, -6]; // where a value is added, if none is near
+const BAND = { stroke: "var(--grid)", "stroke-width": 8 }, THICK = { "stroke-width": 2 };
 const GHOST = { fill: "none", stroke: "var(--quiet)", "stroke-dasharray": "2 2" };
 const down = (k) => k * TALL + AXIS;
 const KEY_STEPS = { ArrowLeft: -0.1, ArrowDown: -0.1, ArrowRight: 0.1, ArrowUp: 0.1, Home: -99, End: 99 };
@@ -69,11 +71,7 @@ function render({ model, el }) {
     for (const key of KEYS) model.set(key, done[key]);
     model.save_changes();
   }
-  function jump(changes, choice) {
-    chosen = choice;
-    move(changes);
-    rest();
-  }
+  const jump = (changes, choice) => { chosen = choice; move(changes); rest(); };
   const moveTo = (v) => move({ x: batch.x.with(chosen, Math.round(10 * clamp(v, 10)) / 10) });
 
   // Controls: a range returns how it shows the batch.
@@ -93,9 +91,10 @@ function render({ model, el }) {
     Object.assign(add(buttons, "button", { type: "button" }, words), { onclick });
   const settings = [range("gamma", -3, 3, 0.1, 1), range("beta", -5, 5, 0.1, 1),
     range("eps", -5, 2, 1, 0, Math.log10, (k) => Number(`1e${k}`))];
-  const append = (v) => jump({ x: [...batch.x, v] }, batch.x.length);
-  const longer = [button("Add a value", () => append(0)), button("Add an outlier", () => append(OUTLIER))];
-  const shorter = button("Remove the chosen value", () =>
+  const append = (v) => batch.x.length < MOST && jump({ x: [...batch.x, v] }, batch.x.length);
+  const free = () => FREE.find((place) => batch.x.every((v) => Math.abs(v - place) >= 0.5));
+  const longer = [button("Add a value", () => append(free())), button("Add an outlier", () => append(OUTLIER))];
+  const shorter = button("Remove the chosen value", () => batch.x.length > FEWEST &&
     jump({ x: batch.x.toSpliced(chosen, 1) }, Math.max(0, chosen - 1)));
   button("Start again", () => jump(first, 0));
 
@@ -105,10 +104,8 @@ function render({ model, el }) {
     add(node, "circle", { r: 14, fill: "transparent", stroke: "none" }); // a finger needs more than the eye
     add(node, "path", { d: LINES[0].shape, fill: LINES[0].fill });
     node.addEventListener("focus", () => draw(i));
-    node.addEventListener("pointerdown", (event) => {
-      node.setPointerCapture(event.pointerId);
-      node.focus();
-    });
+    node.addEventListener("pointerdown", ({ pointerId }) => node.setPointerCapture(pointerId));
+    node.addEventListener("pointerdown", () => node.focus());
     node.addEventListener("pointermove", (event) => {
       const x = event.clientX - svg.getBoundingClientRect().left - width / 2;
       if (node.hasPointerCapture(event.pointerId)) moveTo((10 * x) / (width / 2 - MARGIN));
@@ -126,23 +123,23 @@ function render({ model, el }) {
   const across = (k, v) => width / 2 + clamp(v, LINES[k].reach) / LINES[k].reach * (width / 2 - MARGIN);
   const stroke = (d, look) => add(drawing, "path", { d, fill: "none", stroke: "var(--ink)", ...look });
   const write = (x, y, words, look = "") => add(drawing, "text", { x, y, class: look }, words);
-  const bar = (k, v, look) => stroke(`M${across(k, v)},${down(k) - 13}v26`, { "stroke-width": 2, ...look });
-  function marks(values, look) {
-    for (const [k, line] of values.entries()) for (const v of line) {
-      const transform = `translate(${across(k, v)},${down(k)})`;
-      add(drawing, "path", { d: LINES[k].shape, transform, fill: LINES[k].fill, ...look });
-    }
-  }
+  const beyond = (k, v) => Math.abs(v) <= LINES[k].reach ? "" : v > 0 ? " →" : " ←"; // its line ends before
+  const bar = (k, v, look) => stroke(`M${across(k, v)},${down(k) - 13}v26`, { ...THICK, ...look });
+  const marks = (values, look) => values.forEach((line, k) => line.forEach((v) => add(drawing, "path", {
+    d: LINES[k].shape, transform: `translate(${across(k, v)},${down(k)})`, fill: LINES[k].fill, ...look })));
   function draw(choice = chosen) {
     chosen = choice;
     width = el.clientWidth;
-    svg.setAttribute("viewBox", `0 0 ${width} ${3 * TALL}`);
+    const fold = width < NARROW ? 14 : 0;
+    svg.setAttribute("viewBox", `0 ${-fold} ${width} ${3 * TALL + fold}`);
     const { mean, variance, bound } = batchnorm(batch), deviation = Math.sqrt(variance);
     const values = lines(batch), m = batch.x.length;
     const after = Math.sqrt(variance / (variance + batch.eps)); // the deviation of x_hat
-    const words = [`x: mean (bar) ${text(mean)}, deviation (band) ${text(deviation)}`,
-      `x_hat: mean 0, deviation ${text(after)}, bound √(${m} − 1) = ${text(bound)}`,
-      `y: mean ${text(batch.beta)}, deviation ${text(Math.abs(batch.gamma) * after)}`];
+    const ends = beyond(0, mean - deviation) + beyond(0, mean + deviation);
+    const words = [
+      [`x: mean (bar) ${text(mean)}${beyond(0, mean)},`, `deviation (band) ${text(deviation)}${ends}`],
+      [`x_hat: mean 0, deviation ${text(after)},`, `bound √(${m} − 1) = ${text(bound)}`],
+      [`y: mean ${text(batch.beta)}, deviation ${text(Math.abs(batch.gamma) * after)}`]];
     drawing.replaceChildren();
     for (let i = 0; i < m; i++) { // from x_i to its x_hat to its y
       const points = values.map((line, k) => `${across(k, line[i])},${down(k)}`);
@@ -154,12 +151,15 @@ function render({ model, el }) {
       for (let v = -every * Math.floor(reach / every); v <= reach; v += every) {
         write(across(k, v), down(k) + 26, text(v, 0), "middle quiet");
       }
-      write(0, down(k) - 38, words[k]);
-      const v = values[k][chosen], beyond = Math.abs(v) <= reach ? "" : v > 0 ? " →" : " ←";
-      const inside = width / 2 + clamp(across(k, v) - width / 2, width / 2 - 32);
-      write(inside, down(k) - 17, text(v) + beyond, "middle strong");
+      const rows = fold ? words[k].toReversed() : [words[k].join(" ")];
+      for (const [i, row] of rows.entries()) write(0, down(k) - 38 - fold * i, row);
+      const v = values[k][chosen];
+      const inside = width / 2 + clamp(across(k, v) - width / 2, width / 2 - 40);
+      write(inside, down(k) - 17, text(v) + beyond(k, v), "middle strong");
     }
-    bar(0, mean);
+    const s = Math.sign(mean);
+    if (beyond(0, mean)) stroke(`M${across(0, mean) + 9 * s},${AXIS - 7}l${7 * s},7l${-7 * s},7`, THICK);
+    else bar(0, mean);
     for (const v of [-bound, bound]) bar(1, v, { "stroke-dasharray": "4 2" });
     if (before) marks(lines(before), GHOST);
     marks([[], ...values.slice(1)], { stroke: "var(--paper)" }); // the marks of x are the handles
@@ -174,8 +174,8 @@ function render({ model, el }) {
       });
     }
     for (const show of settings) show();
-    for (const node of longer) node.disabled = m >= MOST;
-    shorter.disabled = m <= FEWEST;
+    for (const node of longer) node.ariaDisabled = m >= MOST; // disabled, they would lose the focus
+    shorter.ariaDisabled = m <= FEWEST;
   }
 
   function onChange() {

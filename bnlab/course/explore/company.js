@@ -50,7 +50,7 @@ export function scatter(cloud) {
 
 // The pictures, as SVG. Into these texts go numbers only.
 const SIZES = [4, 8, 16, 32, 64, 128];
-const [WIDTH, LEFT, ROW] = [360, 34, 32]; // px
+const [WIDTH, LEFT, ROW] = [360, 38, 32]; // px
 const DASHED = "stroke-dasharray: 6 4";
 const minus = (text) => `${text}`.replace("-", "−");
 const word = (x, y, text, anchor = "middle") => (
@@ -63,7 +63,7 @@ function cloudPicture(clouds, m, ghost, settled) {
   const x = (logit) => LEFT + (Math.min(22, Math.max(0, logit + 10)) / 22) * (WIDTH - LEFT - 10);
   const y = (size) => ROW * (5.5 - SIZES.indexOf(size)); // as in notebook 07, 4 at the foot
   const drawn = clouds.map(([whole, size, cloud]) => {
-    const [colour, shift] = whole === size ? ["var(--c0)", -13] : ["var(--c1)", 2];
+    const [colour, shift] = whole === size ? ["var(--c0)", -13] : ["var(--c2)", 2];
     const places = cloud.map(([v], k) => [x(v), y(size) + shift + 11 * ((0.618 * k) % 1)]);
     const marks = (three, mark) => places.filter((_, k) => (cloud[k][1] === 3) === three)
       .map((place) => `M${place}${mark}`).join("");
@@ -73,14 +73,15 @@ function cloudPicture(clouds, m, ghost, settled) {
       (whole === m && size === ghost ? line(ring) : "");
   });
   const band = `stroke: var(--grid); stroke-width: ${ROW}; opacity: 0.4; stroke-linecap: butt`;
-  return [line(`M${LEFT},${y(ghost)}H${WIDTH}`, band), line(`M${x(settled)},0V192`, DASHED),
+  const evaluation = `stroke: var(--c1); stroke-width: 2; ${DASHED}`; // orange, as in the notebook
+  return [line(`M${LEFT},${y(ghost)}H${WIDTH}`, band), line(`M${x(settled)},0V192`, evaluation),
     ...SIZES.map((size) => word(LEFT - 6, y(size) + 4, size, "end")),
     ...[-8, -4, 0, 4, 8, 12].map((v) => word(x(v), 206, minus(v))), ...drawn].join("");
 }
 
 /** Scatter against the number of images that normalize together, both logarithmic. */
 function scatterPicture(clouds) {
-  const x = (size) => LEFT + 14 + (Math.log2(size) - 2) * 58;
+  const x = (size) => LEFT + 14 + (Math.log2(size) - 2) * 57;
   const y = (deviation) => 80 - Math.log2(deviation) * 32;
   const points = clouds.filter(([, , cloud]) => cloud.length >= 10)
     .map(([m, size, cloud]) => [m === size, size, scatter(cloud)[1]]);
@@ -92,7 +93,7 @@ function scatterPicture(clouds) {
     points.length > 0 ? line(law, DASHED) + word(x(32), y(factor / 3.5), "1/√m") : "",
     ...points.map(([whole, size, deviation]) => line(
       `M${x(size)},${y(deviation)}${whole ? "h0" : "m0,-7l7,7l-7,7l-7,-7z"}`,
-      `stroke: var(${whole ? "--c0" : "--c1"}); stroke-width: ${whole ? 10 : 2}`))].join("");
+      `stroke: var(${whole ? "--c0" : "--c2"}); stroke-width: ${whole ? 10 : 2}`))].join("");
 }
 
 /** The company, 16 in a row: a square for each pixel, as large as its ink. */
@@ -116,7 +117,7 @@ const PAGE = `<div class="controls">
   <label>in ghosts of <input type="range" min="2" max="7"><output></output></label></div>
   <div class="controls"><button>Draw one company</button><button>Draw 100</button><button>Forget all</button></div>
   <p aria-live="polite"></p><div style="display: flex; flex-wrap: wrap; gap: 1rem">
-  ${PICTURES.map(([height, caption]) => `<div style="flex: 1 1 320px; max-width: 420px">
+  ${PICTURES.map(([height, caption]) => `<div class="fitted" style="flex: 1 1 320px; max-width: 420px">
     <p>${caption}</p><svg viewBox="0 0 ${WIDTH} ${height}" role="img" aria-label="${caption}"></svg>
     </div>`).join("")}</div>`;
 
@@ -125,7 +126,7 @@ function render({ model, el }) {
   el.onkeydown = (e) => { if (/^(Arrow|Enter$| $)/.test(e.key)) e.stopPropagation(); }; // JupyterLab
   el.innerHTML = PAGE;
   const all = (tag) => [...el.querySelectorAll(tag)];
-  const [sizes, [once, hundred, none], pictures] = [all("input"), all("button"), all("svg")];
+  const [sizes, [once, hundred, none], pictures, [said]] = ["input", "button", "svg", "p"].map(all);
   const net = Object.fromEntries(["hidden", "V", "bias", "images"].map((k) => [k, model.get(k)]));
   let [clouds, frame] = [{}, 0]; // while it draws, these are ahead of the model's
   const now = () => {
@@ -138,7 +139,7 @@ function render({ model, el }) {
     const list = Object.entries(clouds).map(([key, some]) => [...key.split("/").map(Number), some]);
     pictures[0].innerHTML = cloudPicture(list, m, ghost, model.get("settled"));
     pictures[1].innerHTML = scatterPicture(list);
-    const last = company({ n, m, k: Math.max(0, cloud.length - 1) });
+    const last = cloud.length > 0 ? company({ n, m, k: cloud.length - 1 }) : [0];
     pictures[2].innerHTML = companyPicture(net.images, last, ghost);
   }
   function update() {
@@ -152,17 +153,16 @@ function render({ model, el }) {
     });
     const [mean, deviation] = scatter(cloud).map((value) => minus(value.toFixed(1)));
     const others = cloud.filter(([, answer]) => answer !== 3).length / cloud.length;
-    el.querySelector("[aria-live]").textContent =
-      `Batches of ${m}${ghost < m ? ` in ghosts of ${ghost}` : ""}: ` + (cloud.length === 0
-        ? "none drawn yet." : `${cloud.length} drawn, the logit scatters by ${deviation} about ` +
-        `${mean}, another answer than three in ${Math.round(100 * others)}%.`);
+    said.textContent = `Batches of ${m}${ghost < m ? ` in ghosts of ${ghost}` : ""}: ` + (
+      ["none drawn yet.", `1 drawn, the logit is ${mean}.`][cloud.length] ??
+      `${cloud.length} drawn, the logit scatters by ${deviation} about ${mean}, another answer ` +
+      `than three in ${Math.round(100 * others)}%.`);
     draw();
   }
   function one() {
     const { m, ghost, cloud, n } = now();
     const found = logits(net, company({ n, m, k: cloud.length }).slice(0, ghost));
-    const draw = [found[3], found.indexOf(Math.max(...found))];
-    clouds = { ...clouds, [`${m}/${ghost}`]: [...cloud, draw] };
+    clouds = { ...clouds, [`${m}/${ghost}`]: [...cloud, [found[3], found.indexOf(Math.max(...found))]] };
   }
   function many(left) {
     for (const end = performance.now() + 12; left > 0 && performance.now() < end; left--) one();

@@ -104,6 +104,11 @@ def _units(values):
     return np.round(UNIT * values).astype(int).tolist() if values.ndim == 2 else values.tolist()
 
 
+def _follow(changes):
+    """Who names a batch and no ghost means one ghost."""
+    return {"ghost": changes["m"]} if "m" in changes else {}
+
+
 def _check(state):
     for name in ("m", "ghost"):
         if state[name] not in SIZES:
@@ -123,9 +128,9 @@ def _still(state):
     clouds = np.array([[logits(company(m, k)) for k in range(DRAWS)] for m in SIZES])
     heights = np.log2(SIZES)[:, None] + np.linspace(-0.3, 0.3, DRAWS) * (-1) ** np.arange(DRAWS)
     three = clouds.argmax(axis=2) == THREE
+    ax.axvline(settled(), color="C1", ls="--", label="evaluation mode")
     for answered, marker, name in ((three, "o", "three"), (~three, "x", "another answer")):
-        ax.plot(clouds[answered, THREE], heights[answered], marker, ms=3.5, label=name)
-    ax.axvline(settled(), color="C2", ls="--", label="evaluation mode")
+        ax.plot(clouds[answered, THREE], heights[answered], marker, color="C0", ms=3.5, label=name)
     ax.legend(loc="upper left", fontsize="small")
     ax.set(xlabel="logit of three", ylabel="batch size m", xlim=(-10, 12))
     ax.set_yticks(np.log2(SIZES), SIZES)
@@ -148,12 +153,14 @@ COMPANY = Exploration(
     "in batches of 4, many of them crosses, another answer than three; they draw together about "
     "the logit in evaluation mode as the batch grows to 128. Right, the standard deviation of "
     "the dots against the batch size, both logarithmic, along a line that falls as 1/√m.",
-    first="Draw one company, then 100. Do the same for batches of 4, 64 and 128. At last leave the "
-    "batch at 128 and cut it into ghosts of 8. Predict: which cloud will that be?",
+    first="Draw one company, then 100. Do the same for batches of 4, 8, 64 and 128. At last leave "
+    "the batch at 128 and cut it into ghosts of 8, parts that normalize by themselves. Predict: "
+    "which cloud will that be?",
     seen="Weights and image stay, the logit does not: the rest of the batch moves it. Four times "
     "as many images about halve the scatter, 1/√m. In ghosts of 8 a batch of 128 scatters as a "
     "batch of 8 does: only the images that normalize together count.",
     still=_still,
     data=_data,
+    follow=_follow,
     check=_check,
 )

@@ -32,6 +32,8 @@ class Exploration:
         Draws the same picture with Matplotlib and returns its figure.
     data : function without arguments
         Returns a dict of JSON values that the module reads besides the state and never changes.
+    follow : function of changes to the first state
+        Returns what changes along with them, unless they say otherwise.
     check : function of a state
         Raises ValueError, with a sentence, where a state makes no sense.
     """
@@ -43,6 +45,7 @@ class Exploration:
     seen: str
     still: Callable
     data: Callable = dict
+    follow: Callable = lambda changes: {}
     check: Callable = lambda state: None
 
     @property
@@ -62,7 +65,7 @@ class Exploration:
         plain = {key: _plain(value) for key, value in changes.items()}
         for key, value in plain.items():
             _check_kind(f"{key} of the exploration {self.name!r}", value, self.state[key])
-        state = self.state | plain
+        state = self.state | self.follow(plain) | plain
         self.check(state)
         return state
 

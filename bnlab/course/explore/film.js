@@ -30,6 +30,7 @@ export function frame({ film, s, step }) {
 const COLOURS = ["var(--c0)", "var(--c2)"];
 const DASHES = ["none", "4 2"];
 const [HEAD, ROW, BARS, LEFT, GAP] = [40, 66, 46, 36, 14]; // px
+const NARROW = 340; // px: below it the words above a panel take two rows
 const FRAME_MS = 125;
 const percent = (share) => `${Math.round(100 * share)}%`;
 
@@ -56,20 +57,20 @@ function outline({ density }, { edges, top }, x, floor) {
   return `M${x(edges[0])},${floor}${bars.join("")}V${floor}`;
 }
 
-function panel(layer, first, film, { left, right, x }, side, floor) {
+function panel(layer, first, film, { left, right, x }, side, floor, fold) {
   const line = { fill: "none", stroke: "var(--quiet)", "stroke-dasharray": "1 2" };
   return [
     node("path", { d: outline(layer, film, x, floor), fill: COLOURS[side], "fill-opacity": 0.45,
       stroke: COLOURS[side], "stroke-width": 1.5, "stroke-dasharray": DASHES[side] }),
     node("path", { d: outline(first, film, x, floor), ...line }),
     node("path", { d: `M${left},${floor}H${right}`, stroke: "var(--quiet)" }),
-    node("text", { x: left, y: floor - BARS - 5 }, `std ${layer.std.toFixed(4)}`),
-    node("text", { x: right, y: floor - BARS - 5, "text-anchor": "end" },
+    node("text", { x: left, y: floor - BARS - 5 - fold }, `std ${layer.std.toFixed(4)}`),
+    node("text", { x: fold ? left : right, y: floor - BARS - 5, "text-anchor": fold ? "start" : "end" },
       `flat ${percent(layer.saturated)}`)];
 }
 
-function scene(now, first, film, width) {
-  const floor = (layer) => HEAD + ROW * layer + BARS + 18;
+function scene(now, first, film, width, fold) {
+  const floor = (layer) => HEAD + ROW * layer + BARS + 18 + fold * (layer + 1);
   const end = floor(now[0].layers.length - 1);
   const names = now[0].layers.flatMap((_, layer) => [
     node("text", { x: 0, y: floor(layer) - 20, class: "quiet" }, "layer"),
@@ -77,10 +78,10 @@ function scene(now, first, film, width) {
   return [...names, ...now.flatMap(({ name, right, layers }, side) => {
     const place = column(width, side);
     const middle = { x: place.x(0), "text-anchor": "middle" };
-    return [node("text", { ...middle, y: 14, style: "font-weight: 600" }, name),
+    return [node("text", { ...middle, y: 14, style: `font-weight: ${fold ? 400 : 600}` }, name),
       node("text", { ...middle, y: 30 }, `${right.toFixed(0)}% right`),
       ...layers.flatMap((layer, i) =>
-        panel(layer, first[side].layers[i], film, place, side, floor(i))),
+        panel(layer, first[side].layers[i], film, place, side, floor(i), fold)),
       ...[-1, 0, 1].map((tick) => node("text", { x: place.x(tick), y: end + 15, class: "quiet",
         "text-anchor": ["start", "middle", "end"][tick + 1] }, `${tick}`.replace("-", "−"))),
       node("text", { ...middle, y: end + 30, class: "quiet" }, "output of tanh")];
@@ -108,12 +109,13 @@ function render({ model, el }) {
       "Dotted: before training. Tall bars are cut at the top."));
 
   function draw() {
-    const [s, step, width] = [get("s"), get("step"), Math.max(320, el.clientWidth)];
+    const [s, step, width] = [get("s"), get("step"), Math.max(240, el.clientWidth)];
     const [now, first] = [frame({ film, s, step }), frame({ film, s, step: 0 })];
-    picture.setAttribute("viewBox", `0 0 ${width} ${HEAD + ROW * now[0].layers.length + 34}`);
+    const [fold, rows] = [width < NARROW ? 14 : 0, now[0].layers.length];
+    picture.setAttribute("viewBox", `0 0 ${width} ${HEAD + (ROW + fold) * rows + 34}`);
     picture.setAttribute("aria-label",
       `Histograms of the outputs of five layers, s = ${s}, step ${step}`);
-    picture.replaceChildren(...scene(now, first, film, width));
+    picture.replaceChildren(...scene(now, first, film, width, fold));
     sizes.forEach((button) => button.setAttribute("aria-pressed", Number(button.value) === s));
     slider.value = step;
     shown.textContent = step;

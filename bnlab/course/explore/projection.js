@@ -45,12 +45,11 @@ const digits = (value) => value.toFixed(2).replace("-0.00", "0.00").replace("-",
 const line = (at, from, to, style) => (
   `<path d="M${at(from)}L${at(to)}" style="fill: none; stroke: var(--ink); ${style}"/>`);
 
-function word(at, vector, text, colour) {
+function word(at, vector, text, look = "") {
   const [x, y] = at(vector);
   const [shift, anchor] = x < WIDTH / 2 ? [-6, "end"] : [6, "start"];
-  const style = `fill: ${colour}; stroke: var(--paper); stroke-width: 4px; paint-order: stroke`;
   return `<text x="${x + shift}" y="${y + (y < HEIGHT / 2 ? -5 : 13)}" text-anchor="${anchor}"
-    style="${style}">${text}</text>`;
+    class="${look}">${text}</text>`;
 }
 
 function arrow(at, vector, colour, width, text) {
@@ -60,7 +59,7 @@ function arrow(at, vector, colour, width, text) {
   const [u, v] = [head * (x - x0), head * (y - y0)];
   const tip = `M${x},${y}l${-u - v / 2},${u / 2 - v}l${v},${-u}Z`;
   return `<path d="M${x0},${y0}L${x - u},${y - v}" stroke="${colour}" stroke-width="${width}"/>
-    <path d="${tip}" fill="${colour}"/>${word(at, vector, text, colour)}`;
+    <path d="${tip}" fill="${colour}"/>${word(at, vector, text)}`;
 }
 
 function plane(at, radius) {
@@ -76,9 +75,9 @@ function plane(at, radius) {
 function linesInPlane(at, [a, b, c], radius) {
   const unit = times([a, b, c], radius / length([a, b, c]));
   const left = times([b - c, c - a, a - b], radius / length([b - c, c - a, a - b]));
-  return line(at, times(unit, -1), unit, "stroke: var(--c1); stroke-dasharray: 2 3") +
-    line(at, times(left, -1), left, "stroke: var(--c2); stroke-dasharray: 8 4") +
-    arrow(at, [a, b, c], "var(--c1)", 2.5, "x̂");
+  return line(at, times(unit, -1), unit, "stroke: var(--c2); stroke-dasharray: 2 3") +
+    line(at, times(left, -1), left, "stroke: var(--c1); stroke-dasharray: 8 4") +
+    arrow(at, [a, b, c], "var(--c2)", 2.5, "x̂");
 }
 
 function scene({ x_hat, steps }, step, tip, turn, tilt) {
@@ -88,27 +87,27 @@ function scene({ x_hat, steps }, step, tip, turn, tilt) {
     .map((value, i) => [WIDTH, HEIGHT][i] / 2 + scale * value);
   const ones = times([1, 1, 1], Math.max(radius, length(steps[0])) / 3 ** 0.5);
   const passed = steps.slice(0, step);
-  return [plane(at, radius), word(at, ones, "(1, 1, 1)", "var(--quiet)"),
+  return [plane(at, radius), word(at, ones, "(1, 1, 1)", "quiet"),
     line(at, times(ones, -1), ones, "stroke: var(--quiet); stroke-dasharray: 1 4"),
     length(x_hat) > 0 ? linesInPlane(at, x_hat, radius) : "",
     ...passed.map((from, i) => (
       line(at, from, i + 1 < step ? steps[i + 1] : tip, "stroke-dasharray: 4 3"))),
     ...passed.map((vector, i) => arrow(at, vector, "var(--quiet)", 1.5, i ? "" : "dy")),
-    arrow(at, tip, step === 3 ? "var(--c2)" : "var(--c0)", 4, TIPS[step])].join("");
+    arrow(at, tip, step > 1 ? "var(--c1)" : "var(--c0)", 4, TIPS[step])].join(""); // as in 03
 }
 
 const field = (name, row) => `<input type="number" step="0.5" aria-label="${name}, row ${row}"
   data-name="${name}" data-row="${row - 1}">`;
-const PAGE = `<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img"
-  style="max-width: 27rem; touch-action: pan-y; cursor: grab"></svg>
+const PAGE = `<div class="fitted" style="max-width: 27rem"><svg viewBox="0 0 ${WIDTH} ${HEIGHT}"
+  role="img" style="touch-action: pan-y; cursor: grab"></svg></div>
   <div class="controls"><button>Step back</button><button>Next step</button>
   <label>turn <input type="range" name="turn" min="-180" max="180"></label>
   <label>tilt <input type="range" name="tilt" min="0" max="90"></label></div>
-  <p aria-live="polite" style="min-height: 4.2em"></p><table class="numbers">
+  <p aria-live="polite" style="min-height: 4.2em"></p><div class="fitted"><table class="numbers">
   <tr><td></td><th>row 1</th><th>row 2</th><th>row 3</th><th>length</th></tr>
   ${ROWS.map((name) => `<tr><th scope="row">${name}</th>
     ${[1, 2, 3].map((row) => `<td>${"x dy".includes(name) ? field(name, row) : ""}</td>`).join("")}
-    <td></td></tr>`).join("")}</table>`;
+    <td></td></tr>`).join("")}</table></div>`;
 
 function render({ model, el }) {
   el.classList.add("bnlab-explore");
@@ -145,7 +144,7 @@ function render({ model, el }) {
     angles.forEach((angle) => { angle.value = now[angle.name]; });
     const words = SAID[now.step !== 2 || size > 1.7 ? now.step : size > 0 ? 4 : 5];
     said.textContent = `${words} Its length is ${digits(length(steps[now.step]))}.`;
-    back.disabled = now.step === 0;
+    back.ariaDisabled = now.step === 0; // not disabled: it would lose the focus
     next.textContent = now.step === 3 ? "Start again" : "Next step";
     draw();
   }
@@ -167,7 +166,7 @@ function render({ model, el }) {
   }
   back.addEventListener("click", () => {
     cancelAnimationFrame(frame);
-    set({ step: model.get("step") - 1 });
+    set({ step: Math.max(0, model.get("step") - 1) });
   });
   next.addEventListener("click", () => {
     cancelAnimationFrame(frame);
@@ -186,7 +185,8 @@ function render({ model, el }) {
     const tilt = Math.min(90, Math.max(0, held.tilt + (clientY - held.event.clientY) / 2));
     draw((held.to = { turn, tilt }));
   });
-  picture.addEventListener("lostpointercapture", () => { set(held.to ?? {}); held = null; });
+  picture.addEventListener("pointercancel", () => { held = null; draw(); }); // the page scrolls
+  picture.addEventListener("lostpointercapture", () => { set(held?.to ?? {}); held = null; });
 
   KEYS.forEach((key) => model.on(`change:${key}`, update));
   update();

@@ -71,18 +71,19 @@ def _still(state):
     )
     ax.fill(*at(radius * rim).T, facecolor="0.95", edgecolor="0.5", lw=1)
     left = np.cross(np.ones(3), x_hat)
-    for along, look in ((np.ones(3), "0.5"), (x_hat, "C1"), (left, "C2")):
+    for along, look in ((np.ones(3), "0.5"), (x_hat, "C2"), (left, "C1")):
         unit = radius * along / (np.linalg.norm(along) or 1)
         ax.plot(*at(np.array([-unit, unit])).T, "--", color=look, lw=1)
     ax.plot(*at(way[:3]).T, ":", color="0.2")
     names, colours = (
         ["dy", "on the plane", "what is left", "dx", "x̂"],
-        ("0.4", "0.4", "C0", "C2", "C1"),
+        ("C0", "0.4", "C1", "C1", "C2"),
     )
     for name, vector, colour in zip(names, [*way, x_hat], colours, strict=True):
         arrow = {"arrowstyle": "-|>", "color": colour, "lw": 2.5, "shrinkA": 0, "shrinkB": 0}
         ax.annotate("", at(vector), (0, 0), arrowprops=arrow)
-        ax.annotate(name, at(vector), (-6, 6), textcoords="offset points", ha="center")
+        aside = (-6, 6) if at(vector)[1] > 0 else (0, -14)
+        ax.annotate(name, at(vector), aside, textcoords="offset points", ha="center")
     ax.text(*at(radius * np.ones(3) / 3**0.5), " (1, 1, 1)", color="0.4")
     ax.set(aspect="equal", frame_on=False, xticks=[], yticks=[])
     return figure

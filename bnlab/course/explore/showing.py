@@ -54,7 +54,8 @@ def _still(exploration, state):
 
 def _seen(exploration):
     seen = html.escape(exploration.seen)
-    return f"<details><summary>What you should have seen</summary><p>{seen}</p></details>"
+    summary = "<summary>What you should have seen</summary>"
+    return f'<details class="bnlab-explore-seen">{summary}<p>{seen}</p></details>'
 
 
 def _png(figure):

@@ -165,6 +165,42 @@ def test_values_come_and_go_within_limits(mount, state):
 
 
 @slow
+def test_a_value_is_added_where_none_is(mount, state):
+    page = mount("batch")
+    for _ in range(7):
+        page.get_by_role("button", name="Add a value").click()
+    x = np.sort(state()["x"])
+    assert len(x) == 12
+    assert np.diff(x).min() >= 0.5
+    assert np.abs(x).max() <= 5  # near the others
+
+
+@slow
+@pytest.mark.parametrize(("name", "times"), [("Add a value", 7), ("Remove the chosen value", 2)])
+def test_a_button_that_can_do_no_more_keeps_the_focus(mount, state, name, times):
+    page = mount("batch")
+    page.get_by_role("button", name=name).focus()
+    for _ in range(times + 1):
+        page.keyboard.press("Enter")
+    assert len(state()["x"]) == (12 if times == 7 else 3)
+    assert page.evaluate("document.activeElement.textContent") == name
+    assert page.get_by_role("button", name=name).is_disabled()  # for those who cannot see it
+
+
+@slow
+def test_what_is_beyond_its_line_has_an_arrow(mount):
+    page = mount("batch", x=[0, 0, 0, 0, 20])
+    words = page.get_by_text("x: mean (bar)")
+    assert words.text_content() == "x: mean (bar) 4.00, deviation (band) 8.00 →"
+    bars = page.locator("svg path[stroke-width='2']:not([stroke-dasharray])")
+    assert bars.get_attribute("d").endswith("v26")
+    page.evaluate("mounted[0].model.set('x', [0, 0, 0, 0, -1000])")
+    assert words.text_content() == "x: mean (bar) −200.00 ←, deviation (band) 400.00 ← →"
+    line, arrow = (page.locator("svg path[stroke='var(--quiet)']").first, bars)
+    assert arrow.bounding_box()["x"] + arrow.bounding_box()["width"] < line.bounding_box()["x"]
+
+
+@slow
 def test_the_batch_before_stays_as_a_ghost(mount):
     page = mount("batch")
     ghosts = page.locator("path[stroke-dasharray='2 2']")
@@ -199,45 +235,6 @@ def test_several_on_a_page_do_not_disturb_one_another(mount, state):
     page.keyboard.press("Home")
     assert (state(0), state(1)["x"][0]) == (BATCH.state, -10)
     assert page.locator("[id]").count() == 0  # ids would meet
-
-
-LOOKS = [(width, scheme) for width in (1280, 390) for scheme in ("light", "dark")]
-# The contrast of the colours with their paper: at least 4.5 for texts, 3 for marks (WCAG).
-CONTRASTS = """el => {
-  const light = c => { c /= 255; return c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4 };
-  const luminance = colour => {
-    const [r, g, b] = colour.match(/[0-9.]+/g).map(Number);
-    return 0.2126 * light(r) + 0.7152 * light(g) + 0.0722 * light(b);
-  };
-  const probe = el.appendChild(document.createElement("i"));
-  const of = name => {
-    probe.style.color = `var(${name})`;
-    return luminance(getComputedStyle(probe).color);
-  };
-  const against = name => {
-    const [high, low] = [of(name), of("--paper")].sort((a, b) => b - a);
-    return (high + 0.05) / (low + 0.05);
-  };
-  return Object.fromEntries(["--ink", "--quiet", "--c0", "--c1", "--c2"].map(n => [n, against(n)]));
-}"""
-
-
-@slow
-@pytest.mark.parametrize(("width", "scheme"), LOOKS)
-def test_it_fits_and_can_be_read(mount, house, width, scheme):
-    house.set_viewport_size({"width": width, "height": 844})
-    house.emulate_media(color_scheme=scheme)
-    page = mount("batch")
-    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
-    sizes = page.locator("svg text").evaluate_all(
-        "nodes => nodes.map(n => n.getScreenCTM().a * parseFloat(getComputedStyle(n).fontSize))"
-    )
-    assert min(sizes) >= 11
-    found = page.locator(".bnlab-explore").evaluate(CONTRASTS)
-    assert min(found["--ink"], found["--quiet"]) >= 4.5
-    assert min(found.values()) >= 3
-    boxes = page.locator("button, input, [role=slider]").all()
-    assert min(min(box.bounding_box()[side] for side in ("width", "height")) for box in boxes) >= 24
 
 
 @slow
