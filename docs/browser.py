@@ -15,7 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bnlab.tools.lab import fresh
+from bnlab.tools.lab import unopened
 from bnlab.tools.workshop.installing import pack
 
 __all__ = ["FOLDER", "build", "build_wheel", "is_possible", "line", "needing_torch",
@@ -111,7 +111,7 @@ def build(target, notebooks):
 
 def untouched(notebook):
     """The text of a notebook for this kernel, without outputs: they would stand below "predict"."""
-    content = json.loads(fresh(notebook.read_bytes()))
+    content = json.loads(unopened(notebook.read_bytes()))
     content["metadata"] |= {"kernelspec": KERNEL, "language_info": LANGUAGE}
     return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 

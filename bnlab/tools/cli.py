@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import quote
 
 import typer
 
@@ -46,8 +47,12 @@ def main(
 
 @app.command()
 def lab(
-    folder: Annotated[
-        Path, typer.Argument(metavar="DIR", help="Your folder; made if it does not exist.")
+    place: Annotated[
+        Path,
+        typer.Argument(
+            metavar="[DIR|NOTEBOOK]",
+            help="Your folder, made if it does not exist; or a notebook, opened where it lies.",
+        ),
     ] = Path("bnlab-course"),
     no_browser: Annotated[
         bool, typer.Option("--no-browser", help="Only print the address.")
@@ -59,13 +64,21 @@ def lab(
         bool, typer.Option("--copy-only", help="Copy, and do not start JupyterLab.")
     ] = False,
 ):
-    """Put the notebooks in DIR, keep what you wrote there, and open the first in JupyterLab."""
-    from bnlab.tools.doctor import JUPYTER, to_do
-    from bnlab.tools.lab import LabError, working_copy
+    """Put the notebooks in DIR, keep what you wrote there, and open the first in JupyterLab.
 
-    folder = without_tilde(folder)
+    With a NOTEBOOK nothing is copied: JupyterLab opens it in the folder that it lies in.
+    """
+    from bnlab.tools.doctor import JUPYTER, to_do
+    from bnlab.tools.lab import LabError, make_ready, working_copy
+
+    place, results = without_tilde(place), []
     try:
-        results = working_copy(folder)
+        if place.suffix == ".ipynb" and not place.is_dir():
+            make_ready(place)
+            folder, first = place.parent, place.name
+        else:
+            results = working_copy(place)
+            folder, first = place, results[0].name
     except LabError as error:
         stop(str(error))
     left = to_do()
@@ -76,7 +89,7 @@ def lab(
     if not copy_only:
         if JUPYTER in [line.name for line in left]:
             stop(f"The notebooks are in {folder}, but JupyterLab would not start: see above.")
-        raise typer.Exit(_jupyterlab(folder, results[0].name, no_browser, port))
+        raise typer.Exit(_jupyterlab(folder, first, no_browser, port))
 
 
 @app.command()
@@ -86,14 +99,14 @@ def doctor(
     ] = False,
 ):
     """Look whether this computer is ready for the course."""
-    from bnlab.tools.doctor import examine
+    from bnlab.tools.doctor import examine, start
 
     lines = examine(kernel=not no_kernel)
     print_rows(("ok" if line.ok else "TO DO", line.name, line.message) for line in lines)
     left = sum(not line.ok for line in lines)
     if left:
         stop(f"{left} of {len(lines)} lines say what to do.")
-    typer.echo("Everything is ready. Start with: bnlab lab")
+    typer.echo(f"Everything is ready. Start with: {start()}")
 
 
 @app.command()
@@ -182,14 +195,14 @@ def build_workshop(
 
 
 def _jupyterlab(folder, first, no_browser, port):
-    """Run JupyterLab, open at the first notebook, until it ends; return its exit code."""
+    """Run JupyterLab, open at a notebook of the folder, until it ends; return its exit code."""
     if importlib.util.find_spec("jupyterlab") is None:
         stop(
             f"The notebooks are in {folder}, but JupyterLab is not installed; "
             'in the folder of the course: python -m pip install -e ".[course]"'
         )
     command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder.resolve()}"]
-    command += [f"--LabApp.default_url=/lab/tree/{first}"]
+    command += [f"--LabApp.default_url=/lab/tree/{quote(first)}"]
     command += ["--no-browser"] * no_browser
     command += [f"--ServerApp.port={port}"] * (port is not None)
     # In a container everybody is root, and Jupyter would refuse to start.

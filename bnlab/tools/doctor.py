@@ -8,6 +8,7 @@ import importlib.metadata
 import importlib.util
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-__all__ = ["CheckLine", "MissingPackage", "available", "examine", "to_do"]
+__all__ = ["CheckLine", "MissingPackage", "available", "examine", "start", "to_do"]
 
 OLDEST_PYTHON = (3, 11)
 LEAST_MEMORY_GB = 1.5
@@ -56,7 +57,7 @@ def examine(kernel=True):
         ("progress", partial(_writable, _home), "set BNLAB_HOME to a folder of your own"),
         ("memory", _memory, "close other programs, or use another computer"),
         ("disk", _disk, "make room, or go to a folder on another disk"),
-        ("browser", _browser, "start with: bnlab lab --no-browser"),
+        ("browser", _browser, f"start with: {start()} --no-browser"),
     ]
     return [_look(*check) for check in checks]
 
@@ -65,6 +66,19 @@ def to_do():
     """Look at what would stop a learner in JupyterLab and is seen at once: the lines not ok."""
     lines = [_look(*check) for check in _course_checks(_installed)]
     return [line for line in lines if not line.ok]
+
+
+def start():
+    """Command to start with in this folder: where INSTALL.txt of a workshop names one, that one.
+
+    A notebook that it opens has to lie here too: in the instructor's folder it does not.
+    """
+    try:
+        text = Path("INSTALL.txt").read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return "bnlab lab"
+    named = re.findall(r"^ +(bnlab lab (\S+\.ipynb))$", text, re.MULTILINE)
+    return next((line for line, name in named if Path(name).is_file()), "bnlab lab")
 
 
 class MissingPackage(ImportError):
@@ -272,4 +286,4 @@ def _browser():
     try:
         return f"{webbrowser.get().name} will open JupyterLab"
     except (webbrowser.Error, AttributeError):
-        return "none here; `bnlab lab --no-browser` prints the address to open elsewhere"
+        return f"none here; `{start()} --no-browser` prints the address to open elsewhere"

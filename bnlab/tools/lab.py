@@ -9,9 +9,14 @@ be typed into it (cell types, sources, attached pictures). Outputs are not part 
 
 What is put there has no outputs. Below "predict" they would be the answer; the site shows them to
 those who only read. It also has what JupyterLab would note by itself when the notebook is opened,
-or an untouched notebook would be marked as unsaved.
+or an untouched notebook would be marked as unsaved: what the kernel says of its language, with the
+version of Python here.
+
+A workshop's notebooks come from another computer, so that one only learns here what to note. They
+are opened where they lie (`make_ready`), and only those that nobody has opened yet are written.
 """
 
+import contextlib
 import hashlib
 import itertools
 import json
@@ -25,13 +30,17 @@ from bnlab import __version__
 from bnlab.course.writing import replacing
 from bnlab.data import course_files
 
-__all__ = ["CopyResult", "LabError", "working_copy"]
+__all__ = ["CopyResult", "LabError", "fresh", "make_ready", "unopened", "working_copy"]
 
 MANIFEST = ".bnlab-shipped.json"
+# What the kernel says of its language, and JupyterLab notes in a notebook, besides the version.
+LANGUAGE = {"codemirror_mode": {"name": "ipython", "version": 3}, "file_extension": ".py",
+            "mimetype": "text/x-python", "name": "python", "nbconvert_exporter": "python",
+            "pygments_lexer": "ipython3"}  # fmt: skip
 
 
 class LabError(Exception):
-    """The working copy cannot be made; the message says why and what to do."""
+    """The notebooks cannot be opened; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -58,22 +67,56 @@ def working_copy(destination, source=None):
     notebooks = Path(source or course_files()) / "notebooks"
     folder = Path(os.path.realpath(Path(destination).expanduser()))
     shipped = _read_course(notebooks)
-    try:
+    with _writing(folder, "choose a folder of your own, for example: bnlab lab ~/bnlab-course"):
         _refuse_unusable(folder, notebooks)
         folder.mkdir(parents=True, exist_ok=True)
-        # Also where there is nothing to put: in JupyterLab, nothing could be saved.
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        _try_to_write(folder)
         earlier = _read_manifest(folder)
         results = [_place(folder / name, new, earlier.get(name)) for name, new in shipped.items()]
         # Last: if we are interrupted before, the next run takes an older file for the learner's.
         _write_manifest(folder, earlier, shipped)
+    return results
+
+
+def make_ready(notebook):
+    """Make a notebook and those beside it ready to be opened where they lie; copy nothing.
+
+    >>> import tempfile
+    >>> kit = Path(tempfile.mkdtemp(), "00_start_here.ipynb")
+    >>> _ = kit.write_bytes(unopened(b'{"cells": []}'))
+    >>> make_ready(kit)
+    >>> kit.read_bytes() == fresh(b'{"cells": []}')
+    True
+    """
+    notebook = Path(notebook).expanduser()
+    folder = Path(os.path.realpath(notebook.parent))
+    if not notebook.is_file():
+        raise LabError(
+            f"there is no notebook {notebook.name} in {folder}; go to the folder that has it, or "
+            "open the whole course: bnlab lab"
+        )
+    _refuse_the_course(folder, course_files() / "notebooks")
+    with _writing(folder, "copy the notebooks to a folder of your own"):
+        _try_to_write(folder)
+        for file in sorted(folder.glob("*.ipynb")):
+            if _is_unopened(file):
+                _write(file, fresh(file.read_bytes()))
+
+
+@contextlib.contextmanager
+def _writing(folder, advice):
+    try:
+        yield
     except OSError as error:
         raise LabError(
-            f"bnlab lab cannot write in {folder} ({error.strerror}); "
-            "make room there or choose a folder of your own, for example: bnlab lab ~/bnlab-course"
+            f"bnlab lab cannot write in {folder} ({error.strerror}); make room there or {advice}"
         ) from error
-    return results
+
+
+def _try_to_write(folder):
+    """Also where there is nothing to put: in JupyterLab, nothing could be saved."""
+    with tempfile.TemporaryFile(dir=folder):
+        pass
 
 
 def _read_course(notebooks):
@@ -88,18 +131,41 @@ def _read_course(notebooks):
 
 def fresh(content):
     """A notebook as nobody has run it, in bytes, with the version of Python that will run it."""
+    notebook = json.loads(unopened(content))
+    notebook["metadata"]["language_info"] = LANGUAGE | {"version": platform.python_version()}
+    return _as_bytes(notebook)
+
+
+def unopened(content):
+    """A notebook as no Jupyter has opened it, in bytes: no outputs, no notes on a language."""
     notebook = json.loads(content)
     for cell in notebook["cells"]:
         if cell["cell_type"] == "code":
             cell |= {"execution_count": None, "outputs": []}
-    metadata = notebook.setdefault("metadata", {})
-    metadata.setdefault("language_info", {})["version"] = platform.python_version()
+    notebook.setdefault("metadata", {}).pop("language_info", None)
+    return _as_bytes(notebook)
+
+
+def _as_bytes(notebook):
     return (json.dumps(notebook, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def _is_unopened(file):
+    """Whether a file is, byte for byte, a notebook that nobody has opened yet."""
+    try:
+        content = file.read_bytes()
+        return unopened(content) == content
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return False
 
 
 def _refuse_unusable(folder, notebooks):
     if folder.is_file():
         raise LabError(f"bnlab lab needs a folder, but {folder} is a file; choose another name")
+    _refuse_the_course(folder, notebooks)
+
+
+def _refuse_the_course(folder, notebooks):
     if any(os.path.exists(p) and p.samefile(notebooks) for p in (folder, *folder.parents)):
         raise LabError(
             f"{folder} belongs to the course itself, where an upgrade could replace your work; "

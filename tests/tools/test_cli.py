@@ -133,6 +133,27 @@ def test_jupyterlab_opens_the_first_notebook(run, course, serve):
     assert "--LabApp.default_url=/lab/tree/00_start_here.ipynb" in server.command
 
 
+def test_a_notebook_is_opened_where_it_lies_and_nothing_is_copied(run, course, serve):
+    kit = course.parent / "kit"
+    kit.mkdir()
+    (kit / "my notes.ipynb").write_text(NOTEBOOK)
+    server = serve()
+    assert run("lab", "kit/my notes.ipynb").exit_code == 0
+    assert f"--ServerApp.root_dir={kit.resolve()}" in server.command
+    assert "--LabApp.default_url=/lab/tree/my%20notes.ipynb" in server.command
+    assert "JUPYTER_CONFIG_PATH" in server.env
+    assert [path.name for path in kit.iterdir()] == ["my notes.ipynb"]
+
+
+def test_a_notebook_that_is_not_there_is_a_sentence_and_no_folder(run, course, serve):
+    server = serve()
+    result = run("lab", "01_gone.ipynb")
+    assert result.exit_code == 1
+    assert "there is no notebook 01_gone.ipynb" in result.output
+    assert not (course.parent / "01_gone.ipynb").exists()
+    assert server.command is None
+
+
 @pytest.mark.parametrize("theirs", [None, "/theirs"])
 def test_jupyterlab_does_not_ask_about_news_and_keeps_its_own_settings(
     run, course, serve, monkeypatch, theirs
@@ -256,6 +277,13 @@ def test_doctor_exits_with_what_it_found(run, monkeypatch, ok, code):
     assert re.search(rf"{'ok' if ok else 'TO DO'} +kernel \[x\] +see \[course\]", result.output)
     assert ("Everything is ready" in result.output) == ok
     assert ("1 of 2 lines say what to do" in result.output) != ok
+
+
+def test_doctor_ends_with_the_command_of_this_folder(run, monkeypatch):
+    monkeypatch.setattr("bnlab.tools.doctor.examine", lambda kernel: [])
+    monkeypatch.setattr("bnlab.tools.doctor.start", lambda: "bnlab lab here.ipynb")
+    said = "Everything is ready. Start with: bnlab lab here.ipynb\n"
+    assert run("doctor").output.endswith(said)
 
 
 @pytest.mark.parametrize(

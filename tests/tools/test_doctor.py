@@ -16,7 +16,8 @@ import pytest
 from packaging.requirements import Requirement
 
 from bnlab.tools import doctor
-from bnlab.tools.doctor import CheckLine, available, examine, to_do
+from bnlab.tools.doctor import CheckLine, available, examine, start, to_do
+from bnlab.tools.workshop.installing import START, instructions
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -352,6 +353,35 @@ def test_no_browser_is_no_fault_but_says_what_to_do(monkeypatch):
     line = found(examine(kernel=False), "browser")
     assert line.ok
     assert "bnlab lab --no-browser" in line.message
+
+
+@pytest.mark.parametrize("wheels", [False, True])
+def test_in_the_folder_of_a_workshop_one_starts_with_its_first_notebook(
+    wheels, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    assert start() == "bnlab lab"
+    Path("INSTALL.txt").write_text(instructions(wheels), encoding="utf-8")
+    assert start() == "bnlab lab", "the instructor's folder has these instructions, no notebook"
+    Path(START.split()[-1]).touch()
+    assert start() == START
+
+    def none():
+        raise webbrowser.Error("could not locate runnable browser")
+
+    monkeypatch.setattr(webbrowser, "get", none)
+    assert f"`{START} --no-browser` prints" in doctor._browser()
+
+
+@pytest.mark.parametrize("content", ["Run `make`.", "  bnlab lab gone.ipynb", b"\xff\xfe", None])
+def test_instructions_of_something_else_change_nothing(content, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    file = Path("INSTALL.txt")
+    if content is None:
+        file.mkdir()
+    else:
+        file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    assert start() == "bnlab lab"
 
 
 def test_the_doctor_itself_loads_nothing_heavy():

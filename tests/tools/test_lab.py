@@ -11,7 +11,15 @@ import pytest
 
 from bnlab import __version__
 from bnlab.tools import lab
-from bnlab.tools.lab import MANIFEST, CopyResult, LabError, fresh, working_copy
+from bnlab.tools.lab import (
+    MANIFEST,
+    CopyResult,
+    LabError,
+    fresh,
+    make_ready,
+    unopened,
+    working_copy,
+)
 
 NAME = "02_batchnorm_algorithm.ipynb"
 BESIDE = f"02_batchnorm_algorithm.new-{__version__}.ipynb"
@@ -256,8 +264,10 @@ def test_outputs_of_a_newer_version_are_left_out_too(course, desk):
 
 def test_it_says_which_python_will_run_it_as_jupyterlab_would(course, desk):
     working_copy(desk, source=course)
-    metadata = json.loads((desk / NAME).read_bytes())["metadata"]
-    assert metadata["language_info"]["version"] == platform.python_version()
+    noted = json.loads((desk / NAME).read_bytes())["metadata"]["language_info"]
+    assert noted["version"] == platform.python_version()
+    kernel = pytest.importorskip("ipykernel.ipkernel").IPythonKernel
+    assert noted == kernel.language_info
 
 
 def test_letters_and_lines_stay_as_jupyter_writes_them():
@@ -266,6 +276,104 @@ def test_letters_and_lines_stay_as_jupyter_writes_them():
     assert '   "source": "γ = 1"' in written
     assert written.endswith("}\n")
     assert fresh(written.encode()).decode() == written
+
+
+# Opened where it lies
+
+
+@pytest.fixture
+def kit(tmp_path):
+    """A folder with two notebooks that nobody has opened, as a workshop has them."""
+    folder = tmp_path / "kit"
+    folder.mkdir()
+    for name in ("00_start_here.ipynb", NAME):
+        (folder / name).write_bytes(unopened(notebook(code("1 + 1", [RESULT]), "γ = ...")))
+    return folder
+
+
+def test_a_notebook_that_nobody_has_opened_has_no_outputs_and_no_notes(kit):
+    there = json.loads((kit / NAME).read_bytes())
+    assert [cell["outputs"] for cell in there["cells"]] == [[], []]
+    assert "language_info" not in there["metadata"]
+    assert unopened((kit / NAME).read_bytes()) == (kit / NAME).read_bytes()
+
+
+def test_every_notebook_that_nobody_has_opened_learns_which_python_will_run_it(kit):
+    before = contents(kit)
+    make_ready(kit / "00_start_here.ipynb")
+    assert contents(kit) == {name: fresh(content) for name, content in before.items()}
+    assert contents(kit) != before
+
+
+def test_a_second_run_and_other_files_are_left_alone(kit):
+    make_ready(kit / NAME)
+    (kit / "my_batchnorm.py").write_text("mine")
+    (kit / "folder.ipynb").mkdir()
+    before = {p: p.stat().st_mtime_ns for p in kit.iterdir()}
+    make_ready(kit / NAME)
+    assert {p: p.stat().st_mtime_ns for p in kit.iterdir()} == before
+
+
+YOURS = {
+    "run": notebook(code("1 + 1", [RESULT], execution_count=1)),
+    "run, and nothing printed": notebook(code("a = 1", execution_count=1)),
+    "saved by Jupyter": fresh(notebook("my = 1")),
+    "saved by the Jupyter of another computer": fresh(notebook("1")).replace(b'"3.', b'"2.'),
+    "made by another program": notebook("my = 1"),
+    "written in one line": json.dumps(json.loads(unopened(notebook("1")))).encode(),
+    "damaged": b"{",
+    "no cells": b"{}",
+    "a list": b"[]",
+    "deep": b"[" * 100_000,
+}
+
+
+@pytest.mark.parametrize("yours", YOURS.values(), ids=YOURS)
+def test_what_somebody_has_opened_stays_byte_for_byte(kit, yours):
+    (kit / NAME).write_bytes(yours)
+    make_ready(kit / NAME)
+    assert (kit / NAME).read_bytes() == yours
+
+
+def test_no_notebook_of_a_clone_is_changed_where_another_bnlab_opens_it():
+    files = sorted((lab.course_files() / "notebooks").glob("*.ipynb"))
+    assert len(files) > 10
+    assert not any(map(lab._is_unopened, files))
+
+
+def test_what_is_typed_into_one_that_no_jupyter_has_saved_stays(kit):
+    typed = (kit / NAME).read_bytes().replace("γ = ...".encode(), b"mine = 42")
+    (kit / NAME).write_bytes(typed)
+    make_ready(kit / NAME)
+    assert json.loads((kit / NAME).read_bytes())["cells"] == json.loads(typed)["cells"]
+
+
+def test_a_notebook_that_is_not_there_is_a_sentence_and_nothing_is_made(tmp_path):
+    with pytest.raises(
+        LabError, match=r"no notebook 00\.ipynb in .*; go to the folder .*bnlab lab"
+    ):
+        make_ready(tmp_path / "new" / "00.ipynb")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_notebook_of_the_courses_own_folder_is_not_opened_there(course, monkeypatch):
+    monkeypatch.setattr(lab, "course_files", lambda: course)
+    with pytest.raises(LabError, match=r"belongs to the course itself.*choose a folder"):
+        make_ready(course / "notebooks" / NAME)
+    assert contents(course / "notebooks") == {NAME: FIRST}
+
+
+def test_where_a_kit_cannot_be_saved_the_sentence_comes_first(kit, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    before = contents(kit)
+    monkeypatch.setattr(lab.tempfile, "TemporaryFile", refuse)
+    with pytest.raises(
+        LabError, match=r"cannot write in .*kit \(Permission denied\); .*copy the n"
+    ):
+        make_ready(kit / NAME)
+    assert contents(kit) == before
 
 
 # What counts as typed

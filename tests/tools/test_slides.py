@@ -4,6 +4,7 @@ import functools
 import re
 import sys
 import tempfile
+from html import escape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+from bnlab.course import explore
+from bnlab.course.explore.exploring import exploration, names
 from bnlab.data import course_files
 from bnlab.tools.doctor import MissingPackage
 from bnlab.tools.workshop import slides
@@ -110,8 +113,8 @@ def test_headings_code_figures_and_printed_lines_are_all_there(file):
     for cell in notebook.cells:
         imported = cell.cell_type == "code" and "import " in cell.source
         if cell.cell_type == "code" and not imported:
-            assert " ".join(cell.source.split()) in text
-    assert "noqa" not in text
+            seen = cell.source.replace("# fmt: skip", "")
+            assert " ".join(seen.split()) in text
     code = "".join(re.findall(r'<div class="highlight">.*?</div>', deck(file), re.DOTALL))
     assert not re.search(
         r"^(import (numpy|matplotlib)|from bnlab)\b", Reader(code).text, re.MULTILINE
@@ -215,24 +218,29 @@ def test_the_richest_form_of_an_output_is_shown(output, text, tags):
     assert bool(reader.tags) == bool(tags)
 
 
-PNG = {"image/png": "QUJD\nREVG\n"}
-
-
-@pytest.mark.parametrize(
-    ("data", "alt", "said"),
-    [
-        (PNG, "two <lines>", "two &lt;lines&gt;"),
-        (PNG | {slides.WIDGET: {}, "text/plain": "a film"}, "", "a film"),
-        (PNG | {slides.WIDGET: {}, "text/plain": "a film"}, "five layers", "five layers"),
-    ],
-    ids=["figure", "still of an exploration", "with words of its own"],
-)
-def test_a_picture_is_embedded_with_its_text(data, alt, said):
-    metadata = {"mystnb": {"image": {"alt": alt}}}
-    output = new_output("display_data", data)
+def test_a_picture_is_embedded_with_its_text():
+    metadata = {"mystnb": {"image": {"alt": "two <lines>"}}}
+    output = shown(image_png="QUJD\nREVG\n")
     ((slide,),) = cut(new_notebook(cells=[new_code_cell("0", outputs=[output], metadata=metadata)]))
     assert Reader(slide).asked == ["data:image/png;base64,QUJDREVG"]
-    assert f'<img alt="{said}" ' in slide
+    assert '<img alt="two &lt;lines&gt;" ' in slide
+
+
+@pytest.mark.parametrize("name", names())
+def test_an_exploration_is_its_still_with_its_words_on_a_slide(name, monkeypatch):
+    outputs = []
+    monkeypatch.setattr(
+        "IPython.display.display",
+        lambda data, **how: outputs.append(new_output("display_data", data)),
+    )
+    explore(name)._ipython_display_()
+    cells = [new_markdown_cell("## Move it"), new_code_cell("explore()", outputs=outputs)]
+    ((_, slide),) = cut(new_notebook(cells=cells))
+    found, reader = exploration(name), Reader(slide)
+    assert reader.tags.count("img") == slide.count(f'alt="{escape(found.alt)}"') == 1
+    assert [url.partition(",")[0] for url in reader.asked] == ["data:image/png;base64"]
+    assert found.first in reader.text
+    assert found.seen in reader.text
 
 
 def test_cells_that_make_the_tools_ready_are_no_slides():
@@ -246,6 +254,41 @@ def test_cells_that_make_the_tools_ready_are_no_slides():
     ]
     ((slide,),) = cut(new_notebook(cells=cells))
     assert Reader(slide).text.split() == ["print(b)", "1"]
+
+
+@pytest.mark.parametrize(
+    "note", ["  # noqa: E501", "  # fmt: skip", "  # noqa", "\n# fmt: off", "\n    # fmt: on"]
+)
+def test_a_note_for_a_linter_or_a_formatter_is_not_on_a_slide(note):
+    source = f'draw("# fmt", 1)  # a figure{note}\nprint(1)'
+    ((slide,),) = cut(new_notebook(cells=[new_code_cell(source)]))
+    text = Reader(slide).text
+    assert " ".join(text.split()) == 'draw("# fmt", 1) # a figure print(1)'
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"text/html": 'Next: <b>x</b>, in <a class="n" href="00_start_here.ipynb">notebook 00</a>'
+                      ' or <a href="https://example.org">a page</a>.'},
+        {"text/markdown": "Next: **x**, in [notebook 00](00_start_here.ipynb) or "
+                          "[a page](https://example.org)."},
+    ],
+    ids=["HTML", "Markdown"],
+)  # fmt: skip
+def test_a_link_to_a_notebook_in_an_output_is_its_words_too(data):
+    output = new_output("display_data", data)
+    ((slide,),) = cut(new_notebook(cells=[new_code_cell("0", outputs=[output])]))
+    assert "Next: x, in notebook 00 or a page." in Reader(slide).text
+    assert "ipynb" not in slide
+    assert 'href="https://example.org"' in slide
+
+
+@every_notebook
+def test_a_deck_has_no_note_for_tools_and_no_link_to_a_notebook(file):
+    text = Reader(deck(file)).text
+    assert not re.search(r"# (fmt|noqa)\b", text)
+    assert not re.search(r'href="[^"]*ipynb', deck(file))
 
 
 @every_notebook

@@ -27,13 +27,15 @@ from bnlab.course.exercises.registry import find
 from bnlab.course.experiments.ledger import ledger
 from bnlab.course.lessons.nb05.conventions import CONVENTIONS
 from bnlab.tools import cli
+from bnlab.tools.lab import unopened
 from bnlab.tools.workshop import build as building
 from bnlab.tools.workshop.build import build
 from bnlab.tools.workshop.closing import CLOSING, card_of, closing
 from bnlab.tools.workshop.cutting import cut, given_and_taken, lead_on
 from bnlab.tools.workshop.formulas import missing
 from bnlab.tools.workshop.handout import FORMULAS, formulas_of, handout
-from bnlab.tools.workshop.installing import FROM_INDEX, WHEEL
+from bnlab.tools.workshop.installing import FROM_INDEX, START, WHEEL
+from bnlab.tools.workshop.likely import sentence
 from bnlab.tools.workshop.plans import (
     BREAKS,
     SCRIPT,
@@ -331,6 +333,8 @@ def test_the_closing_votes_on_what_the_room_has_done(minutes):
     for name in read_plan(minutes):
         row = re.search(rf"^\| {name[:2]} \| (.+?) \| (.+) \|$", notebook.cells[-2].source, re.M)
         assert len(row[1].split()) > 5
+    assert "Before you look at the table" in notebook.cells[-3].source
+    assert "|" not in notebook.cells[-3].source
     assert not re.search("One\\.|Two\\.|Three\\.", "".join(c.source for c in vote.cells))
 
 
@@ -365,7 +369,7 @@ def test_the_opening_says_this_workshops_minutes_and_what_is_left_for_home(name)
 
 
 @every_notebook
-def test_exercises_are_empty_and_lessons_keep_their_outputs(name):
+def test_exercises_are_empty_and_lessons_keep_their_outputs_for_slides_and_instructors(name):
     stored = {cell.id: cell for cell in WHOLE[name].cells}
     assert marked(CUT[name], "exercise")
     assert len(marked(CUT[name], "exercise")) == len(marked(CUT[name], "check"))
@@ -497,9 +501,29 @@ def test_a_likely_mistake_is_one_that_the_check_knows(minutes):
     for notebook in CUTS[minutes].values():
         for cell in notebook.cells:
             if mark(cell, "likely"):
-                known = {m.name for m in find(mark(cell, "exercise")).mistakes}
-                assert set(mark(cell, "likely")) <= known
+                exercise = find(mark(cell, "exercise"))
+                known = {m.name for m in exercise.mistakes}
                 assert len(set(mark(cell, "likely"))) == LIKELIEST
+                for code in set(mark(cell, "likely")) - known:
+                    assert "should have shape" in sentence(exercise, code), "else it has a name"
+
+
+def test_a_likely_mistake_of_shape_is_told_as_the_check_tells_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("BNLAB_HOME", str(tmp_path))
+    notebook = copy.deepcopy(CUTS[45]["00_start_here"])
+    (stub,) = [c for c in notebook.cells if mark(c, "exercise") == "feature_means"]
+    stub.metadata.bnlab["likely"] = ["x.mean(axis=1)", "x.mean()", "divided_by_features"]
+    text = html.unescape(schedule({"00_start_here": notebook}, 45))
+    opened = re.sub("<details>.*?</details>", "", text, flags=re.DOTALL)
+    told = re.findall("<li>(.*?)</li>", opened.partition("<h4>feature_means</h4>")[2])[:LIKELIEST]
+    asked = "means should have shape (3,), yours has"
+    assert told[:2] == [
+        f"x.mean(axis=1): {asked} (5,). Does `mean` run over the other axis?",
+        f"x.mean(): {asked} (). `mean` is called without axis=, so it runs over the whole array.",
+    ]
+    assert told[2].startswith("You divide by x.shape[1]")
+    assert "7 more that the check knows" in text
+    assert list(tmp_path.iterdir()) == [], "building a kit is not the instructor's progress"
 
 
 @pytest.mark.slow
@@ -549,6 +573,7 @@ def test_the_schedule_says_what_to_do_before_the_day(minutes):
     before = text[text.index("Before the day") : text.index("When what begins")]
     for word in ("participants.zip", "INSTALL.txt", "bnlab doctor", "A week before", "--offline"):
         assert word in before
+    assert before.count(f"<code>{START}</code>") == 2
     assert "Ten minutes before" in before
     assert "(1 minutes" not in text
 
@@ -686,9 +711,31 @@ def test_axe_finds_nothing_on_the_pages_and_the_slides(page, minutes, tmp_path):
     page.emulate_media(media="print")  # all slides at once, those too that are hidden on a screen
     assert offences(page, **{"aria-hidden-focus": {"enabled": False}}) == []
     page.emulate_media(media="screen")
+    for width in (1280, 390):
+        page.set_viewport_size({"width": width, "height": 844})
+        for text in (schedule(CUTS[minutes], minutes), handout(read_plan(minutes))):
+            page.set_content(text)
+            assert offences(page) == []
+
+
+WIDER = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
+BOXES = """() => [...document.querySelectorAll('.scrolls')].map(
+    box => [box.tabIndex, box.ariaLabel, box.scrollWidth > box.clientWidth])"""
+
+
+@pytest.mark.slow
+@every_plan
+def test_on_a_phone_only_a_table_is_wider_than_the_window_and_scrolls(page, minutes):
+    page.set_viewport_size({"width": 390, "height": 844})
     for text in (schedule(CUTS[minutes], minutes), handout(read_plan(minutes))):
         page.set_content(text)
-        assert offences(page) == []
+        assert page.evaluate(WIDER) == 0
+        boxes = page.evaluate(BOXES)
+        assert (
+            len(boxes) == text.count('class="scrolls"') == text.count("<table>") + ("<dl>" in text)
+        )
+        assert all(index == 0 and name for index, name, _ in boxes)
+        assert any(scrolls for *_, scrolls in boxes)
 
 
 LEFT = """() => [...document.querySelectorAll('.cards li')].map(
@@ -715,13 +762,39 @@ def quick(monkeypatch):
     return executed
 
 
+NAMES = {45: ["00_start_here", "02_batchnorm_algorithm", "05_test_time", CLOSING]}
+
+
+@every_plan
+def test_participants_get_no_outputs_below_their_questions(tmp_path, quick, monkeypatch, minutes):
+    """As `bnlab lab` copies them; slides and instructors keep theirs."""
+    monkeypatch.setattr(building, "write_slides", lambda notebook, file: file.touch())
+    kit = build(tmp_path / "kit", minutes)
+    cuts = copy.deepcopy(CUTS[minutes])
+    lead_on(cuts)
+    files = sorted((kit / "participants").glob("*.ipynb"))
+    assert {file.stem for file in files} == {*cuts, *building.LOOK_UP}
+    for file in files:
+        notebook = json.loads(file.read_bytes())
+        code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+        assert all((cell["outputs"], cell["execution_count"]) == ([], None) for cell in code)
+        assert "language_info" not in notebook["metadata"]
+        assert unopened(file.read_bytes()) == file.read_bytes()
+        if file.stem in cuts:
+            typed = [(cell["cell_type"], "".join(cell["source"])) for cell in notebook["cells"]]
+            assert typed == [(cell.cell_type, cell.source) for cell in cuts[file.stem].cells]
+    instructors = "".join(f.read_text("utf-8") for f in (kit / "instructor").glob("*.ipynb"))
+    assert '"image/png"' in instructors
+    assert '"text": ' in instructors
+
+
 def tree(folder):
     return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
 
 
 def test_the_kit_has_everything(tmp_path, quick):
     kit = build(tmp_path / "kit", 45)
-    names = ["00_start_here", "02_batchnorm_algorithm", "05_test_time", CLOSING]
+    names = NAMES[45]
     assert tree(kit) == sorted([
         "INSTALL.txt",
         "handout.html",

@@ -148,5 +148,6 @@ def test_the_instructions_name_what_is_in_the_folder(wheels):
     text = installing.instructions(wheels)
     assert installing.FROM_INDEX in text
     assert (installing.FROM_WHEELS in text) == wheels
-    assert "00_start_here.ipynb" in text
+    assert f"\n   {installing.START}\n" in text
+    assert "jupyterlab 00" not in text, "it would ask about news, and open with a dirty mark"
     assert max(map(len, text.splitlines())) <= 100

@@ -15,7 +15,8 @@ A notebook says what its cells are in their metadata, never by titles, under the
 - `"plans": [45, 90, 180]`: the workshops that have a section (inside one: from here on), or vote
   on a closed-book question; `"room": 8`: minutes in a workshop, where they are others.
 - `"script": {...}`, at a question or an exercise: what an instructor does in 90 seconds;
-  `"likely": [...]`: names of the three mistakes that we guess to be the likeliest.
+  `"likely": [...]`: the three mistakes that we guess to be the likeliest, by name, or as the code
+  that is returned where the shape is wrong.
 - `"guard": true`: the first code cell, which says what to type where bnlab is missing. It teaches
   nothing and is the same everywhere, so no limit counts it, and the site leaves it out.
 - `"within": "2%" | 0.02`: how far a printed number may be from the stored one

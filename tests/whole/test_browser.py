@@ -1,5 +1,6 @@
 """JupyterLab as a learner uses it: run, move a picture, answer wrongly, then rightly."""
 
+import contextlib
 import os
 import re
 import signal
@@ -7,6 +8,8 @@ import socket
 import subprocess
 import sys
 import time
+import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -37,14 +40,38 @@ def home(tmp_path):
 @pytest.fixture
 def lab(tmp_path, home):
     """The address of a JupyterLab that `bnlab lab` has started, with its token."""
+    with started("bnlab lab desk", tmp_path, home) as url:
+        yield url
+
+
+@pytest.fixture
+def kit(tmp_path, home, monkeypatch):
+    """The same for a participant of a workshop, who types what INSTALL.txt says."""
+    pytest.importorskip("latex2mathml")
+    from bnlab.tools.workshop import build as building
+    from bnlab.tools.workshop.installing import START
+
+    monkeypatch.setattr(building, "execute", lambda notebook, name: None)  # it is the instructor's
+    monkeypatch.setattr(building.installing, "make_wheel", lambda folder: None)
+    folder = building.build(tmp_path / "kit", 45)
+    with zipfile.ZipFile(folder / "participants.zip") as archive:
+        archive.extractall(tmp_path)
+    with started(START, tmp_path / "participants", home) as url:
+        yield url
+
+
+@contextlib.contextmanager
+def started(command, folder, home):
+    """Run a command `bnlab lab` in a folder, and give the address that it prints."""
     pytest.importorskip("jupyterlab")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    log = tmp_path / "log"
+    log = Path(home["BNLAB_HOME"]).with_name("log")
     with log.open("w") as stream:
         server = subprocess.Popen(
-            [*BNLAB, "lab", "desk", "--no-browser", "--port", str(port)], cwd=tmp_path, env=home,
+            [*BNLAB, *command.split()[1:], "--no-browser", "--port", str(port)],
+            cwd=folder, env=home,
             stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, start_new_session=True,
         )  # fmt: skip
     try:
@@ -159,15 +186,22 @@ def open_again_without_its_kernel(page, lab):
     page.get_by_text(re.compile(r"^Python 3.* \| Idle$")).wait_for()
 
 
-def test_the_first_page_is_notebook_00_as_nobody_has_touched_it(lab, page):
-    open_notebook(page, lab, "00_start_here.ipynb")
+@pytest.mark.parametrize("place", ["lab", "kit"])
+def test_the_first_page_is_notebook_00_as_nobody_has_touched_it(place, request, page):
+    url = request.getfixturevalue(place)
+    open_notebook(page, url, "00_start_here.ipynb")
     page.get_by_role("heading", name="Mend a dead network").wait_for()
     page.wait_for_timeout(3000)  # what JupyterLab would still note or ask comes after the kernel
     assert page.locator(".jp-mod-dirty").count() == 0
     assert page.locator(".jp-Dialog, .Toastify__toast").count() == 0
+    assert page.locator(".jp-OutputArea-output").count() == 0
     guard = page.locator(".jp-CodeCell").first
     expect(guard.locator(".jp-InputArea")).to_have_count(0)
     guard.get_by_text("only where bnlab is missing or old").wait_for()
+    open_notebook(page, url, "glossary.ipynb")
+    page.get_by_role("heading", name="Glossary").wait_for()
+    page.wait_for_timeout(3000)
+    assert page.locator(".jp-mod-dirty").count() == 0
     assert page.outside == []
 
 

@@ -1,13 +1,13 @@
 """Everything an instructor needs, in one new folder: all of it, or nothing."""
 
 import os
-import shutil
 import tempfile
 import zipfile
 from pathlib import Path
 
 from bnlab.data import course_files
 from bnlab.tools.doctor import MissingPackage
+from bnlab.tools.lab import unopened
 from bnlab.tools.workshop import installing
 from bnlab.tools.workshop.closing import CLOSING, closing
 from bnlab.tools.workshop.cutting import cut, lead_on
@@ -80,13 +80,18 @@ def _write_slides(folder, notebooks, tell):
 
 
 def _write_participants(folder, notebooks, wheels, tell):
-    """Everything that a participant needs besides Python: what is zipped is what is sent."""
+    """Everything that a participant needs besides Python: what is zipped is what is sent.
+
+    Below a question, an output would be its answer: there is none, as in what `bnlab lab` copies.
+    """
     tell("participants' notebooks, and the wheel of bnlab")
     folder.mkdir()
     for name, notebook in notebooks.items():
-        load("nbformat").write(notebook, folder / f"{name}.ipynb")
+        content = load("nbformat").writes(notebook).encode()
+        (folder / f"{name}.ipynb").write_bytes(unopened(content))
     for name in LOOK_UP:
-        shutil.copyfile(course_files() / "notebooks" / f"{name}.ipynb", folder / f"{name}.ipynb")
+        content = (course_files() / "notebooks" / f"{name}.ipynb").read_bytes()
+        (folder / f"{name}.ipynb").write_bytes(unopened(content))
     installing.make_wheel(folder)
     _write(folder / "INSTALL.txt", installing.instructions(wheels))
 

@@ -24,11 +24,14 @@ Answer alone and from memory, with how sure you are, from 1 (a guess) to 3 (cert
 SUMMARY = """## Sum up in a sentence
 
 Before you look at the table: say for each notebook its idea, in your own words. The whole cards are
-on your sheet.
-
-| notebook | the idea | the number |
+on your sheet."""
+TABLE = """| notebook | the idea | the number |
 |---|---|---|
 """
+GO_ON = """## Go on
+
+The whole course is on your computer: `bnlab lab` opens it, in a folder of its own. Copy
+`my_batchnorm.py` into that folder, and the course goes on with your functions."""
 IMPORTS = "from bnlab.course import check, hint, solution  # noqa: F401"
 # "- **The idea**: ..." in one card is "**The idea.** ..." in another.
 LINE = r"^(?:- )?\*\*The {}[.:]?\*\*[.:]? *(.+)$"
@@ -50,16 +53,13 @@ def closing(minutes, notebooks):
     make = load("nbformat.v4")
     votes = [cell for question in _questions(minutes) for cell in question]
     vote = make.new_markdown_cell(VOTE, id="vote", metadata=_section(3, minutes))
-    sums = make.new_markdown_cell(
-        SUMMARY + "\n".join(_row(name, notebook) for name, notebook in notebooks.items()),
-        id="sum-up", metadata=_section(2, minutes),
-    )  # fmt: skip
+    sums = make.new_markdown_cell(SUMMARY, id="sum-up", metadata=_section(2, minutes))
+    rows = "\n".join(_row(name, notebook) for name, notebook in notebooks.items())
+    table = make.new_markdown_cell(TABLE + rows, id="table")  # a cell of its own, and a slide
     opening = [make.new_markdown_cell(OPENING, id="title"), make.new_code_cell(IMPORTS, id="tools")]
-    ending = make.new_markdown_cell(
-        "## Go on\n\nThe whole course is on your computer: `bnlab lab` opens it, and keeps what "
-        "you wrote.", id="go-on", metadata={"bnlab": {"ending": "summary"}},
-    )  # fmt: skip
-    notebook = make.new_notebook(cells=[*opening, vote, *votes, sums, ending])
+    summary = {"bnlab": {"ending": "summary"}}
+    ending = make.new_markdown_cell(GO_ON, id="go-on", metadata=summary)
+    notebook = make.new_notebook(cells=[*opening, vote, *votes, sums, table, ending])
     notebook.metadata = copy.deepcopy(next(iter(notebooks.values())).metadata)
     return notebook
 

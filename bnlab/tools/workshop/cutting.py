@@ -23,7 +23,9 @@ says how to install the course; then restart the kernel."""'''
 
 
 def cut(notebook, minutes):
-    """Participants' notebook: what the workshop takes, exercises empty, all else as it is stored.
+    """What a workshop takes of a notebook: exercises empty, all else as it is stored.
+
+    So slides have their pictures; participants get it without outputs (`build`).
 
     Parameters
     ----------

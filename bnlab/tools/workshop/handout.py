@@ -14,7 +14,7 @@ from bnlab.course.lessons.nb05.conventions import CONVENTIONS, closed_form
 from bnlab.layers import BatchNorm
 from bnlab.tools.workshop.closing import card_of
 from bnlab.tools.workshop.formulas import mathml, render_markdown
-from bnlab.tools.workshop.pages import page, table
+from bnlab.tools.workshop.pages import page, scrolling, table
 from bnlab.tools.workshop.plans import title_of
 
 __all__ = ["formulas_of", "handout"]
@@ -43,6 +43,7 @@ td, th { padding: .3mm 1.5mm; } td { white-space: nowrap; } table { font-size: 7
 .pitfalls { columns: 2; column-gap: 6mm; font-size: 8.4pt; }
 .pitfalls p { break-inside: avoid; margin: 0 0 .8mm; }
 .back { margin-top: 10mm; }
+@media screen and (max-width: 600px) { .cards, .pitfalls { columns: 1; } }
 @page { size: A4; margin: 9mm 10mm; }
 @media print {
   body { margin: 0; max-width: none; }
@@ -111,8 +112,8 @@ def _formulas():
         for name, thing in FORMULAS.items()
     ]
     return (
-        f"<dl>{''.join(lines)}</dl>\n"
-        "<p>Sums and means run over the M values of a channel: M = N for rows (N, C), M = N·H·W "
+        scrolling("Formulas", f"<dl>{''.join(lines)}</dl>")
+        + "<p>Sums and means run over the M values of a channel: M = N for rows (N, C), M = N·H·W "
         "for images (N, C, H, W). Training normalizes by the biased variance (divided by M); the "
         "running variance is fed the unbiased one (divided by M − 1).</p>"
     )
@@ -126,7 +127,8 @@ def _conventions():
          _number(c.channel_axis), c.names]
         for name, c in CONVENTIONS.items()
     ]  # fmt: skip
-    return f"<h2>How libraries keep their running statistics</h2>\n{table(columns, rows)}"
+    title = "How libraries keep their running statistics"
+    return f"<h2>{title}</h2>\n{scrolling(title, table(columns, rows))}"
 
 
 def _number(value):

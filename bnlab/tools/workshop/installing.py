@@ -11,7 +11,7 @@ from bnlab.data import course_files
 from bnlab.tools.workshop.formulas import load
 from bnlab.tools.workshop.plans import WorkshopError
 
-__all__ = ["FROM_INDEX", "FROM_WHEELS", "WHEEL", "collect_wheels", "find_repository",
+__all__ = ["FROM_INDEX", "FROM_WHEELS", "START", "WHEEL", "collect_wheels", "find_repository",
            "instructions", "make_wheel", "pack"]  # fmt: skip
 
 WHEEL = f"bnlab-{__version__}-py3-none-any.whl"
@@ -19,6 +19,7 @@ WHEEL = f"bnlab-{__version__}-py3-none-any.whl"
 PACKAGES = ("jupyter", "anywidget", "sympy")
 FROM_INDEX = f"python -m pip install ./{WHEEL} {' '.join(PACKAGES)}"
 FROM_WHEELS = f"python -m pip install --no-index --find-links ../wheels bnlab {' '.join(PACKAGES)}"
+START = "bnlab lab 00_start_here.ipynb"  # `bnlab doctor` finds this line in INSTALL.txt
 INSTRUCTIONS = """Install what the workshop needs
 ===============================
 
@@ -44,14 +45,15 @@ python3.) All commands go into a terminal, opened in the folder `participants`.
 4. On the day, go to this folder, activate the environment again as in step 1, and open the
    first notebook:
 
-   python -m jupyterlab 00_start_here.ipynb
+   {start}
 
-   What you write stays in this folder. A function that has passed its check is kept in
-   my_batchnorm.py, beside the notebooks.
+   JupyterLab opens in your browser. What you write stays in this folder. A function that has
+   passed its check is kept in my_batchnorm.py, beside the notebooks.
 
-Afterwards: `bnlab lab` opens the whole course, in a folder of its own. Some of its cells compare
-with PyTorch. On Linux take its small build; the default one brings gigabytes that the course does
-not use:
+Afterwards: `bnlab lab` alone opens the whole course, in a folder of its own, bnlab-course. Copy
+my_batchnorm.py into it, and the course goes on with your functions. Some of its cells compare with
+PyTorch. On Linux take its small build; the default one brings gigabytes that the course does not
+use:
 
    python -m pip install "torch>=2.5,<2.14" --index-url https://download.pytorch.org/whl/cpu
 """
@@ -126,11 +128,11 @@ def collect_wheels(folder):
 def instructions(wheels=False):
     """Text of INSTALL.txt; with wheels it is for computers like this one."""
     if not wheels:
-        return INSTRUCTIONS.format(where=WITH_NETWORK, install=FROM_INDEX)
+        return INSTRUCTIONS.format(start=START, where=WITH_NETWORK, install=FROM_INDEX)
     python = f"{platform.python_implementation()} {'.'.join(platform.python_version_tuple()[:2])}"
     system = f"{platform.system()} ({platform.machine()})"
     where = WITHOUT_NETWORK.format(python=python, system=system, install=FROM_INDEX)
-    return INSTRUCTIONS.format(where=where, install=FROM_WHEELS)
+    return INSTRUCTIONS.format(start=START, where=where, install=FROM_WHEELS)
 
 
 def _last_line(text):

@@ -2,7 +2,7 @@
 
 import html
 
-__all__ = ["page", "table"]
+__all__ = ["page", "scrolling", "table"]
 
 PAGE = """<!DOCTYPE html>
 <html lang="en">
@@ -16,6 +16,8 @@ table {{ border-collapse: collapse; width: 100%; }}
 th, td {{ border-bottom: 1px solid #c9d1d9; padding: .25em .5em; }}
 th, td {{ text-align: left; vertical-align: top; }}
 th {{ border-bottom: 2px solid #57606a; }}
+.scrolls {{ overflow-x: auto; }}
+@media print {{ .scrolls {{ overflow: visible; }} }}
 {style}
 </style>
 </head>
@@ -30,6 +32,16 @@ th {{ border-bottom: 2px solid #57606a; }}
 def page(title, body, style):
     """One self-contained page from a title in plain text, HTML, and CSS of its own."""
     return PAGE.format(title=html.escape(title), body=body, style=style)
+
+
+def scrolling(name, content):
+    """HTML in a box that scrolls where the window is narrow; a keyboard can reach it by its name.
+
+    >>> scrolling("Sizes", "2")
+    '<div class="scrolls" role="region" aria-label="Sizes" tabindex="0">2</div>'
+    """
+    label = html.escape(name)
+    return f'<div class="scrolls" role="region" aria-label="{label}" tabindex="0">{content}</div>'
 
 
 def table(columns, rows):

@@ -5,7 +5,9 @@ from itertools import accumulate
 
 from bnlab.tools.workshop.closing import CLOSING
 from bnlab.tools.workshop.formulas import render_markdown
-from bnlab.tools.workshop.pages import page, table
+from bnlab.tools.workshop.installing import START
+from bnlab.tools.workshop.likely import sentence
+from bnlab.tools.workshop.pages import page, scrolling, table
 from bnlab.tools.workshop.plans import BREAKS, SCRIPT, mark, parts_of
 
 __all__ = ["LIKELIEST", "schedule"]
@@ -35,8 +37,8 @@ attached participants.zip and follow INSTALL.txt in it, up to the command <code>
 It takes about ten minutes and half a gigabyte of disk. If a line still says TO DO after you have
 done what it says, answer this mail with that line.</p>
 <p>You should have trained a neural network before, and be able to read Python and NumPy. Bring a
-pencil. Please come ten minutes early and open the first notebook (step 4 of INSTALL.txt): we begin
-with it.</p>"""
+pencil. Please come ten minutes early and open the first notebook (<code>{start}</code>, step 4
+of INSTALL.txt): we begin with it.</p>"""
 KEPT = (
     "Never the vote at the end, and not what the shortest workshop is made of: only there the last "
     "section may go, if it has to be."
@@ -47,15 +49,17 @@ name:</p>
 <div class="mail">{mail}</div>
 <p><b>The day before</b>, in the room:</p>
 <ul>
-<li>Open a participants' notebook on the computer of the room and run it from top to bottom; it runs
-with nothing filled in.</li>
+<li>Unpack participants.zip on the computer of the room and follow its INSTALL.txt to the end; run
+the notebook from top to bottom. It runs with nothing filled in, and has no outputs before: below a
+question they would be its answer.</li>
 <li>Open one file of <code>slides/</code> on the projector: arrow keys move, Escape shows all.</li>
 <li>Print <code>handout.html</code>, one sheet for each participant, on both sides.</li>
 <li>Bad wifi? Build the kit with <code>--offline</code>, on each kind of computer that people will
 bring, and take it along on some USB sticks; INSTALL.txt says how to install from it.</li>
 <li>Read the scripts below aloud once, with a clock.</li>
 </ul>
-<p><b>Ten minutes before</b>: on every screen stands the first notebook. If an installation fails,
+<p><b>Ten minutes before</b>: on every screen stands the first notebook, by
+<code>{start}</code>. If an installation fails,
 two people share one computer; it is not mended in the time of the workshop.</p>"""
 
 
@@ -67,7 +71,11 @@ def schedule(notebooks, minutes):
         for part in parts_of(notebook)
         if part.minutes
     ]
-    pieces = [BEFORE.format(mail=MAIL), _timetable(sections, minutes), _cuts(sections)]
+    pieces = [
+        BEFORE.format(mail=MAIL.format(start=START), start=START),
+        _timetable(sections, minutes),
+        _cuts(sections),
+    ]
     title = f"Batch normalization in {minutes} minutes"
     return page(title, "\n".join([*pieces, _by_section(sections)]), STYLE)
 
@@ -86,7 +94,7 @@ def _timetable(sections, minutes):
     columns = ["from", "minutes", "notebook", "section", "exercises (minutes, within the section)"]
     return (
         f"<h2>When what begins</h2>\n<p>{_room(used, minutes)}</p>\n"
-        f'<div class="times">{table(columns, rows)}</div>'
+        f'<div class="times">{scrolling("Timetable", table(columns, rows))}</div>'
     )
 
 
@@ -114,14 +122,17 @@ def _cuts(sections):
     # Stable sort: of the sections of one plan the last one goes first.
     spare = sorted(spare[::-1], key=lambda pair: _shortest_plan(pair[1]), reverse=True)
     then = [(part.minutes, number, part.title) for number, part in spare]
+    head = ["minutes", "won so far", "notebook"]
+    easy = table([*head, "exercise", "difficulty"], _with_sums(first))
+    whole = table([*head, "section"], _with_sums(then))
     return (
         f"<h2>What to cut first</h2>\n<p>{KEPT}</p>\n"
         '<p class="keep">Leave exercises for home, the hardest and longest first, and show '
         "<code>solution(name)</code> instead:</p>\n"
-        + table(["minutes", "won so far", "notebook", "exercise", "difficulty"], _with_sums(first))
+        + scrolling("Exercises to leave for home", easy)
         + '\n<p class="keep">Or leave out whole sections, the last one first. Run their code all '
         "the same; later cells may use it. Their minutes include those of their exercises:</p>\n"
-        + table(["minutes", "won so far", "notebook", "section"], _with_sums(then))
+        + scrolling("Sections to leave out", whole)
     )
 
 
@@ -140,7 +151,8 @@ def _by_section(sections):
     intro = (
         "<p>For each question and exercise there is a script of about 90 seconds. The three "
         "mistakes below it are our guess at the likeliest; nobody has counted. The check knows "
-        "more, and names the one that it sees.</p>"
+        "more, and names the one that it sees. (A wrong shape it tells as such, often with the "
+        "cause.)</p>"
     )
     return "<h2>What to say, and where people get stuck</h2>\n" + intro + "\n".join(
         map(_section, sections)
@@ -173,11 +185,10 @@ def _script(script):
 
 
 def _mistakes(exercise, likely):
-    """The likeliest mistakes, by name or the first of the table, and all others folded."""
-    names = likely or [mistake.name for mistake in exercise.mistakes[:LIKELIEST]]
-    first = [mistake for name in names for mistake in exercise.mistakes if mistake.name == name]
-    others = [mistake for mistake in exercise.mistakes if mistake not in first]
-    pieces = [_listed(first)]
+    """The likeliest mistakes, as the notebook says or the first of the table; all others folded."""
+    first = likely or [mistake.name for mistake in exercise.mistakes[:LIKELIEST]]
+    others = [mistake.sentence for mistake in exercise.mistakes if mistake.name not in first]
+    pieces = [_listed(sentence(exercise, mistake) for mistake in first)]
     if others:
         pieces.append(
             f"<details><summary>{len(others)} more that the check knows</summary>"
@@ -186,8 +197,8 @@ def _mistakes(exercise, likely):
     return "\n".join(pieces)
 
 
-def _listed(mistakes):
-    return f"<ul>{''.join(f'<li>{escape(m.sentence)}</li>' for m in mistakes)}</ul>"
+def _listed(sentences):
+    return f"<ul>{''.join(f'<li>{escape(said)}</li>' for said in sentences)}</ul>"
 
 
 def _number(notebook):

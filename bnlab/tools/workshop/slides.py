@@ -23,9 +23,10 @@ __all__ = ["cut", "write_slides"]
 HERE = Path(__file__).parent
 # Of the forms that an output comes in, the first of these is shown.
 SHOWN = ("text/html", "image/svg+xml", "image/png", "image/jpeg", "text/markdown", "text/plain")
-NOQA = re.compile(r"  # noqa\b.*")
+NOTE = re.compile(r" *# (?:noqa|fmt: (?:skip|off|on))\b.*")  # for a linter or a formatter
 # Beside the slides lies no notebook that a link could open.
 LINK = re.compile(r"\[([^][]+)\]\([^()]*\.ipynb[^()]*\)")
+HTML_LINK = re.compile(r'<a\b[^>]*\bhref="[^"]*\.ipynb[^"]*"[^>]*>(.*?)</a>', re.DOTALL)
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 PAGE = """<!DOCTYPE html>
@@ -108,11 +109,11 @@ def _pieces(cell):
 
 
 def _to_show(cell):
-    """What a room needs to see of a cell: neither its imports, nor notes for a linter.
+    """What a room needs to see of a cell: neither its imports, nor notes for linters.
 
     A cell that begins with imports and puts nothing out makes the tools ready: it is no slide.
     """
-    lines = NOQA.sub("", cell.source).splitlines()
+    lines = NOTE.sub("", cell.source).splitlines()
     tree = ast.parse(cell.source)
     imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
     if mark(cell, "guard") or (tree.body[:1] == imports[:1] != [] and not cell.outputs):
@@ -129,42 +130,33 @@ def _code(source):
 
 
 def _output(output, cell):
-    """One output of a cell as HTML; what needs a kernel is there as its still picture, if any."""
+    """One output of a cell as HTML; what needs a kernel is not on the slide."""
     if output.output_type == "stream":
         return _text(output.text)
     if output.output_type == "error":
         return _text("\n".join(output.traceback))
     if WIDGET in output.data:
-        return _still(output.data, cell)
+        return ""
     kind = next((kind for kind in SHOWN if kind in output.data), None)
     return f'<div class="output">{_shown(kind, output.data[kind], cell)}</div>' if kind else ""
-
-
-def _still(data, cell):
-    """Picture of an exploration, whose text form is the alternative text."""
-    if "image/png" not in data:
-        return ""
-    picture = _image("image/png", data, _alt(cell) or data.get("text/plain", ""))
-    return f'<div class="output">{picture}</div>'
 
 
 def _shown(kind, content, cell):
     if kind == "text/plain":
         return _text(content)
     if kind == "text/markdown":
-        return render_markdown(content)
+        return render_markdown(LINK.sub(r"\1", content))
+    if kind == "text/html":
+        return HTML_LINK.sub(r"\1", content)
     if kind in ("image/png", "image/jpeg"):
-        return _image(kind, {kind: content}, _alt(cell))
+        return _image(kind, content, cell)
     return content
 
 
-def _alt(cell):
-    """What the figure of a cell shows, in words, from where the site takes it too."""
-    return cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
-
-
-def _image(kind, data, alt):
-    return f'<img alt="{escape(alt)}" src="data:{kind};base64,{"".join(data[kind].split())}">'
+def _image(kind, content, cell):
+    """A figure; what it shows, in words, stands where the site takes it from, too."""
+    alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
+    return f'<img alt="{escape(alt)}" src="data:{kind};base64,{"".join(content.split())}">'
 
 
 def _text(text):
